@@ -1,0 +1,1 @@
+//! The walkers: account, mailbox, batch; and verify.
