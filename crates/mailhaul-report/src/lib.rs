@@ -1,1 +1,12 @@
 //! Pure: what a run did, as numbers that must add up, as text and as JSON.
+//!
+//! A report never claims more than was counted. Its verdict is computed here, from the counts and the exceptions, and
+//! nowhere else: a run that lost sight of one message cannot call itself complete.
+
+mod counts;
+mod run;
+mod text;
+
+pub use counts::Counts;
+pub use run::{Exception, ExceptionState, MailboxLine, Remark, RunReport, Stop, StopClass, Verdict};
+pub use text::{bytes_for_people, duration_for_people, number_for_people};

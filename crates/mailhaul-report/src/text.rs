@@ -1,0 +1,180 @@
+//! Numbers as people read them, and a run report as text.
+
+use crate::{Counts, ExceptionState, RunReport, Verdict};
+use std::fmt::Write;
+
+/// How many exceptions of one kind are listed before the rest is only counted; `--json` has them all.
+const EXCEPTIONS_SHOWN: usize = 20;
+
+/// `12,345`.
+#[must_use]
+pub fn number_for_people(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `512 B`, `3.4 MiB`.
+#[must_use]
+pub fn bytes_for_people(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// `4.2 s`, `3 min 05 s`, `2 h 07 min`.
+#[must_use]
+pub fn duration_for_people(seconds: f64) -> String {
+    if seconds < 59.95 {
+        return format!("{seconds:.1} s");
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a wall time, positive and small")]
+    let whole = seconds.round() as u64;
+    if whole < 3600 {
+        format!("{} min {:02} s", whole / 60, whole % 60)
+    } else {
+        format!("{} h {:02} min", whole / 3600, whole % 3600 / 60)
+    }
+}
+
+impl RunReport {
+    /// The whole report as text, ending in one true line. Strangers' words in it must already be escaped.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut out = String::new();
+        self.write_mailboxes(&mut out);
+        self.write_remarks(&mut out);
+        self.write_exceptions(&mut out);
+        if let Some(stop) = &self.stop {
+            let _ = writeln!(out, "\n{}", stop.reason);
+            if !stop.hint.is_empty() {
+                let _ = writeln!(out, "hint: {}", stop.hint);
+            }
+        }
+        let _ = writeln!(out, "\n{}", self.last_line());
+        out
+    }
+
+    /// The one line that an operator reads if he reads no other.
+    #[must_use]
+    pub fn last_line(&self) -> String {
+        let totals = self.totals();
+        let parts = describe(&totals);
+        let time = duration_for_people(self.seconds);
+        let size = bytes_for_people(self.bytes());
+        let head = match self.verdict() {
+            Verdict::Complete if totals.copied + totals.adopted == 0 => "complete: nothing was left to do",
+            Verdict::Complete => "complete: every message is accounted for",
+            Verdict::Exceptions => "finished with exceptions",
+            Verdict::Stopped => "stopped: this needs your decision",
+            Verdict::Interrupted => "interrupted: the same command goes on from here",
+            Verdict::Failed => "failed",
+        };
+        format!("{head}: {} at the source = {parts} ({size} copied in {time})", number_for_people(totals.source))
+    }
+
+    fn write_mailboxes(&self, out: &mut String) {
+        let width = |name: &dyn Fn(&crate::MailboxLine) -> usize| self.mailboxes.iter().map(name).max().unwrap_or(0);
+        let source_width = width(&|line| line.source.chars().count()).clamp(6, 40);
+        let target_width = width(&|line| line.target.chars().count()).clamp(6, 40);
+        for line in &self.mailboxes {
+            let counts = &line.messages;
+            let _ = writeln!(
+                out,
+                "  {:<source_width$}  ->  {:<target_width$}  {:>9}  {}",
+                line.source,
+                line.target,
+                number_for_people(counts.source),
+                describe(counts),
+            );
+        }
+    }
+
+    fn write_remarks(&self, out: &mut String) {
+        for remark in &self.remarks {
+            let _ = match &remark.mailbox {
+                Some(mailbox) => writeln!(out, "remark: {mailbox}: {}", remark.text),
+                None => writeln!(out, "remark: {}", remark.text),
+            };
+        }
+    }
+
+    fn write_exceptions(&self, out: &mut String) {
+        let mut states: Vec<ExceptionState> = self.exceptions.iter().map(|exception| exception.state).collect();
+        states.sort_unstable();
+        states.dedup();
+        for state in states {
+            let of_state: Vec<_> = self.exceptions.iter().filter(|exception| exception.state == state).collect();
+            for exception in of_state.iter().take(EXCEPTIONS_SHOWN) {
+                let uid = exception.uid.map(|uid| format!(" uid {uid}")).unwrap_or_default();
+                let _ = writeln!(out, "{}: {}{uid}: {}", state.label(), exception.mailbox, exception.reason);
+            }
+            if of_state.len() > EXCEPTIONS_SHOWN {
+                let more = of_state.len() - EXCEPTIONS_SHOWN;
+                let _ = writeln!(out, "{}: and {more} more (--json lists them all)", state.label());
+            }
+        }
+    }
+}
+
+/// The columns that are not zero: `3 copied + 1 adopted`.
+fn describe(counts: &Counts) -> String {
+    let columns = [
+        (counts.already, "already there"),
+        (counts.copied, "copied"),
+        (counts.adopted, "adopted"),
+        (counts.skipped, "skipped"),
+        (counts.refused, "refused"),
+        (counts.gone, "gone"),
+        (counts.unreadable, "unreadable"),
+        (counts.remaining, "remaining"),
+    ];
+    let shown: Vec<String> = columns
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| format!("{} {word}", number_for_people(number)))
+        .collect();
+    let sum = if shown.is_empty() { "0".to_owned() } else { shown.join(" + ") };
+    if counts.adds_up() { sum } else { format!("{sum}, which does not add up") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MailboxLine;
+
+    #[test]
+    fn writes_numbers_as_people_read_them() {
+        assert_eq!(number_for_people(1_234_567), "1,234,567");
+        assert_eq!(number_for_people(12), "12");
+        assert_eq!(bytes_for_people(1023), "1023 B");
+        assert_eq!(bytes_for_people(1024 * 1024), "1.0 MiB");
+        assert_eq!(duration_for_people(3.21), "3.2 s");
+        assert_eq!(duration_for_people(59.97), "1 min 00 s");
+        assert_eq!(duration_for_people(7_620.0), "2 h 07 min");
+    }
+
+    #[test]
+    fn says_when_the_sum_does_not_add_up() {
+        let messages = Counts { source: 5, copied: 3, ..Counts::default() };
+        let line = MailboxLine { source: "a".into(), target: "b".into(), messages, bytes: 0 };
+        let report = RunReport { mailboxes: vec![line], ..RunReport::default() };
+        assert!(report.last_line().contains("5 at the source = 3 copied, which does not add up"));
+        assert!(report.last_line().starts_with("finished with exceptions"));
+    }
+}
