@@ -1,0 +1,177 @@
+//! What a server says it can do (RFC 9051 §7.2.2). Names are compared without regard to case; a list from before TLS
+//! or before sign-in is never kept.
+
+use std::collections::BTreeSet;
+
+/// More names than any server has; the rest is dropped.
+const NAMES_MAX: usize = 1_000;
+
+/// The capabilities announced after sign-in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    names: BTreeSet<String>,
+}
+
+/// How literals may be sent (RFC 7888).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiteralMode {
+    /// `{n}`, then wait for `+`.
+    Synchronising,
+    /// LITERAL-: `{n+}` up to 4,096 octets, `{n}` above.
+    NonSynchronisingSmall,
+    /// LITERAL+: always `{n+}`.
+    NonSynchronising,
+}
+
+impl LiteralMode {
+    /// RFC 7888 §5: the largest literal that LITERAL- allows without waiting.
+    pub const SMALL_OCTETS_MAX: u64 = 4_096;
+
+    /// Whether a literal of this size is sent without waiting.
+    #[must_use]
+    pub fn needs_no_wait(self, octets: u64) -> bool {
+        match self {
+            Self::Synchronising => false,
+            Self::NonSynchronisingSmall => octets <= Self::SMALL_OCTETS_MAX,
+            Self::NonSynchronising => true,
+        }
+    }
+}
+
+impl Capabilities {
+    /// From the words after `CAPABILITY`.
+    pub(crate) fn from_words<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let names = words
+            .into_iter()
+            .filter(|word| !word.is_empty() && word.iter().all(u8::is_ascii_graphic))
+            .take(NAMES_MAX)
+            .map(|word| String::from_utf8_lossy(word).to_ascii_uppercase())
+            .collect();
+        Self { names }
+    }
+
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.names.extend(other.names);
+        while self.names.len() > NAMES_MAX {
+            self.names.pop_last();
+        }
+    }
+
+    /// Whether the server announced this capability.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.names.contains(name.to_ascii_uppercase().as_str())
+    }
+
+    /// All names, in upper case, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// Whether nothing was announced.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The server-wide APPENDLIMIT in octets (RFC 7889 §2), if it named one. `None` also if limits differ by mailbox.
+    #[must_use]
+    pub fn append_limit(&self) -> Option<u64> {
+        self.names.iter().find_map(|name| name.strip_prefix("APPENDLIMIT=")?.parse().ok())
+    }
+
+    /// How literals may be sent. IMAP4rev2 alone includes LITERAL- (RFC 9051 §4.3), but servers that offer both
+    /// revisions are taken at their word about each extension.
+    #[must_use]
+    pub fn literal_mode(&self) -> LiteralMode {
+        if self.has("LITERAL+") {
+            LiteralMode::NonSynchronising
+        } else if self.has("LITERAL-") || (self.has("IMAP4REV2") && !self.has("IMAP4REV1")) {
+            LiteralMode::NonSynchronisingSmall
+        } else {
+            LiteralMode::Synchronising
+        }
+    }
+
+    /// LITERAL+ (RFC 7888).
+    #[must_use]
+    pub fn literal_plus(&self) -> bool {
+        self.has("LITERAL+")
+    }
+
+    /// LITERAL- (RFC 7888).
+    #[must_use]
+    pub fn literal_minus(&self) -> bool {
+        self.has("LITERAL-")
+    }
+
+    /// MULTIAPPEND (RFC 3502).
+    #[must_use]
+    pub fn multiappend(&self) -> bool {
+        self.has("MULTIAPPEND")
+    }
+
+    /// UIDPLUS (RFC 4315): APPENDUID may be expected.
+    #[must_use]
+    pub fn uidplus(&self) -> bool {
+        self.has("UIDPLUS") || self.has("IMAP4REV2")
+    }
+
+    /// LIST-EXTENDED (RFC 5258), part of IMAP4rev2.
+    #[must_use]
+    pub fn list_extended(&self) -> bool {
+        self.has("LIST-EXTENDED") || self.has("IMAP4REV2")
+    }
+
+    /// SPECIAL-USE (RFC 6154), part of IMAP4rev2.
+    #[must_use]
+    pub fn special_use(&self) -> bool {
+        self.has("SPECIAL-USE") || self.has("IMAP4REV2")
+    }
+
+    /// NAMESPACE (RFC 2342), part of IMAP4rev2.
+    #[must_use]
+    pub fn namespace(&self) -> bool {
+        self.has("NAMESPACE") || self.has("IMAP4REV2")
+    }
+
+    /// ID (RFC 2971).
+    #[must_use]
+    pub fn id(&self) -> bool {
+        self.has("ID")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Capabilities {
+        Capabilities::from_words(text.split(' ').map(str::as_bytes))
+    }
+
+    #[test]
+    fn names_are_compared_without_case() {
+        let capabilities = of("IMAP4rev1 Literal+ multiappend AppendLimit=35651584");
+        assert!(capabilities.literal_plus() && capabilities.multiappend() && capabilities.has("imap4REV1"));
+        assert_eq!(capabilities.append_limit(), Some(35_651_584));
+        assert!(!capabilities.uidplus());
+    }
+
+    #[test]
+    fn literal_mode_follows_what_is_announced() {
+        assert_eq!(of("IMAP4rev1").literal_mode(), LiteralMode::Synchronising);
+        assert_eq!(of("IMAP4rev1 LITERAL-").literal_mode(), LiteralMode::NonSynchronisingSmall);
+        assert_eq!(of("IMAP4rev1 LITERAL- LITERAL+").literal_mode(), LiteralMode::NonSynchronising);
+        assert!(of("LITERAL-").literal_mode().needs_no_wait(4_096));
+        assert!(!of("LITERAL-").literal_mode().needs_no_wait(4_097));
+    }
+
+    #[test]
+    fn nonsense_is_not_taken() {
+        assert_eq!(of("APPENDLIMIT").append_limit(), None);
+        assert!(Capabilities::from_words([&b"A\x01B"[..], b"", b"\xe9"]).is_empty());
+        let many: Vec<String> = (0..5_000).map(|number| format!("X{number}")).collect();
+        assert_eq!(Capabilities::from_words(many.iter().map(|name| name.as_bytes())).iter().count(), NAMES_MAX);
+    }
+}

@@ -1,0 +1,64 @@
+//! The IMAP edge of mailhaul: one [`Connection`] per server and account, and everything that is said over it.
+//!
+//! Four layers, each in its own files:
+//!
+//! * **Transport** (`wire`): one byte stream with separate reading and writing halves, a rolling read buffer of
+//!   256 KiB, and *frames*: a response line with its literals. Limits are checked before anything is parsed, nothing
+//!   that is merely announced is allocated, end of file is an error, and a deadline runs only while the server owes
+//!   us something.
+//! * **Opening** (`connect`, `tls`, `sign_in`): address, TLS, greeting, STARTTLS, credentials. All of it is our own
+//!   conversation, so that secrets never pass through code that logs what it sends.
+//! * **Control** (`control`): once signed in, the transport is handed to `async_imap::Session`, which drives
+//!   CAPABILITY, ID, NOOP and LOGOUT.
+//! * **Bulk** (one file per command: `list`, `namespace`, `status`, `select`, `search`, `scan`, `headers`, `bodies`,
+//!   `append`): everything that names a mailbox, carries data or decides something, on a tolerant tokenizer.
+//!
+//! What holds everywhere: a command ends only with its own tagged response, and its status is looked at; NO, BAD,
+//! BYE, end of file and silence are errors and never an empty result.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), mailhaul_imap::ImapError> {
+//! use mailhaul_imap::{Connection, Credentials, Endpoint, Timeouts, TlsMode, Trust};
+//! use mailhaul_types::{Secret, Side};
+//!
+//! let endpoint =
+//!     Endpoint { host: "old.example".into(), port: 993, tls: TlsMode::Implicit, trust: Trust::System };
+//! let credentials =
+//!     Credentials { user: "alice".into(), password: Secret::new(b"...".to_vec()), authorization_identity: None };
+//! let mut source = Connection::open(Side::Source, &endpoint, &credentials, &Timeouts::default()).await?;
+//! for mailbox in source.list_mailboxes().await? {
+//!     let status = source.status(&mailbox.name).await?;
+//!     // …
+//!     # let _ = status;
+//! }
+//! source.logout().await
+//! # }
+//! ```
+
+mod append;
+mod bodies;
+mod capabilities;
+mod connection;
+mod endpoint;
+mod error;
+mod headers;
+mod list;
+mod namespace;
+mod scan;
+mod select;
+mod status;
+mod status_line;
+
+pub use append::{AppendEvent, AppendOptions, AppendReader, AppendWriter};
+pub use bodies::{BodyFetcher, Completion, FetchBatch, FetchEvent, FetchOptions};
+pub use capabilities::{Capabilities, LiteralMode};
+pub use connection::{Connection, WireStatistics};
+pub use endpoint::{Credentials, Endpoint, Timeouts, TlsMode, Trust};
+pub use error::{ErrorClass, ImapError, TlsCheck};
+pub use headers::HeaderRow;
+pub use list::ListedMailbox;
+pub use namespace::{Namespace, Namespaces};
+pub use scan::{ScanItems, ScanRow, ScanTally};
+pub use select::{PermanentFlags, SelectedMailbox};
+pub use status::MailboxStatus;
+pub use status_line::{Context, Status, StatusLine};
