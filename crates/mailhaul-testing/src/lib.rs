@@ -1,0 +1,13 @@
+//! Private mail servers, a fault proxy, a scripted server, a corpus and a judge, for tests only.
+//!
+//! Nothing here depends on a crate of the product: [`judge`] must not share a mistake with what it judges.
+
+mod process;
+
+pub mod dovecot;
+pub mod imap_client;
+pub mod tls;
+
+pub use dovecot::{Dovecot, DovecotBuilder, Store};
+pub use imap_client::Client;
+pub use tls::{CertificateKind, TestAuthority, old_tls_server};
