@@ -6,8 +6,10 @@ mod process;
 
 pub mod dovecot;
 pub mod imap_client;
+pub mod proxy;
 pub mod tls;
 
 pub use dovecot::{Dovecot, DovecotBuilder, Store};
 pub use imap_client::Client;
+pub use proxy::Proxy;
 pub use tls::{CertificateKind, TestAuthority, old_tls_server};

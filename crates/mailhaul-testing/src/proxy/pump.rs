@@ -1,0 +1,294 @@
+//! One direction's reader: looks at every piece of the session and decides what becomes of it.
+
+use super::connection::{Connection, Open, Session, Task};
+use super::plan::{Direction, Fault, Moment, Reply};
+use super::scanner::{Piece, Scanner};
+
+/// The command whose octets are passing.
+#[derive(Debug)]
+struct Passing {
+    tag: Vec<u8>,
+    name: String,
+    number: u32,
+    /// How many commands the connection had seen with this one.
+    number_of_all: u32,
+    /// Answered in the server's place: the rest of it is thrown away.
+    replaced: bool,
+}
+
+/// A direction's reader.
+pub(crate) struct Pump<'a> {
+    connection: &'a Connection,
+    direction: Direction,
+    scanner: Scanner,
+    command: Option<Passing>,
+    commands: u32,
+    continuations: u32,
+    literals: u32,
+    /// Octets of the present literal that went through.
+    literal_at: u64,
+}
+
+impl<'a> Pump<'a> {
+    pub(crate) fn new(connection: &'a Connection, direction: Direction) -> Pump<'a> {
+        let scanner = Scanner::new();
+        Pump {
+            connection,
+            direction,
+            scanner,
+            command: None,
+            commands: 0,
+            continuations: 0,
+            literals: 0,
+            literal_at: 0,
+        }
+    }
+
+    /// Faults that strike before the first octet.
+    pub(crate) fn begin(&mut self) {
+        let direction = self.direction;
+        self.strike(&mut self.connection.session(), |moment| *moment == Moment::Bytes(direction, 0));
+    }
+
+    /// Octets that arrived. Both directions take the session's lock for a whole chunk, so that what one of them slips in
+    /// never lands in the middle of the other's line.
+    pub(crate) fn take(&mut self, octets: &[u8]) {
+        let connection = self.connection;
+        let mut session = connection.session();
+        if session.opaque {
+            self.scanner.be_opaque();
+        }
+        if self.scanner.is_waiting() {
+            let refused = session.waiting.take().is_some_and(|(_, refused)| refused);
+            if refused && self.direction == Direction::ToServer {
+                self.scanner.cancel_literal();
+                self.command = None;
+            }
+        }
+        for piece in self.scanner.feed(octets) {
+            match piece {
+                Piece::Head(line) if self.direction == Direction::ToServer => self.command_line(&mut session, &line),
+                Piece::Head(line) => self.response_line(&mut session, &line),
+                Piece::Rest(octets) => self.pass(&mut session, &octets),
+                Piece::LiteralStart { waits } => self.literal_start(&mut session, waits),
+                Piece::Literal(octets) => self.literal(&mut session, &octets),
+                Piece::End if self.direction == Direction::ToServer => self.command_end(&mut session),
+                Piece::End => self.response_end(&mut session),
+            }
+        }
+    }
+
+    /// The near end closed its sending side.
+    pub(crate) fn end(&mut self) {
+        let mut session = self.connection.session();
+        let leftover = self.scanner.leftover();
+        self.send(&mut session, &leftover);
+        if !session.swallowed[self.direction as usize] {
+            self.connection.push_task(self.direction, Task::Fin);
+        }
+    }
+
+    fn command_line(&mut self, session: &mut Session, line: &[u8]) {
+        let Some((tag, name)) = tag_and_name(line) else {
+            // A continuation: DONE, or the next step of AUTHENTICATE.
+            self.command = None;
+            return self.send(session, line);
+        };
+        let number = session.begun.entry(name.clone()).or_default();
+        *number += 1;
+        let number = *number;
+        self.commands += 1;
+        self.connection.watched.begin_command(&name, line);
+        self.strike(
+            session,
+            |moment| matches!(moment, Moment::BeforeCommand(other, nth) if is(other, &name) && *nth == number),
+        );
+        let reply = session.replies.iter().find(|(other, which, _)| *other == name && which.has(number));
+        let reply = reply.map(|(_, _, reply)| reply.clone());
+        let replaced = reply.is_some();
+        session.open.insert(tag.clone(), Open { name: name.clone(), number, reply });
+        if replaced {
+            self.send(session, &[&tag, &b" NOOP\r\n"[..]].concat());
+        } else {
+            self.send(session, line);
+        }
+        self.command = Some(Passing { tag, name, number, number_of_all: self.commands, replaced });
+    }
+
+    fn command_end(&mut self, session: &mut Session) {
+        let Some(command) = self.command.take() else { return };
+        self.connection.push_task(self.direction, Task::Forwarded(command.name.clone()));
+        self.strike(session, |moment| match moment {
+            Moment::AfterCommand(other, nth) => is(other, &command.name) && *nth == command.number,
+            Moment::AfterAnyCommand(nth) => *nth == command.number_of_all,
+            _ => false,
+        });
+    }
+
+    fn response_line(&mut self, session: &mut Session, line: &[u8]) {
+        session.inside_response = true;
+        let first = line.split(|octet| matches!(octet, b' ' | b'\r' | b'\n')).next().unwrap_or_default();
+        if first == b"+" {
+            self.continuations += 1;
+            let number = self.continuations;
+            self.strike(session, |moment| *moment == Moment::BeforeContinuation(number));
+            return self.send(session, line);
+        }
+        let Some(open) = session.open.remove(first) else { return self.send(session, line) };
+        if let Some((tag, refused)) = &mut session.waiting
+            && tag == first
+        {
+            *refused = true;
+        }
+        let Open { name, number, reply } = open;
+        self.strike(
+            session,
+            |moment| matches!(moment, Moment::BeforeAnswer(other, nth) if is(other, &name) && *nth == number),
+        );
+        if let Some(reply) = reply {
+            return self.reply(session, first, &reply);
+        }
+        self.send(session, line);
+        let status = line.get(first.len() + 1..first.len() + 3).unwrap_or_default();
+        // From here on the session is encrypted or compressed.
+        session.opaque |= status.eq_ignore_ascii_case(b"OK") && (name == "STARTTLS" || name == "COMPRESS");
+        if !session.swallowed[self.direction as usize] {
+            self.connection.push_task(self.direction, Task::Answered(name.clone()));
+        }
+        self.strike(
+            session,
+            |moment| matches!(moment, Moment::AfterAnswer(other, nth) if is(other, &name) && *nth == number),
+        );
+    }
+
+    fn reply(&mut self, session: &mut Session, tag: &[u8], reply: &Reply) {
+        let tag = String::from_utf8_lossy(tag);
+        for line in &reply.lines {
+            self.send(session, format!("{}\r\n", line.replace("{tag}", &tag)).as_bytes());
+        }
+        match reply.then {
+            Some(cut) => self.connection.push_task(self.direction, Task::Cut(cut)),
+            None => self.connection.watched.change(|statistics| statistics.faults += 1),
+        }
+    }
+
+    fn response_end(&mut self, session: &mut Session) {
+        session.inside_response = false;
+        for line in std::mem::take(&mut session.injections) {
+            self.connection.push(self.direction, &line);
+        }
+    }
+
+    fn literal_start(&mut self, session: &mut Session, waits: bool) {
+        self.literals += 1;
+        self.literal_at = 0;
+        if self.direction == Direction::ToServer
+            && let Some(command) = &self.command
+        {
+            let message = command.name == "APPEND" && !command.replaced;
+            self.connection.watched.begin_literal(message, waits);
+            session.waiting = waits.then(|| (command.tag.clone(), false));
+        }
+        self.strike_in_literal(session);
+    }
+
+    fn literal(&mut self, session: &mut Session, mut octets: &[u8]) {
+        while !octets.is_empty() {
+            let (direction, number, at) = (self.direction, self.literals, self.literal_at);
+            let length = u64::try_from(octets.len()).unwrap_or(u64::MAX);
+            let next = session.faults.iter().filter_map(|(moment, _)| match moment {
+                Moment::InLiteral(other, nth, offset) if *other == direction && *nth == number => Some(*offset),
+                _ => None,
+            });
+            let next = next.filter(|offset| (at + 1..=at + length).contains(offset)).min().unwrap_or(at + length);
+            let (part, rest) = octets.split_at(usize::try_from(next - at).unwrap_or(octets.len()));
+            self.pass(session, part);
+            self.literal_at = next;
+            self.strike_in_literal(session);
+            octets = rest;
+        }
+    }
+
+    fn strike_in_literal(&mut self, session: &mut Session) {
+        let here = Moment::InLiteral(self.direction, self.literals, self.literal_at);
+        self.strike(session, |moment| *moment == here);
+    }
+
+    /// Forwards what belongs to the present command or response, unless the proxy answers it itself.
+    fn pass(&mut self, session: &mut Session, octets: &[u8]) {
+        if self.command.as_ref().is_none_or(|command| !command.replaced) {
+            self.send(session, octets);
+        }
+    }
+
+    /// Hands octets on, up to the next fault that is bound to a number of octets, and beyond it if it lets them.
+    fn send(&mut self, session: &mut Session, mut octets: &[u8]) {
+        let direction = self.direction;
+        while !octets.is_empty() && !session.swallowed[direction as usize] {
+            let at = session.bytes[direction as usize];
+            let length = u64::try_from(octets.len()).unwrap_or(u64::MAX);
+            let next = session.faults.iter().filter_map(|(moment, _)| match moment {
+                Moment::Bytes(other, count) if *other == direction => Some(*count),
+                _ => None,
+            });
+            let next = next.filter(|count| (at + 1..=at + length).contains(count)).min().unwrap_or(at + length);
+            let (part, rest) = octets.split_at(usize::try_from(next - at).unwrap_or(octets.len()));
+            self.connection.push(direction, part);
+            session.bytes[direction as usize] = next;
+            self.strike(session, |moment| *moment == Moment::Bytes(direction, next));
+            octets = rest;
+        }
+    }
+
+    /// Lets all faults strike whose moment has come. Each strikes once.
+    fn strike(&self, session: &mut Session, come: impl Fn(&Moment) -> bool) {
+        if session.swallowed[self.direction as usize] {
+            return;
+        }
+        let (now, later) = std::mem::take(&mut session.faults).into_iter().partition(|(moment, _)| come(moment));
+        session.faults = later;
+        for (_, fault) in now {
+            self.apply(session, fault);
+        }
+    }
+
+    fn apply(&self, session: &mut Session, fault: Fault) {
+        match fault {
+            // These two travel in the lane, behind what was let through; they are counted when they arrive.
+            Fault::Cut(cut) => {
+                self.connection.push_task(self.direction, Task::Cut(cut));
+                session.swallowed[self.direction as usize] = true;
+                return;
+            }
+            Fault::Stall => {
+                self.connection.push_task(self.direction, Task::Stall);
+                session.swallowed[self.direction as usize] = true;
+                return;
+            }
+            Fault::HalfClose(direction) => self.connection.push_task(direction, Task::Fin),
+            Fault::Swallow(direction) => session.swallowed[direction as usize] = true,
+            // A reader of the server's side strikes before the line that it has in hand.
+            Fault::Inject(line) if self.direction == Direction::ToClient || !session.inside_response => {
+                self.connection.push(Direction::ToClient, &line);
+            }
+            Fault::Inject(line) => session.injections.push(line),
+        }
+        self.connection.watched.change(|statistics| statistics.faults += 1);
+    }
+}
+
+fn is(wanted: &str, name: &str) -> bool {
+    wanted.eq_ignore_ascii_case(name)
+}
+
+/// The tag and the name of a command (`UID FETCH`); none for a line that continues one.
+fn tag_and_name(line: &[u8]) -> Option<(Vec<u8>, String)> {
+    let mut words = line.split(|octet| matches!(octet, b' ' | b'\r' | b'\n')).filter(|word| !word.is_empty());
+    let tag = words.next()?.to_vec();
+    let mut name = String::from_utf8_lossy(words.next()?).to_ascii_uppercase();
+    if name == "UID" {
+        name.push(' ');
+        name += &String::from_utf8_lossy(words.next()?).to_ascii_uppercase();
+    }
+    Some((tag, name))
+}

@@ -1,0 +1,167 @@
+//! What went through the proxy, and waiting for it.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::plan::Direction;
+
+/// Command lines that are kept for assertions, at most; and so much of each.
+const LINES_KEPT_MAX: usize = 100_000;
+const LINE_BYTES_KEPT: usize = 1_000;
+
+/// Everything that went through one proxy, all connections together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Connections that clients opened.
+    pub connections: u32,
+    /// Connections that have ended, for whatever reason.
+    pub ended: u32,
+    /// Commands that were forwarded or answered by the proxy, begun and not necessarily finished, by name (`UID FETCH`).
+    pub commands: BTreeMap<String, u32>,
+    /// Commands whose last octet was forwarded, by name.
+    pub forwarded: BTreeMap<String, u32>,
+    /// Tagged answers that were forwarded, by the command's name.
+    pub answers: BTreeMap<String, u32>,
+    /// Literals inside of APPEND commands: messages sent, however many a command holds.
+    pub appended_messages: u32,
+    /// Literals that the client sent without waiting (`{n+}`), of all commands.
+    pub eager_literals: u32,
+    /// Literals for which the client waited (`{n}`), of all commands.
+    pub waiting_literals: u32,
+    /// Octets forwarded to the server.
+    pub bytes_to_server: u64,
+    /// Octets forwarded to the client.
+    pub bytes_to_client: u64,
+    /// Faults that have struck and replies given in the server's place.
+    pub faults: u32,
+}
+
+impl Statistics {
+    /// Commands of this name that were begun.
+    #[must_use]
+    pub fn count(&self, command: &str) -> u32 {
+        self.commands.get(&command.to_ascii_uppercase()).copied().unwrap_or(0)
+    }
+
+    /// Octets forwarded in one direction.
+    #[must_use]
+    pub fn bytes(&self, direction: Direction) -> u64 {
+        match direction {
+            Direction::ToServer => self.bytes_to_server,
+            Direction::ToClient => self.bytes_to_client,
+        }
+    }
+
+    pub(crate) fn add_bytes(&mut self, direction: Direction, octets: usize) {
+        let octets = u64::try_from(octets).unwrap_or(u64::MAX);
+        match direction {
+            Direction::ToServer => self.bytes_to_server += octets,
+            Direction::ToClient => self.bytes_to_client += octets,
+        }
+    }
+}
+
+/// Something to wait for. Numbers count over all connections, from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The n-th connection was opened.
+    Connection(u32),
+    /// The n-th connection has ended.
+    Ended(u32),
+    /// The n-th command of this name was begun.
+    Command(String, u32),
+    /// The last octet of the n-th command of this name was forwarded.
+    Forwarded(String, u32),
+    /// The tagged answer to the n-th command of this name was forwarded.
+    Answered(String, u32),
+    /// So many octets went through in this direction.
+    Bytes(Direction, u64),
+    /// The n-th message was begun inside of an APPEND.
+    AppendedMessage(u32),
+    /// The n-th fault has struck.
+    Fault(u32),
+}
+
+impl Event {
+    pub(crate) fn has_happened(&self, statistics: &Statistics) -> bool {
+        let enough = |counts: &BTreeMap<String, u32>, name: &String, wanted: u32| {
+            counts.get(&name.to_ascii_uppercase()).copied().unwrap_or(0) >= wanted
+        };
+        match self {
+            Event::Connection(wanted) => statistics.connections >= *wanted,
+            Event::Ended(wanted) => statistics.ended >= *wanted,
+            Event::Command(name, wanted) => enough(&statistics.commands, name, *wanted),
+            Event::Forwarded(name, wanted) => enough(&statistics.forwarded, name, *wanted),
+            Event::Answered(name, wanted) => enough(&statistics.answers, name, *wanted),
+            Event::Bytes(direction, wanted) => statistics.bytes(*direction) >= *wanted,
+            Event::AppendedMessage(wanted) => statistics.appended_messages >= *wanted,
+            Event::Fault(wanted) => statistics.faults >= *wanted,
+        }
+    }
+}
+
+/// The statistics with a bell that rings at every change.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    statistics: Mutex<Statistics>,
+    lines: Mutex<Vec<String>>,
+    changed: Condvar,
+}
+
+impl Watched {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Statistics)) {
+        change(&mut self.lock());
+        self.changed.notify_all();
+    }
+
+    /// Counts a command and keeps its first line.
+    pub(crate) fn begin_command(&self, name: &str, line: &[u8]) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() < LINES_KEPT_MAX {
+            let text = String::from_utf8_lossy(&line[..line.len().min(LINE_BYTES_KEPT)]);
+            let text = text.trim_end().split_once(' ').map_or("", |(_, command)| command);
+            let secret = name == "LOGIN" || name == "AUTHENTICATE";
+            lines.push(if secret { name.to_owned() } else { text.to_owned() });
+        }
+        drop(lines);
+        self.change(|statistics| *statistics.commands.entry(name.to_owned()).or_default() += 1);
+    }
+
+    /// Counts a literal that the client announced; `message` when it is part of an APPEND that goes to the server.
+    pub(crate) fn begin_literal(&self, message: bool, waits: bool) {
+        self.change(|statistics| {
+            statistics.appended_messages += u32::from(message);
+            statistics.waiting_literals += u32::from(waits);
+            statistics.eager_literals += u32::from(!waits);
+        });
+    }
+
+    pub(crate) fn command_lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn now(&self) -> Statistics {
+        self.lock().clone()
+    }
+
+    /// False when the time was over first.
+    pub(crate) fn wait_until(&self, holds: impl Fn(&Statistics) -> bool, at_most: Duration) -> bool {
+        let deadline = Instant::now() + at_most;
+        let mut statistics = self.lock();
+        while !holds(&statistics) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let woken = self.changed.wait_timeout(statistics, left);
+            statistics = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Statistics> {
+        // A thread that panicked while counting leaves counts that are still counts.
+        self.statistics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
