@@ -7,9 +7,11 @@ mod process;
 pub mod dovecot;
 pub mod imap_client;
 pub mod proxy;
+pub mod scripted;
 pub mod tls;
 
 pub use dovecot::{Dovecot, DovecotBuilder, Store};
 pub use imap_client::Client;
 pub use proxy::Proxy;
+pub use scripted::{ScriptedServer, Transcript};
 pub use tls::{CertificateKind, TestAuthority, old_tls_server};
