@@ -16,9 +16,15 @@
 //! `--mailbox` and `--exclude` decide what is copied, never under which name: a partial run and a whole one agree.
 
 mod assign;
+mod candidates;
+mod claims;
+mod earlier;
 mod glob;
 mod names;
+mod rules;
+mod same_use;
 mod special;
+mod tree;
 
 pub use assign::map_mailboxes;
 pub use glob::Glob;
@@ -265,7 +271,8 @@ impl Mapping {
         let others = self.mailboxes.iter().filter(|mapped| mapped.source != *source);
         let taken: std::collections::BTreeSet<String> = others.map(|mapped| names::fold(&mapped.target_text)).collect();
         let candidate = safer_name(&refused.target_text, &self.shape, attempt)?;
-        names::numbered(&candidate).find(|name| !taken.contains(&names::fold(name)))
+        let numbered = (2u32..).map(|number| names::numbered(&candidate, number));
+        std::iter::once(candidate.clone()).chain(numbered).find(|name| !taken.contains(&names::fold(name)))
     }
 
     /// Puts an accepted name in the place of the refused one.

@@ -138,9 +138,9 @@ pub(super) fn safer_names(name: &str, shape: &TargetShape) -> Vec<String> {
     list
 }
 
-/// `name`, `name-2`, `name-3`, …
-pub(super) fn numbered(name: &str) -> impl Iterator<Item = String> + '_ {
-    std::iter::once(name.to_owned()).chain((2u32..).map(move |number| format!("{name}-{number}")))
+/// How a name is told from its like.
+pub(super) fn numbered(name: &str, number: u32) -> String {
+    format!("{name}-{number}")
 }
 
 /// The name without its number, if it has one as [`numbered`] writes it.
