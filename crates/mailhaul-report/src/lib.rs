@@ -4,9 +4,13 @@
 //! nowhere else: a run that lost sight of one message cannot call itself complete.
 
 mod counts;
+mod plan;
 mod run;
 mod text;
+mod verify;
 
 pub use counts::Counts;
+pub use plan::PlanReport;
 pub use run::{Exception, ExceptionState, MailboxLine, Remark, RunReport, Stop, StopClass, Verdict};
 pub use text::{bytes_for_people, duration_for_people, number_for_people};
+pub use verify::{ComparedMailbox, Difference, DifferenceKind, VerifyReport};

@@ -124,8 +124,8 @@ pub struct Remark {
 pub struct MailboxLine {
     /// Name at the source.
     pub source: String,
-    /// Name on the target.
-    pub target: String,
+    /// Name on the target; `None` for a mailbox that is left out.
+    pub target: Option<String>,
     /// How its messages are accounted for.
     pub messages: Counts,
     /// Octets of the messages that this run copied.
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     fn report(counts: Counts) -> RunReport {
-        let line = MailboxLine { source: "INBOX".into(), target: "INBOX".into(), messages: counts, bytes: 1 };
+        let line = MailboxLine { source: "INBOX".into(), target: Some("INBOX".into()), messages: counts, bytes: 1 };
         RunReport { mailboxes: vec![line], ..RunReport::default() }
     }
 

@@ -91,14 +91,14 @@ impl RunReport {
     fn write_mailboxes(&self, out: &mut String) {
         let width = |name: &dyn Fn(&crate::MailboxLine) -> usize| self.mailboxes.iter().map(name).max().unwrap_or(0);
         let source_width = width(&|line| line.source.chars().count()).clamp(6, 40);
-        let target_width = width(&|line| line.target.chars().count()).clamp(6, 40);
+        let target_width = width(&|line| target_name(line).chars().count()).clamp(6, 40);
         for line in &self.mailboxes {
             let counts = &line.messages;
             let _ = writeln!(
                 out,
                 "  {:<source_width$}  ->  {:<target_width$}  {:>9}  {}",
                 line.source,
-                line.target,
+                target_name(line),
                 number_for_people(counts.source),
                 describe(counts),
             );
@@ -130,6 +130,10 @@ impl RunReport {
             }
         }
     }
+}
+
+fn target_name(line: &crate::MailboxLine) -> &str {
+    line.target.as_deref().unwrap_or("(left out)")
 }
 
 /// The columns that are not zero: `3 copied + 1 adopted`.
@@ -172,7 +176,7 @@ mod tests {
     #[test]
     fn says_when_the_sum_does_not_add_up() {
         let messages = Counts { source: 5, copied: 3, ..Counts::default() };
-        let line = MailboxLine { source: "a".into(), target: "b".into(), messages, bytes: 0 };
+        let line = MailboxLine { source: "a".into(), target: Some("b".into()), messages, bytes: 0 };
         let report = RunReport { mailboxes: vec![line], ..RunReport::default() };
         assert!(report.last_line().contains("5 at the source = 3 copied, which does not add up"));
         assert!(report.last_line().starts_with("finished with exceptions"));

@@ -1,2 +1,47 @@
-//! The command.
-fn main() {}
+//! The command: one file for each subcommand, and what they share.
+
+mod cli;
+mod copy;
+mod display;
+mod endpoint_url;
+mod exit;
+mod logging;
+mod output;
+mod report;
+mod secrets;
+mod setup;
+mod signals;
+mod verify;
+
+use clap::Parser as _;
+use cli::{Cli, Command};
+use exit::{CommandError, Exit};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start(&cli.talk);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(&cli.command)),
+        Err(error) => {
+            Err(CommandError { exit: Exit::Internal, text: format!("cannot start the runtime: {error}"), hint: None })
+        }
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "mailhaul: {error}");
+            error.exit.into()
+        }
+    }
+}
+
+async fn run(command: &Command) -> Result<Exit, CommandError> {
+    match command {
+        Command::Copy(args) => copy::run(args).await,
+        Command::Verify(args) => verify::run(args).await,
+        Command::Report(args) => report::run(args).await,
+    }
+}

@@ -1,0 +1,47 @@
+# `make` lists the targets. Everything that a target needs and that Debian, or the Rust registry, can give is
+# installed by the target itself.
+
+SHELL := /bin/bash
+CARGO ?= cargo
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: help demo test check lint docs deny audit fmt bench servers picture clean
+
+help: ## This list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## The main job on real servers: fill, copy, kill, resume, verify, prove
+	@scripts/demo.sh
+
+test: servers check ## What CI runs: installs what tests need, checks, then all tests on real servers
+	$(CARGO) test --workspace --no-fail-fast
+
+check: lint docs deny ## Format, clippy without warnings, documentation, licences and bans
+
+lint: ## Format and clippy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+docs: ## The documentation builds without a warning
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+
+deny: ## Licences, bans and sources of every dependency
+	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
+	$(CARGO) deny check bans licenses sources
+
+audit: ## Security advisories too (needs the network: the advisory database is fetched)
+	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
+	$(CARGO) deny check advisories
+
+fmt: ## Format everything
+	$(CARGO) fmt --all
+
+servers: ## Install the mail servers that the tests start privately (Dovecot, Cyrus)
+	@scripts/install-test-servers.sh
+
+bench: ## Ratios against the servers' own limits, measured in one run
+	@scripts/install-test-servers.sh --only dovecot
+	$(CARGO) run --release --quiet -p mailhaul-testing --example bench
+
+clean: ## Remove what was built
+	$(CARGO) clean

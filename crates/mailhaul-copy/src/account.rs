@@ -1,0 +1,294 @@
+//! One account from sign-in to report: list, map, then one mailbox after the other, over as many connections as it
+//! takes.
+
+use crate::bounds;
+use crate::error::{LinkError, WalkError, stop_of, stop_of_ledger};
+use crate::job::CopyJob;
+use crate::listing::{connect, list_both};
+use crate::mapping::agree_on_mapping;
+use crate::pass::{Links, Pair, pass};
+use crate::pause;
+use crate::prepare::prepare_target;
+use crate::progress::Progress;
+use crate::stop::StopSignal;
+use crate::summary::Summary;
+use crate::tally::Tally;
+use mailhaul_db::{Ledger, PairLease, RunVerdict};
+use mailhaul_imap::{ErrorClass, ImapError};
+use mailhaul_plan::keys::KeyMaker;
+use mailhaul_plan::mailboxes::{AccountListing, LeftOutReason, MappedMailbox, Mapping};
+use mailhaul_report::{RunReport, Verdict};
+use mailhaul_types::{MailboxName, Side};
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// What every step of a run can see.
+pub(crate) struct Walk<'a> {
+    pub(crate) job: &'a CopyJob,
+    pub(crate) lease: &'a PairLease,
+    pub(crate) keys: KeyMaker,
+    pub(crate) progress: &'a Progress,
+    pub(crate) stop: &'a StopSignal,
+    /// The shortest time that UIDNEXT must stand still before a lost copy is believed lost.
+    quarantine: Mutex<Duration>,
+}
+
+impl Walk<'_> {
+    pub(crate) fn quarantine(&self) -> Duration {
+        *self.quarantine.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn doing(&self, pair: &Pair<'_>, what: &str) {
+        self.progress.doing(format!("{}: {what}", pair.source));
+    }
+
+    /// Waits as asked for, or as long as is polite; not beyond a stop.
+    pub(crate) async fn pause_for(&self, asked: Option<Duration>) -> Result<(), WalkError> {
+        let pause = asked.unwrap_or(bounds::THROTTLE_PAUSE).min(bounds::THROTTLE_PAUSE_MAX);
+        tracing::info!(seconds = pause.as_secs(), "waiting because a server asked to slow down");
+        tokio::select! {
+            () = self.stop.requested() => Err(WalkError::Interrupted { unanswered: 0 }),
+            () = tokio::time::sleep(pause) => Ok(()),
+        }
+    }
+}
+
+/// Copies one account, and reports on it. Never panics and never fails: what went wrong stands in the report.
+pub async fn copy_account(job: &CopyJob, ledger: &Ledger, progress: &Progress, stop: &StopSignal) -> RunReport {
+    let started = Instant::now();
+    let mut report = match ledger.claim_pair(&job.accounts.identity()).await {
+        Ok(lease) => {
+            let report = run_with_lease(job, ledger, &lease, progress, stop).await;
+            finish(lease, report).await
+        }
+        Err(error) => RunReport { stop: Some(stop_of_ledger(&error)), ..RunReport::default() },
+    };
+    report.seconds = started.elapsed().as_secs_f64();
+    report
+}
+
+async fn run_with_lease(
+    job: &CopyJob,
+    ledger: &Ledger,
+    lease: &PairLease,
+    progress: &Progress,
+    stop: &StopSignal,
+) -> RunReport {
+    let near = is_near(&job.accounts.target.endpoint.host);
+    let quarantine = Mutex::new(if near { bounds::QUARANTINE_NEAR } else { bounds::QUARANTINE_FAR });
+    let walk = Walk { job, lease, keys: KeyMaker::new(ledger.digest_key()), progress, stop, quarantine };
+    let mut run = Run { walk: &walk, links: None, summary: Summary::default() };
+    let end = tokio::select! {
+        end = run.work() => end,
+        // The steps look at the stop themselves where something may be in flight; this is for a server that hangs
+        // anywhere else.
+        () = stopped_for_long(stop) => Err(WalkError::Interrupted { unanswered: 0 }),
+    };
+    let Run { links, summary, .. } = run;
+    if let (Some(links), Ok(())) = (links, &end) {
+        let farewell = async { tokio::join!(links.source.logout(), links.target.logout()) };
+        if tokio::time::timeout(bounds::LOGOUT, farewell).await.is_err() {
+            tracing::debug!("a server did not answer LOGOUT");
+        }
+    }
+    summary.into_report(end.err().map(stop_of))
+}
+
+/// Resolves when a stop was asked for and everybody has had the time to notice by himself.
+async fn stopped_for_long(stop: &StopSignal) {
+    stop.requested().await;
+    tokio::time::sleep(Duration::from_secs(9)).await;
+}
+
+async fn finish(lease: PairLease, mut report: RunReport) -> RunReport {
+    let verdict = match report.verdict() {
+        Verdict::Complete => RunVerdict::Complete,
+        Verdict::Exceptions => RunVerdict::Exceptions,
+        Verdict::Stopped => RunVerdict::Stopped,
+        Verdict::Interrupted => RunVerdict::Interrupted,
+        Verdict::Failed => RunVerdict::Failed,
+    };
+    let recorded = match lease.finish_run(verdict, &report.last_line()).await {
+        Ok(()) => lease.release().await,
+        Err(error) => Err(error),
+    };
+    if let (Err(error), None) = (recorded, &report.stop) {
+        // Nothing may call itself complete that is not on disk.
+        report.stop = Some(stop_of_ledger(&error));
+    }
+    report
+}
+
+/// Loopback and private networks: what is lost there is known to be lost soon.
+fn is_near(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_private() || address.is_link_local(),
+        Ok(IpAddr::V6(address)) => address.is_loopback() || address.is_unique_local(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+struct Run<'a> {
+    walk: &'a Walk<'a>,
+    links: Option<Links>,
+    summary: Summary,
+}
+
+impl Run<'_> {
+    async fn work(&mut self) -> Result<(), WalkError> {
+        let walk = self.walk;
+        walk.progress.doing("signing in".to_owned());
+        self.summary.remark_on_plaintext(&walk.job.accounts);
+        let (target, mut mapping) = self.plan().await?;
+        walk.progress.expect_mailboxes(mapping.mailboxes.len() as u64);
+        for left_out in mapping.left_out.clone() {
+            let wanted = left_out.reason != LeftOutReason::NotSelectable;
+            let messages = if wanted { self.messages_at_source(&left_out.source).await? } else { None };
+            self.summary.leave_out(&left_out.source, &left_out.reason, messages);
+        }
+        let order = mapping.mailboxes.clone();
+        for (place, mapped) in order.iter().enumerate() {
+            let mut tally = Tally::default();
+            let result = self.work_on(mapped, &mut mapping, &target, &mut tally).await;
+            let end = self.summary.file(walk, mapped, &mapping, &tally, result).await;
+            walk.progress.finish_mailbox();
+            if let Err(error) = end {
+                self.not_reached(&order[place + 1..]).await;
+                return Err(error);
+            }
+        }
+        walk.progress.doing("done".to_owned());
+        Ok(())
+    }
+
+    /// Files the mailboxes that the run did not come to, as far as it is still known what they hold.
+    async fn not_reached(&mut self, rest: &[MappedMailbox]) {
+        for mapped in rest {
+            let listed = match self.walk.stop.is_requested() {
+                false => self.messages_at_source(&mapped.source).await.ok().flatten(),
+                true => None,
+            };
+            let known = async { self.walk.lease.mailbox(mapped.source.text()).await?.load().await };
+            let (settled, scanned) = match known.await {
+                Ok(state) => (state.settled.len(), state.scan.map(|scan| scan.exists)),
+                Err(_) => (0, None),
+            };
+            let messages = listed.or(scanned).map_or(settled, u64::from);
+            self.summary.not_reached(mapped, messages, settled);
+        }
+    }
+
+    /// Signs in, lists both sides, and settles which mailbox goes where.
+    async fn plan(&mut self) -> Result<(AccountListing, Mapping), WalkError> {
+        let mut pauses = pause::reconnects(bounds::CONNECTIONS_WITHOUT_PROGRESS);
+        loop {
+            let attempt = async {
+                let links = self.connected().await?;
+                list_both(links).await
+            };
+            match attempt.await {
+                Ok((source, target)) => {
+                    let mapping = agree_on_mapping(self.walk, &source, &target).await?;
+                    self.summary.remark_on_mapping(&mapping);
+                    return Ok((target, mapping));
+                }
+                Err(error) => self.recover(error, &mut pauses, true).await?,
+            }
+        }
+    }
+
+    /// Passes over one mailbox until one comes to its end.
+    async fn work_on(
+        &mut self,
+        mapped: &MappedMailbox,
+        mapping: &mut Mapping,
+        target: &AccountListing,
+        tally: &mut Tally,
+    ) -> Result<(), WalkError> {
+        let walk = self.walk;
+        let mut pauses = pause::reconnects(bounds::CONNECTIONS_WITHOUT_PROGRESS);
+        let mut first = true;
+        loop {
+            let settled = tally.copied.len() + tally.adopted.len();
+            let attempt = async {
+                let links = self.connected().await?;
+                let name = prepare_target(walk, links, mapped, mapping, target).await?;
+                let ledger = walk.lease.mailbox(mapped.source.text()).await?;
+                let pair = Pair { source: &mapped.source, target: &name, ledger: &ledger };
+                walk.doing(&pair, "copying");
+                let result = pass(walk, links, &pair, tally).await;
+                ledger.flush().await?;
+                result
+            };
+            let error = match attempt.await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if tally.copied.len() + tally.adopted.len() > settled {
+                pauses = pause::reconnects(bounds::CONNECTIONS_WITHOUT_PROGRESS);
+            }
+            self.recover(error, &mut pauses, first).await?;
+            first = false;
+        }
+    }
+
+    async fn connected(&mut self) -> Result<&mut Links, WalkError> {
+        if self.links.is_none() {
+            self.links = Some(connect(&self.walk.job.accounts).await.map_err(WalkError::Link)?);
+        }
+        self.links.as_mut().ok_or_else(|| WalkError::Mailbox("not connected".to_owned()))
+    }
+
+    /// Decides whether an error is worth another connection, and waits before it. Both connections are dropped:
+    /// whatever was in flight is found by reading the target's tail, never by remembering.
+    async fn recover(
+        &mut self,
+        error: WalkError,
+        pauses: &mut impl Iterator<Item = Duration>,
+        first: bool,
+    ) -> Result<(), WalkError> {
+        let link = match error {
+            WalkError::Link(link) => link,
+            other => return Err(other),
+        };
+        self.links = None;
+        let never_connected = matches!(link.error, ImapError::Resolve { .. } | ImapError::Connect { .. }) && first;
+        let pause = match link.error.class() {
+            ErrorClass::SignIn | ErrorClass::Tls | ErrorClass::Usage | ErrorClass::Quota => None,
+            _ if never_connected && self.summary.is_untouched() => None,
+            ErrorClass::Throttle => pauses.next().map(|pause| link.error.retry_after().unwrap_or(pause)),
+            _ => pauses.next(),
+        };
+        let Some(pause) = pause else {
+            return Err(match link.error.class() {
+                ErrorClass::Lease => match self.walk.lease.failure() {
+                    Some(failure) => WalkError::Ledger(failure),
+                    None => WalkError::Link(link),
+                },
+                _ => WalkError::Link(link),
+            });
+        };
+        if matches!(link, LinkError { side: Side::Target, error: ImapError::TimedOut { .. } }) {
+            let mut quarantine = self.walk.quarantine.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *quarantine = bounds::QUARANTINE_AFTER_TIMEOUT;
+        }
+        tracing::warn!(error = %link, again_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+            "connection lost; reconnecting");
+        self.walk.progress.doing(format!("reconnecting after: {link}"));
+        tokio::select! {
+            () = self.walk.stop.requested() => Err(WalkError::Interrupted { unanswered: 0 }),
+            () = tokio::time::sleep(pause.min(bounds::THROTTLE_PAUSE_MAX)) => Ok(()),
+        }
+    }
+
+    /// STATUS MESSAGES; `None` if the server will not say.
+    async fn messages_at_source(&mut self, name: &MailboxName) -> Result<Option<u32>, WalkError> {
+        let links = self.connected().await?;
+        match links.source.status(name).await {
+            Ok(status) => Ok(status.messages),
+            Err(error) if error.leaves_connection_usable() => Ok(None),
+            Err(error) => Err(WalkError::Link(LinkError { side: Side::Source, error })),
+        }
+    }
+}

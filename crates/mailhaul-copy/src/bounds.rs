@@ -1,0 +1,38 @@
+//! Every bound of the walkers that is not somebody else's, named and explained.
+
+use std::time::Duration;
+
+/// How often one message is asked for, or offered, before it is set aside.
+pub(crate) const TRIES_A_MESSAGE: u32 = 3;
+
+/// How many rounds in a row may bring nothing but requests to wait, before the account is left for later.
+pub(crate) const ROUNDS_WITHOUT_PROGRESS: u32 = 5;
+
+/// How many batches are sent between two looks at the tail of a target that does not name UIDs. After a crash, all
+/// of them have to be recognised by their keys, so not too many.
+pub(crate) const UNNAMED_SLICE: usize = 10;
+
+/// How often in a row a connection may fail without anything being settled in between.
+pub(crate) const CONNECTIONS_WITHOUT_PROGRESS: usize = 6;
+
+/// The pause when a server asks to slow down without saying for how long.
+pub(crate) const THROTTLE_PAUSE: Duration = Duration::from_secs(10);
+
+/// The longest pause a server can make us take by asking for it; beyond that the account is better left for later.
+pub(crate) const THROTTLE_PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// How long UIDNEXT must stand still after a loss: on this machine or a private network.
+pub(crate) const QUARANTINE_NEAR: Duration = Duration::from_secs(2);
+/// The same for a server further away.
+pub(crate) const QUARANTINE_FAR: Duration = Duration::from_secs(10);
+/// The same after a time-out: whatever swallowed the answer may still deliver the command.
+pub(crate) const QUARANTINE_AFTER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long an answer to LOGOUT is waited for.
+pub(crate) const LOGOUT: Duration = Duration::from_secs(3);
+
+/// How long a UID set may be on the command line, in octets. Servers of unknown make may refuse lines over 1,000.
+pub(crate) fn set_octets(server_software: Option<&str>) -> usize {
+    let software = server_software.unwrap_or_default().to_ascii_lowercase();
+    if ["dovecot", "cyrus"].iter().any(|known| software.contains(known)) { 7_900 } else { 900 }
+}

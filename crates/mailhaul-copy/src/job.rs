@@ -1,0 +1,60 @@
+//! What an operator asks the walkers to do with one account.
+
+use mailhaul_db::{AccountIdentity, PairIdentity};
+use mailhaul_imap::{Credentials, Endpoint, Timeouts};
+use mailhaul_plan::mailboxes::MappingRules;
+use mailhaul_plan::selection::Selection;
+
+/// One end of a copy.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// The server.
+    pub endpoint: Endpoint,
+    /// How to sign in.
+    pub credentials: Credentials,
+}
+
+/// Both ends of an account pair.
+#[derive(Debug, Clone)]
+pub struct AccountPair {
+    /// Where the mail comes from.
+    pub source: Account,
+    /// Where it goes.
+    pub target: Account,
+    /// How long a server may be silent.
+    pub timeouts: Timeouts,
+}
+
+/// What is copied, and what the operator has decided.
+#[derive(Debug, Clone)]
+pub struct CopyJob {
+    /// Both ends.
+    pub accounts: AccountPair,
+    /// Which mailboxes, and under which names.
+    pub rules: MappingRules,
+    /// Which messages.
+    pub selection: Selection,
+    /// Try again what was refused or unreadable in an earlier run.
+    pub retry_exceptions: bool,
+    /// Accept that mailboxes map to other names than in an earlier run.
+    pub remap: bool,
+    /// Go on in recreated target mailboxes that lack much of what was copied.
+    pub accept_target_change: bool,
+    /// Hand `\Deleted` over.
+    pub copy_deleted_flag: bool,
+}
+
+impl AccountPair {
+    /// Who is copied where. Port and TLS do not count.
+    #[must_use]
+    pub fn identity(&self) -> PairIdentity {
+        PairIdentity { source: self.source.identity(), target: self.target.identity() }
+    }
+}
+
+impl Account {
+    fn identity(&self) -> AccountIdentity {
+        let Credentials { user, authorization_identity, .. } = &self.credentials;
+        AccountIdentity::new(&self.endpoint.host, user, authorization_identity.as_deref())
+    }
+}

@@ -1,0 +1,73 @@
+//! Making sure that the target mailbox is there, under a name that the target accepts, and subscribed like its source.
+
+use crate::account::Walk;
+use crate::error::{WalkError, mailbox_error};
+use crate::mapping::as_stored;
+use crate::pass::Links;
+use mailhaul_imap::{ErrorClass, ImapError};
+use mailhaul_plan::mailboxes::{AccountListing, MappedMailbox, Mapping};
+use mailhaul_types::{MailboxName, Side};
+
+/// Creates and subscribes what is missing; returns the name to write to.
+pub(crate) async fn prepare_target(
+    walk: &Walk<'_>,
+    links: &mut Links,
+    mapped: &MappedMailbox,
+    mapping: &mut Mapping,
+    target: &AccountListing,
+) -> Result<MailboxName, WalkError> {
+    let encoding = links.target.name_encoding();
+    let text = |mapping: &Mapping| {
+        let current = mapping.mailboxes.iter().find(|current| current.source == mapped.source);
+        current.unwrap_or(mapped).target_text.clone()
+    };
+    let mut name = MailboxName::from_text(&text(mapping), encoding);
+    if let Some(there) = target.mailboxes.iter().find(|entry| entry.name.text() == name.text()) {
+        // Send back the octets that the server itself used.
+        name = there.name.clone();
+    }
+    if !mapped.exists_on_target && !name.is_inbox() {
+        let mut attempt = 0;
+        while let Err(error) = create(links, &name).await {
+            let Some(safer) = refused_name(&error).and_then(|()| mapping.safer_name(&mapped.source, attempt)) else {
+                return Err(mailbox_error(Side::Target, error));
+            };
+            tracing::warn!(mailbox = %mapped.source, refused = %name, %error, "the target refuses this name");
+            attempt += 1;
+            mapping.rename(&mapped.source, &safer);
+            let renamed = MappedMailbox { target_text: safer.clone(), ..mapped.clone() };
+            walk.lease.remap_mailbox(as_stored(&renamed)).await?;
+            name = MailboxName::from_text(&safer, encoding);
+        }
+    }
+    let subscribed = target.mailboxes.iter().any(|entry| entry.subscribed && entry.name.text() == name.text());
+    if mapped.subscribed && !subscribed {
+        match links.target.subscribe(&name).await {
+            Err(error) if !error.leaves_connection_usable() => return Err(mailbox_error(Side::Target, error)),
+            // Not worth a mailbox: some servers subscribe everything by themselves and refuse the command.
+            Err(error) => tracing::warn!(mailbox = %name, %error, "could not subscribe"),
+            Ok(()) => {}
+        }
+    }
+    Ok(name)
+}
+
+/// CREATE, which is also satisfied if the mailbox is there already: an earlier connection may have been lost between
+/// the command and its answer.
+async fn create(links: &mut Links, name: &MailboxName) -> Result<(), ImapError> {
+    let refused = match links.target.create(name).await {
+        Err(error @ ImapError::Refused { .. }) => error,
+        other => return other,
+    };
+    match links.target.status(name).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.leaves_connection_usable() => Err(refused),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a refusal of CREATE may be about the name.
+fn refused_name(error: &ImapError) -> Option<()> {
+    let about_name = !matches!(error.class(), ErrorClass::Throttle | ErrorClass::SignIn | ErrorClass::Quota);
+    (matches!(error, ImapError::Refused { .. }) && about_name).then_some(())
+}

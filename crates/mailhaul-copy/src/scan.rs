@@ -1,0 +1,117 @@
+//! Listing a source mailbox until the listing can be believed.
+
+use crate::error::{WalkError, mailbox_error, on};
+use mailhaul_db::MailboxState;
+use mailhaul_imap::{Connection, ScanItems, ScanRow, SelectedMailbox};
+use mailhaul_plan::scan::{SCANS_MAX, ScanVerdict, judge_scan, scan_ranges};
+use mailhaul_plan::selection::{Judgement, Selection, SkipReason};
+use mailhaul_types::{MailboxName, ModSeq, Side, Uid, UidSet, UidValidity};
+use std::collections::BTreeMap;
+
+/// What a source mailbox holds, and what of it is work.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    pub(crate) uid_validity: UidValidity,
+    pub(crate) uid_next: Option<Uid>,
+    pub(crate) exists: u32,
+    pub(crate) highest_modseq: Option<ModSeq>,
+    pub(crate) mailbox_id: Option<String>,
+    /// Every UID listed.
+    pub(crate) listed: UidSet,
+    /// UID and size (octets, capped at 4 GiB) of what is neither settled, nor set aside, nor left out; ascending.
+    pub(crate) todo: Vec<(Uid, u32)>,
+    pub(crate) skipped: BTreeMap<SkipReason, UidSet>,
+    /// How many messages the server would not list, if the listing could not be completed.
+    pub(crate) missing: Option<u64>,
+}
+
+impl Listing {
+    /// The announced octets of everything that is to be copied.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.todo.iter().map(|(_, size)| u64::from(*size)).sum()
+    }
+
+    /// The announced octets of those of `uids` that were to be copied.
+    pub(crate) fn bytes_of(&self, uids: &UidSet) -> u64 {
+        self.todo.iter().filter(|(uid, _)| uids.contains(*uid)).map(|(_, size)| u64::from(*size)).sum()
+    }
+
+    fn take(&mut self, row: ScanRow, known: &Known<'_>) {
+        self.listed.insert(row.uid);
+        if known.settled.contains(row.uid) || known.set_aside.contains(row.uid) {
+            return;
+        }
+        match known.selection.judge(row.size, row.internal_date.map(mailhaul_types::InternalDate::unix_secs)) {
+            Judgement::Selected => self.todo.push((row.uid, u32::try_from(row.size).unwrap_or(u32::MAX))),
+            Judgement::Skipped(reason) => self.skipped.entry(reason).or_default().insert(row.uid),
+        }
+    }
+}
+
+/// What is known of a mailbox before it is listed, and what is wanted of it.
+pub(crate) struct Known<'a> {
+    settled: UidSet,
+    set_aside: UidSet,
+    selection: &'a Selection,
+}
+
+impl<'a> Known<'a> {
+    pub(crate) fn new(state: Option<&MailboxState>, selection: &'a Selection) -> Self {
+        let settled = state.map(|state| state.settled.clone()).unwrap_or_default();
+        Self { settled, set_aside: state.map(MailboxState::set_aside).unwrap_or_default(), selection }
+    }
+}
+
+/// Lists a mailbox that was just opened; up to three times if the counts do not agree.
+pub(crate) async fn scan_mailbox(
+    connection: &mut Connection,
+    side: Side,
+    name: &MailboxName,
+    mut selected: SelectedMailbox,
+    uid_validity: UidValidity,
+    known: &Known<'_>,
+) -> Result<Listing, WalkError> {
+    let items = ScanItems { internal_date: known.selection.needs_dates() };
+    for attempt in 1.. {
+        let uid_next = match selected.uid_next {
+            Some(uid_next) => Some(uid_next),
+            None => connection.status(name).await.map_err(on(side))?.uid_next,
+        };
+        let mut listing = Listing {
+            uid_validity,
+            uid_next,
+            exists: selected.exists,
+            highest_modseq: selected.highest_modseq,
+            mailbox_id: selected.mailbox_id.clone(),
+            listed: UidSet::new(),
+            todo: Vec::new(),
+            skipped: BTreeMap::new(),
+            missing: None,
+        };
+        let ranges = scan_ranges(uid_next, selected.exists);
+        let mut take = |row: ScanRow| {
+            if uid_next.is_none_or(|uid_next| row.uid < uid_next) {
+                listing.take(row, known);
+            }
+        };
+        let tally = connection.scan(&ranges, items, &mut take).await.map_err(on(side))?;
+        listing.todo.sort_unstable_by_key(|(uid, _)| *uid);
+        listing.todo.dedup_by_key(|(uid, _)| *uid);
+        listing.missing = match judge_scan(listing.listed.len(), selected.exists, tally.expunged) {
+            ScanVerdict::Counted => None,
+            ScanVerdict::TooFew(missing) => Some(missing),
+            // More rows than messages: mail that arrived meanwhile on a server that does not say UIDNEXT.
+            ScanVerdict::TooMany(_) if uid_next.is_none() => None,
+            ScanVerdict::TooMany(_) => Some(0),
+        };
+        if listing.missing.is_none() || attempt >= SCANS_MAX {
+            return Ok(listing);
+        }
+        tracing::info!(mailbox = %name, listed = listing.listed.len(), exists = selected.exists, "listing again");
+        selected = connection.examine(name).await.map_err(|error| mailbox_error(side, error))?;
+        if selected.uid_validity != Some(uid_validity) {
+            return Err(WalkError::Mailbox("its UIDVALIDITY changed while it was being listed".to_owned()));
+        }
+    }
+    unreachable!("the loop returns by its third attempt")
+}

@@ -1,0 +1,195 @@
+//! Collecting what a run has to say, mailbox by mailbox, into its report.
+
+use crate::account::Walk;
+use crate::error::WalkError;
+use crate::job::AccountPair;
+use crate::tally::Tally;
+use mailhaul_db::{ExceptionState as Stored, MailboxLedger};
+use mailhaul_imap::TlsMode;
+use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping};
+use mailhaul_report::{Counts, Exception, ExceptionState, MailboxLine, Remark, RunReport, Stop};
+use mailhaul_types::{Escaped, MailboxName, escape};
+
+/// A report in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Summary {
+    report: RunReport,
+}
+
+impl Summary {
+    /// Files what became of one mailbox. An error that concerns more than the mailbox is handed back.
+    pub(crate) async fn file(
+        &mut self,
+        walk: &Walk<'_>,
+        mapped: &MappedMailbox,
+        mapping: &Mapping,
+        tally: &Tally,
+        result: Result<(), WalkError>,
+    ) -> Result<(), WalkError> {
+        let ledger = walk.lease.mailbox(mapped.source.text()).await?;
+        let (problem, fatal) = match result {
+            Ok(()) => (None, None),
+            Err(WalkError::Mailbox(reason)) => (Some((ExceptionState::MailboxFailed, reason)), None),
+            Err(WalkError::MailboxDecision(reason)) => (Some((ExceptionState::MailboxStopped, reason)), None),
+            Err(WalkError::ViewIncomplete(reason)) => (Some((ExceptionState::ViewIncomplete, reason)), None),
+            Err(fatal) => (None, Some(fatal)),
+        };
+        let visited = tally.before.is_some();
+        if !matches!(fatal, Some(WalkError::Ledger(_))) {
+            let recorded = record(&ledger, tally, visited, problem.as_ref()).await;
+            if fatal.is_none() {
+                recorded?;
+            }
+        }
+        let name = mapped.source.to_string();
+        let target = mapping.mailboxes.iter().find(|now| now.source == mapped.source).unwrap_or(mapped);
+        for (_, text, _) in tally.remarks() {
+            self.remark(Some(&name), text);
+        }
+        if target.target_text != mapped.target_text {
+            let text = format!("the target refuses this name; it is `{}` there", Escaped(&target.target_text));
+            self.remark(Some(&name), text);
+        }
+        if let Some((state, reason)) = problem {
+            self.except(&name, None, state, reason);
+        }
+        if fatal.is_none() {
+            self.file_exceptions(&ledger, &name, tally).await?;
+        }
+        let counts = tally.counts();
+        if !counts.adds_up() {
+            self.except(&name, None, ExceptionState::DoesNotAddUp, format!("the counts do not add up: {counts:?}"));
+        }
+        self.report.mailboxes.push(MailboxLine {
+            source: name,
+            target: Some(escape(&target.target_text)),
+            messages: counts,
+            bytes: tally.bytes,
+        });
+        fatal.map_or(Ok(()), Err)
+    }
+
+    /// Whether no mailbox has been worked on yet.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.report.mailboxes.is_empty()
+    }
+
+    /// A mailbox that is not copied, with what it holds.
+    pub(crate) fn leave_out(&mut self, name: &MailboxName, reason: &LeftOutReason, messages: Option<u32>) {
+        let words = match reason {
+            LeftOutReason::NotSelectable => return,
+            LeftOutReason::OtherNamespace => "left out: it belongs to another user or is shared (--all-namespaces)",
+            LeftOutReason::NotIncluded => "left out: no --mailbox fits it",
+            LeftOutReason::Excluded(_) => "left out by --exclude",
+            LeftOutReason::SameText => "left out: another mailbox is shown by the same name; rename one at the source",
+        };
+        self.remark(Some(&name.to_string()), words.to_owned());
+        let messages = u64::from(messages.unwrap_or_default());
+        self.report.mailboxes.push(MailboxLine {
+            source: name.to_string(),
+            target: None,
+            messages: Counts { source: messages, skipped: messages, ..Counts::default() },
+            bytes: 0,
+        });
+    }
+
+    /// A mailbox that the run did not come to.
+    pub(crate) fn not_reached(&mut self, mapped: &MappedMailbox, messages: u64, settled: u64) {
+        let already = settled.min(messages);
+        self.report.mailboxes.push(MailboxLine {
+            source: mapped.source.to_string(),
+            target: Some(escape(&mapped.target_text)),
+            messages: Counts { source: messages, already, remaining: messages - already, ..Counts::default() },
+            bytes: 0,
+        });
+    }
+
+    pub(crate) fn remark_on_mapping(&mut self, mapping: &Mapping) {
+        for mapped in &mapping.mailboxes {
+            for remark in &mapped.remarks {
+                let text = format!("goes to `{}`: {remark}", Escaped(&mapped.target_text));
+                self.remark(Some(&mapped.source.to_string()), text);
+            }
+        }
+        for rule in &mapping.unused_rules {
+            self.remark(None, format!("{} fits no mailbox", Escaped(rule)));
+        }
+        let parents: Vec<String> = mapping
+            .left_out
+            .iter()
+            .filter(|left_out| left_out.reason == LeftOutReason::NotSelectable)
+            .map(|left_out| left_out.source.to_string())
+            .collect();
+        if !parents.is_empty() {
+            self.remark(None, format!("hold no messages by themselves: {}", parents.join(", ")));
+        }
+    }
+
+    pub(crate) fn remark_on_plaintext(&mut self, accounts: &AccountPair) {
+        for (side, account) in [("source", &accounts.source), ("target", &accounts.target)] {
+            if account.endpoint.tls == TlsMode::Plain {
+                let host = escape(&account.endpoint.host);
+                self.remark(None, format!("the connection to the {side} {host} was not encrypted"));
+            }
+        }
+    }
+
+    pub(crate) fn into_report(mut self, stop: Option<Stop>) -> RunReport {
+        self.report.stop = stop;
+        self.report
+    }
+
+    /// What stands in the ledger against messages that the source still lists.
+    async fn file_exceptions(&mut self, ledger: &MailboxLedger, name: &str, tally: &Tally) -> Result<(), WalkError> {
+        for stored in ledger.load().await?.exceptions {
+            let exception = stored.exception;
+            let state = match exception.state {
+                Stored::Refused => ExceptionState::Refused,
+                Stored::Unreadable => ExceptionState::Unreadable,
+                Stored::PossibleDuplicate => ExceptionState::PossibleDuplicate,
+                Stored::Gone | Stored::ViewIncomplete | Stored::MailboxFailed => continue,
+            };
+            if exception.uid.is_some_and(|uid| tally.listed.contains(uid)) {
+                self.except(name, exception.uid.map(|uid| uid.0), state, escape(&exception.reason));
+            }
+        }
+        Ok(())
+    }
+
+    fn except(&mut self, mailbox: &str, uid: Option<u32>, state: ExceptionState, reason: String) {
+        self.report.exceptions.push(Exception { mailbox: mailbox.to_owned(), uid, state, reason });
+    }
+
+    fn remark(&mut self, mailbox: Option<&str>, text: String) {
+        self.report.remarks.push(Remark { mailbox: mailbox.map(str::to_owned), text });
+    }
+}
+
+/// Keeps the numbers of this pass in the ledger, for `mailhaul report`.
+async fn record(
+    ledger: &MailboxLedger,
+    tally: &Tally,
+    visited: bool,
+    problem: Option<&(ExceptionState, String)>,
+) -> Result<(), WalkError> {
+    let about_mailbox = [Stored::MailboxFailed, Stored::ViewIncomplete];
+    ledger.clear_exceptions(&about_mailbox).await?;
+    if let Some((state, reason)) = problem {
+        let state = match state {
+            ExceptionState::ViewIncomplete => Stored::ViewIncomplete,
+            _ => Stored::MailboxFailed,
+        };
+        let exception = mailhaul_db::Exception { uid: None, state, reason: reason.clone(), key: None };
+        ledger.record_exception(exception).await?;
+    }
+    if visited {
+        let remark = |(kind, text, messages): (&str, String, u64)| {
+            let kind = kind.to_owned();
+            mailhaul_db::Remark { kind, text, messages }
+        };
+        let remarks = tally.remarks().into_iter().map(remark).collect();
+        ledger.record_pass(tally.pass_counts(), remarks).await?;
+    }
+    ledger.flush().await?;
+    Ok(())
+}

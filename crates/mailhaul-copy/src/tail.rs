@@ -1,0 +1,171 @@
+//! What is on the target already: reading its tail and matching it with the source.
+//!
+//! Nothing is appended into a mailbox before this has been done for everything above the mark. It finds copies whose
+//! answer was lost, copies that an old state file has forgotten, and mail that another tool brought over.
+
+use crate::bodies::digest_bodies;
+use crate::error::{WalkError, on};
+use mailhaul_db::{Settled, SettledState};
+use mailhaul_imap::Connection;
+use mailhaul_plan::content::{ContentDigester, ContentDigests};
+use mailhaul_plan::keys::{KeyMaker, KeyStream};
+use mailhaul_plan::matching::{Candidate, CompareGroup, match_messages, resolve_group};
+use mailhaul_plan::steps::difference;
+use mailhaul_types::{Flags, MessageKey, Side, Uid, UidSet};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A message with all that is needed to recognise it.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) candidate: Candidate,
+    pub(crate) flags: Flags,
+}
+
+/// What a tail held.
+#[derive(Debug, Default)]
+pub(crate) struct TailRead {
+    /// Source messages that are on the target.
+    pub(crate) adopted: Vec<Settled>,
+    /// Target UIDs that hold a message.
+    pub(crate) present: UidSet,
+}
+
+/// Matches the target messages in `tail` with the source messages in `candidates`. Both mailboxes are selected.
+pub(crate) async fn match_tail(
+    source: &mut Connection,
+    target: &mut Connection,
+    keys: &KeyMaker,
+    tail: &UidSet,
+    candidates: &UidSet,
+) -> Result<TailRead, WalkError> {
+    let theirs = read_known(target, Side::Target, keys, tail, |_| true).await?;
+    let present = theirs.iter().map(|known| known.candidate.uid).collect();
+    if theirs.is_empty() || candidates.is_empty() {
+        return Ok(TailRead { adopted: Vec::new(), present });
+    }
+    let wanted: BTreeSet<Option<MessageKey>> = theirs.iter().map(|known| known.candidate.key).collect();
+    let ours = read_known(source, Side::Source, keys, candidates, |key| wanted.contains(&key)).await?;
+    let adopted = match_known(source, target, &ours, &theirs).await?;
+    Ok(TailRead { adopted, present })
+}
+
+/// Pairs messages by keys, and by contents where keys leave a choice.
+async fn match_known(
+    source: &mut Connection,
+    target: &mut Connection,
+    ours: &[Known],
+    theirs: &[Known],
+) -> Result<Vec<Settled>, WalkError> {
+    let plain = |known: &[Known]| known.iter().map(|known| known.candidate).collect::<Vec<_>>();
+    let matching = match_messages(&plain(ours), &plain(theirs));
+    let mut pairs: Vec<(Uid, Uid, SettledState)> =
+        matching.adopted.iter().map(|&(source, target)| (source, target, SettledState::Adopted)).collect();
+    let contents_of_source = contents(source, Side::Source, &matching.compare, |group| &group.source).await?;
+    let contents_of_target = contents(target, Side::Target, &matching.compare, |group| &group.target).await?;
+    for group in &matching.compare {
+        let resolution = resolve_group(group, &contents_of_source, &contents_of_target);
+        pairs.extend(resolution.adopted.iter().map(|&(source, target)| (source, target, SettledState::Adopted)));
+        pairs.extend(resolution.altered.iter().map(|&(source, target)| (source, target, SettledState::AdoptedAltered)));
+    }
+    let by_uid: BTreeMap<Uid, &Known> = ours.iter().map(|known| (known.candidate.uid, known)).collect();
+    let settled = |(source_uid, target_uid, state)| {
+        let known = by_uid.get(&source_uid)?;
+        let (key, flags) = (known.candidate.key, known.flags.clone());
+        Some(Settled { source_uid, target_uid: Some(target_uid), state, key, flags })
+    };
+    Ok(pairs.into_iter().filter_map(settled).collect())
+}
+
+/// Reads key material of `uids`, and keeps the messages whose key `keep` wants. Messages without usable header fields
+/// are keyed by their content; they are always kept, since only that key tells what they are.
+pub(crate) async fn read_known(
+    connection: &mut Connection,
+    side: Side,
+    keys: &KeyMaker,
+    uids: &UidSet,
+    keep: impl Fn(Option<MessageKey>) -> bool + Send + Sync,
+) -> Result<Vec<Known>, WalkError> {
+    let mut rows = Vec::new();
+    let mut without_key = UidSet::new();
+    let mut take = |row: mailhaul_imap::HeaderRow| {
+        if !uids.contains(row.uid) {
+            return;
+        }
+        // A header that was cut would make another key than the whole message does.
+        let key = if row.truncated { None } else { keys.key_of_headers(&row.header) };
+        if key.is_none() {
+            without_key.insert(row.uid);
+        } else if !keep(key) {
+            return;
+        }
+        let date = row.internal_date.map(mailhaul_types::InternalDate::unix_secs);
+        let candidate = Candidate { uid: row.uid, key, size: row.size, date };
+        rows.push(Known { candidate, flags: row.flags });
+    };
+    connection.fetch_headers(uids, &mut take).await.map_err(on(side))?;
+    if !without_key.is_empty() {
+        let streams = digest_bodies(connection, &without_key, |_| keys.stream(), KeyStream::push).await;
+        let streams = streams.map_err(on(side))?;
+        let content_keys: BTreeMap<Uid, MessageKey> =
+            streams.into_iter().map(|(uid, stream)| (uid, stream.finish())).collect();
+        for known in rows.iter_mut().filter(|known| known.candidate.key.is_none()) {
+            known.candidate.key = content_keys.get(&known.candidate.uid).copied();
+        }
+        rows.retain(|known| known.candidate.key.is_none() || keep(known.candidate.key));
+    }
+    // A server may repeat itself; a message must not count twice.
+    rows.sort_unstable_by_key(|known| known.candidate.uid);
+    rows.dedup_by_key(|known| known.candidate.uid);
+    Ok(rows)
+}
+
+/// Digests the contents of every message that stands in a group.
+async fn contents(
+    connection: &mut Connection,
+    side: Side,
+    groups: &[CompareGroup],
+    members: impl Fn(&CompareGroup) -> &Vec<Candidate>,
+) -> Result<BTreeMap<Uid, ContentDigests>, WalkError> {
+    let uids: UidSet = groups.iter().flat_map(|group| members(group).iter().map(|member| member.uid)).collect();
+    if uids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let digesters = digest_bodies(connection, &uids, |_| ContentDigester::default(), ContentDigester::push).await;
+    let digests = digesters.map_err(on(side))?.into_iter().map(|(uid, digester)| (uid, digester.finish())).collect();
+    Ok(digests)
+}
+
+/// Which settled messages are still on a target whose UIDs have become void: the pairs, matched by key as a multiset.
+/// Contents are not compared: a settled message stays settled either way, and what is decided here is only whether
+/// so much is missing that the operator has to look.
+pub(crate) fn rematch_settled(settled: Vec<Settled>, theirs: &[Known]) -> (Vec<Settled>, UidSet, u64) {
+    let mut by_key: BTreeMap<MessageKey, Vec<Uid>> = BTreeMap::new();
+    for known in theirs.iter().rev() {
+        if let Some(key) = known.candidate.key {
+            by_key.entry(key).or_default().push(known.candidate.uid);
+        }
+    }
+    let mut claimed = UidSet::new();
+    let mut missing = 0;
+    let mut found = Vec::new();
+    for mut message in settled {
+        match message.key.and_then(|key| by_key.get_mut(&key)?.pop()) {
+            Some(uid) => {
+                claimed.insert(uid);
+                message.target_uid = Some(uid);
+                found.push(message);
+            }
+            None => missing += 1,
+        }
+    }
+    (found, claimed, missing)
+}
+
+/// The UIDs from `mark` to below `uid_next`, without those that settled messages own already.
+pub(crate) fn unclaimed(mark: Uid, uid_next: Uid, claimed: &UidSet) -> UidSet {
+    let mut tail = UidSet::new();
+    if let Some(range) = mailhaul_plan::tail::tail_range(mark, uid_next) {
+        tail.insert_range(range);
+    }
+    difference(&tail, claimed)
+}

@@ -1,0 +1,46 @@
+//! `mailhaul copy`: one account, now.
+
+use crate::cli::CopyArgs;
+use crate::display::Display;
+use crate::exit::{CommandError, Exit, of_run};
+use crate::output;
+use crate::setup;
+use mailhaul_copy::{CopyJob, Progress, StopSwitch, copy_account, plan_account};
+use mailhaul_db::{DbError, Ledger, OpenOptions};
+use std::sync::Arc;
+
+/// Runs the command to its exit code.
+pub(crate) async fn run(args: &CopyArgs) -> Result<Exit, CommandError> {
+    let state = setup::state_file(args.state.as_deref())?;
+    let job = CopyJob {
+        rules: setup::rules(&args.selection)?,
+        selection: setup::selection(&args.selection)?,
+        accounts: setup::accounts(&args.endpoints)?,
+        retry_exceptions: args.retry_exceptions,
+        remap: args.remap,
+        accept_target_change: args.accept_target_change,
+        copy_deleted_flag: args.copy_deleted_flag,
+    };
+    let (switch, stop) = StopSwitch::new();
+    crate::signals::stop_on_signal(switch)?;
+    if args.dry_run {
+        let ledger = match Ledger::open_read_only(&state, OpenOptions::default()).await {
+            Ok(ledger) => Some(ledger),
+            Err(DbError::NotFound(_)) => None,
+            Err(error) => return Err(setup::ledger_error(&error)),
+        };
+        let plan = plan_account(&job, ledger.as_ref(), &stop).await;
+        output::data(&if args.json { output::json(&plan.to_json()) } else { plan.to_text() })?;
+        return Ok(plan.stop.as_ref().map_or(Exit::Done, |stop| stop.class.into()));
+    }
+    let ledger = Ledger::open(&state, OpenOptions::default()).await.map_err(|error| setup::ledger_error(&error))?;
+    let progress = Arc::new(Progress::default());
+    let display = Display::start(Arc::clone(&progress));
+    let mut report = copy_account(&job, &ledger, &progress, &stop).await;
+    display.end();
+    if let (Err(error), None) = (ledger.close().await, &report.stop) {
+        report.stop = Some(mailhaul_copy::stop_of_ledger(&error));
+    }
+    output::data(&if args.json { output::json(&report.to_json()) } else { report.to_text() })?;
+    Ok(of_run(&report))
+}

@@ -1,0 +1,36 @@
+//! The log on stderr.
+//!
+//! Whatever the operator asks for, the libraries that see credentials or mail stay at INFO: at TRACE one of them
+//! writes down what it sends.
+
+use crate::cli::{LogFormat, Talk};
+use std::io::IsTerminal;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt};
+
+/// Libraries that may see secrets or mail.
+const CAPPED: [&str; 7] = ["async_imap", "imap_proto", "rustls", "tokio_rustls", "sqlx", "tokio", "mio"];
+
+/// Starts logging for the whole process. `RUST_LOG` refines what `-v` chose, but never lifts the caps.
+pub(crate) fn start(talk: &Talk) {
+    let level = match talk.verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    let caps = CAPPED.into_iter().fold(Targets::new().with_default(LevelFilter::TRACE), |caps, target| {
+        caps.with_target(target, LevelFilter::INFO)
+    });
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(colour).with_target(false);
+    let layer = match talk.log_format {
+        LogFormat::Text => layer.boxed(),
+        LogFormat::Json => layer.json().boxed(),
+    };
+    tracing_subscriber::registry().with(layer.with_filter(caps)).with(filter).init();
+}
