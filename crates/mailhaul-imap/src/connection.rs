@@ -1,16 +1,22 @@
-//! The connection: what callers hold.
+//! The connection: what callers hold. Each method is one command in a file of its own.
 
-use crate::append::{AppendOptions, AppendReader, AppendWriter};
+use crate::append::{self, AppendOptions, AppendReader, AppendWriter};
 use crate::bodies::{BodyFetcher, FetchOptions};
 use crate::capabilities::Capabilities;
+use crate::command::Command;
+use crate::connect;
+use crate::control::{self, Session};
 use crate::endpoint::{Credentials, Endpoint, Timeouts};
 use crate::error::ImapError;
-use crate::headers::HeaderRow;
-use crate::list::ListedMailbox;
-use crate::namespace::Namespaces;
-use crate::scan::{ScanItems, ScanRow, ScanTally};
-use crate::select::SelectedMailbox;
-use crate::status::MailboxStatus;
+use crate::headers::{self, HeaderRow};
+use crate::list::{self, ListedMailbox};
+use crate::namespace::{self, Namespaces};
+use crate::response::Response;
+use crate::scan::{self, ScanItems, ScanRow, ScanTally};
+use crate::search;
+use crate::select::{self, Access, SelectedMailbox};
+use crate::session::{Talk, set_octets_max};
+use crate::status::{self, MailboxStatus};
 use mailhaul_types::{MailboxName, NameEncoding, Side, UidRange, UidSet};
 
 /// What went over the wire so far.
@@ -25,16 +31,29 @@ pub struct WireStatistics {
 }
 
 /// A signed-in connection to one server for one account.
+///
+/// After any error for which [`ImapError::leaves_connection_usable`] is false, and after a future of it was dropped
+/// in the middle, every further command fails: drop the connection and open another.
 pub struct Connection {
+    session: Session,
     capabilities: Capabilities,
+    encoding: NameEncoding,
+    software: Option<String>,
+    timeouts: Timeouts,
+    set_octets_max: usize,
 }
 
-fn unbuilt<T>() -> Result<T, ImapError> {
-    Err(ImapError::Usage { what: "not built yet".to_owned() })
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("software", &self.software).finish_non_exhaustive()
+    }
 }
 
 impl Connection {
     /// Resolves, connects, secures, signs in, and learns what the server can do.
+    ///
+    /// UTF8=ACCEPT (RFC 6855) is enabled on a source that offers it, because it may otherwise hand out downgraded
+    /// mail; on a target only if it takes nothing else.
     ///
     /// # Errors
     /// Every way in which that fails; see [`ImapError`].
@@ -44,98 +63,161 @@ impl Connection {
         credentials: &Credentials,
         timeouts: &Timeouts,
     ) -> Result<Self, ImapError> {
-        let _ = (side, endpoint, credentials, timeouts);
-        unbuilt()
+        let opened = connect::open(side, endpoint, credentials, timeouts).await?;
+        Self::learn(side, opened, timeouts).await
     }
+
+    /// What is asked on a session that has just signed in.
+    pub(crate) async fn learn(side: Side, opened: connect::Opened, timeouts: &Timeouts) -> Result<Self, ImapError> {
+        let mut session = opened.session;
+        let capabilities = control::capabilities(&mut session, timeouts.control).await?;
+        let mut software = None;
+        if capabilities.id() {
+            software = control::software(&mut session, timeouts.control).await?;
+        }
+        let software = software.or_else(|| Some(opened.greeting).filter(|text| !text.is_empty()));
+        let set_octets_max = set_octets_max(software.as_deref());
+        let encoding = NameEncoding::ModifiedUtf7;
+        let mut connection = Self { session, capabilities, encoding, software, timeouts: *timeouts, set_octets_max };
+        let only = connection.capabilities.has("UTF8=ONLY");
+        if only || (side == Side::Source && connection.capabilities.has("UTF8=ACCEPT")) {
+            connection.enable_utf8(only).await?;
+        }
+        Ok(connection)
+    }
+
+    /// ENABLE UTF8=ACCEPT (RFC 6855 §3). It counts only if the server says so: some answer OK and enable nothing.
+    async fn enable_utf8(&mut self, required: bool) -> Result<(), ImapError> {
+        let mut enabled = false;
+        let mut take = |response: Response<'_>| {
+            if let Response::Data { number: None, word, rest } = response
+                && word.eq_ignore_ascii_case(b"ENABLED")
+            {
+                enabled |=
+                    rest.rest().split(u8::is_ascii_whitespace).any(|name| name.eq_ignore_ascii_case(b"UTF8=ACCEPT"));
+            }
+        };
+        let outcome = self.talk().run(Command::new("ENABLE").text(" UTF8=ACCEPT"), &mut take).await;
+        match outcome {
+            Err(error @ ImapError::Refused { .. }) if required => return Err(error),
+            Err(ImapError::Refused { .. }) => {}
+            Err(error) => return Err(error),
+            Ok(_) if enabled => self.encoding = NameEncoding::Utf8,
+            Ok(_) => {}
+        }
+        Ok(())
+    }
+
+    fn talk(&mut self) -> Talk<'_> {
+        Talk {
+            wire: self.session.get_mut(),
+            capabilities: &self.capabilities,
+            encoding: self.encoding,
+            timeouts: self.timeouts,
+            set_octets_max: self.set_octets_max,
+        }
+    }
+
     /// What the server announced after sign-in.
     #[must_use]
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
+
     /// How mailbox names are spelt on this connection.
     #[must_use]
     pub fn name_encoding(&self) -> NameEncoding {
-        NameEncoding::ModifiedUtf7
+        self.encoding
     }
-    /// The server's name and version from ID, or else its greeting.
+
+    /// The server's name and version from ID, or else its greeting. Its own words: escape them.
     #[must_use]
     pub fn server_software(&self) -> Option<&str> {
-        None
+        self.software.as_deref()
     }
+
     /// What went over the wire so far.
     #[must_use]
     pub fn statistics(&self) -> WireStatistics {
-        WireStatistics::default()
+        let wire = self.session.get_ref();
+        WireStatistics { commands: wire.commands(), bytes_in: wire.bytes_in(), bytes_out: wire.bytes_out() }
     }
-    /// The namespaces.
+
+    /// The namespaces; without the extension one personal namespace without a prefix.
     ///
     /// # Errors
     /// As every command.
     pub async fn namespaces(&mut self) -> Result<Namespaces, ImapError> {
-        unbuilt()
+        namespace::namespaces(&mut self.talk()).await
     }
-    /// Every mailbox that the server lists.
+
+    /// Every mailbox that the server lists, by the order of the names' octets.
     ///
     /// # Errors
-    /// As every command.
+    /// As every command; also if a line could not be read, since that mailbox would be lost.
     pub async fn list_mailboxes(&mut self) -> Result<Vec<ListedMailbox>, ImapError> {
-        unbuilt()
+        list::list_mailboxes(&mut self.talk()).await
     }
-    /// The figures of one mailbox.
+
+    /// The figures of one mailbox. Not for the mailbox that is selected (RFC 9051 §6.3.11).
     ///
     /// # Errors
     /// As every command.
     pub async fn status(&mut self, name: &MailboxName) -> Result<MailboxStatus, ImapError> {
-        let _ = name;
-        unbuilt()
+        status::status(&mut self.talk(), name).await
     }
+
     /// Opens a mailbox read-only.
     ///
     /// # Errors
     /// As every command.
     pub async fn examine(&mut self, name: &MailboxName) -> Result<SelectedMailbox, ImapError> {
-        let _ = name;
-        unbuilt()
+        select::open(&mut self.talk(), name, Access::ReadOnly).await
     }
+
     /// Opens a mailbox for writing.
     ///
     /// # Errors
     /// As every command.
     pub async fn select(&mut self, name: &MailboxName) -> Result<SelectedMailbox, ImapError> {
-        let _ = name;
-        unbuilt()
+        select::open(&mut self.talk(), name, Access::ReadWrite).await
     }
-    /// Creates a mailbox.
+
+    /// Creates a mailbox (RFC 9051 §6.3.4).
     ///
     /// # Errors
-    /// As every command.
+    /// As every command; `Refused` also if it exists already.
     pub async fn create(&mut self, name: &MailboxName) -> Result<(), ImapError> {
-        let _ = name;
-        unbuilt()
+        let command = Command::new("CREATE").mailbox(name)?;
+        self.talk().run(command, &mut |_| {}).await.map(drop)
     }
-    /// Subscribes to a mailbox.
+
+    /// Subscribes to a mailbox (RFC 9051 §6.3.7).
     ///
     /// # Errors
     /// As every command.
     pub async fn subscribe(&mut self, name: &MailboxName) -> Result<(), ImapError> {
-        let _ = name;
-        unbuilt()
+        let command = Command::new("SUBSCRIBE").mailbox(name)?;
+        self.talk().run(command, &mut |_| {}).await.map(drop)
     }
+
     /// Lets the server speak.
     ///
     /// # Errors
     /// As every command.
     pub async fn noop(&mut self) -> Result<(), ImapError> {
-        unbuilt()
+        control::noop(&mut self.session, self.timeouts.control).await
     }
-    /// Ends the session.
+
+    /// Ends the session. A server that closes without confirming is no error.
     ///
     /// # Errors
     /// As every command.
-    pub async fn logout(self) -> Result<(), ImapError> {
-        unbuilt()
+    pub async fn logout(mut self) -> Result<(), ImapError> {
+        control::logout(&mut self.session, self.timeouts.control).await
     }
-    /// Lists UIDs and sizes over ranges of the selected mailbox.
+
+    /// Lists UIDs and sizes over ranges of the selected mailbox, which must not overlap.
     ///
     /// # Errors
     /// As every command; rows handed out before an error prove nothing about the rest.
@@ -145,37 +227,39 @@ impl Connection {
         items: ScanItems,
         row: &mut (dyn FnMut(ScanRow) + Send),
     ) -> Result<ScanTally, ImapError> {
-        let _ = (ranges, items, row);
-        unbuilt()
+        scan::scan(&mut self.talk(), ranges, items, row).await
     }
-    /// Fetches key material.
+
+    /// Fetches key material. `uids` should be UIDs known to exist: the width of the set is what it costs.
     ///
     /// # Errors
-    /// As every command.
+    /// As every command; no row for a UID proves nothing about it.
     pub async fn fetch_headers(
         &mut self,
         uids: &UidSet,
         row: &mut (dyn FnMut(HeaderRow) + Send),
     ) -> Result<(), ImapError> {
-        let _ = (uids, row);
-        unbuilt()
+        headers::fetch_headers(&mut self.talk(), uids, row).await
     }
+
     /// Which of these UIDs exist in the selected mailbox.
     ///
     /// # Errors
     /// As every command; also if an OK came without an answer.
     pub async fn uid_search_present(&mut self, uids: &UidSet) -> Result<UidSet, ImapError> {
-        let _ = uids;
-        unbuilt()
+        search::present(&mut self.talk(), uids).await
     }
+
     /// Begins fetching bodies from the selected mailbox.
     pub fn fetch_bodies(&mut self, options: FetchOptions) -> BodyFetcher<'_> {
-        let _ = options;
-        unimplemented!()
+        BodyFetcher::new(self.session.get_mut(), options, self.set_octets_max)
     }
-    /// Begins storing messages in a mailbox.
+
+    /// Begins storing messages in a mailbox. It need not be selected.
+    ///
+    /// Both halves must be polled at once: the writer waits for what the reader learns.
     pub fn append_to(&mut self, mailbox: &MailboxName, options: AppendOptions) -> (AppendWriter<'_>, AppendReader<'_>) {
-        let _ = (mailbox, options);
-        unimplemented!()
+        let utf8 = self.encoding == NameEncoding::Utf8;
+        append::begin(self.session.get_mut(), &self.capabilities, mailbox, options, utf8)
     }
 }

@@ -1,6 +1,18 @@
 //! The scan: pipelined `UID FETCH range (UID RFC822.SIZE …)` over a whole mailbox.
 
-use mailhaul_types::{InternalDate, Uid};
+use crate::error::ImapError;
+use crate::fetch_items::FetchItems;
+use crate::pipeline::{self, InFlight, Pipelined};
+use crate::response::Response;
+use crate::sequence::elements;
+use crate::session::Talk;
+use crate::status_line::StatusLine;
+use crate::tokens::Tokens;
+use bytes::Bytes;
+use mailhaul_types::{InternalDate, Uid, UidRange};
+
+/// Times that a server may cut its answers short in one scan.
+const FOLLOWED_MAX: u32 = 1_000_000;
 
 /// What a scan asks for beside UID and RFC822.SIZE.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,6 +43,106 @@ pub struct ScanTally {
     pub exists: Option<u32>,
     /// Times that the server cut an answer short (RFC 9738 MESSAGELIMIT) and was asked for the rest.
     pub message_limit_followed: u32,
-    /// Responses that could not be read and were set aside.
+    /// FETCH responses that could not be read and were set aside.
     pub unreadable_lines: u32,
+}
+
+pub(crate) async fn scan(
+    talk: &mut Talk<'_>,
+    ranges: &[UidRange],
+    items: ScanItems,
+    row: &mut (dyn FnMut(ScanRow) + Send),
+) -> Result<ScanTally, ImapError> {
+    let mut work = Scan { items, row, tally: ScanTally::default() };
+    let jobs = ranges.iter().map(|range| Asked::new(*range)).collect();
+    pipeline::run(talk.wire, "UID FETCH", &mut work, jobs).await?;
+    Ok(work.tally)
+}
+
+struct Scan<'a> {
+    items: ScanItems,
+    row: &'a mut (dyn FnMut(ScanRow) + Send),
+    tally: ScanTally,
+}
+
+/// A range that was asked for, and the lowest and highest UID that came back.
+struct Asked {
+    range: UidRange,
+    seen: Option<UidRange>,
+}
+
+impl Asked {
+    fn new(range: UidRange) -> Self {
+        Self { range, seen: None }
+    }
+}
+
+impl Pipelined for Scan<'_> {
+    type Job = Asked;
+
+    fn text(&self, job: &Asked) -> String {
+        let date = if self.items.internal_date { " INTERNALDATE" } else { "" };
+        format!("UID FETCH {} (UID RFC822.SIZE{date})", job.range)
+    }
+
+    fn untagged(&mut self, frame: &Bytes, _: bool, in_flight: &mut InFlight<Asked>) {
+        let Response::Data { number, word, rest } = Response::of(frame) else { return };
+        if word.eq_ignore_ascii_case(b"FETCH") {
+            self.take_row(rest, in_flight);
+        } else if word.eq_ignore_ascii_case(b"EXPUNGE") {
+            self.tally.expunged = self.tally.expunged.saturating_add(1);
+        } else if word.eq_ignore_ascii_case(b"VANISHED") {
+            self.tally.expunged = self.tally.expunged.saturating_add(vanished_width(rest));
+        } else if word.eq_ignore_ascii_case(b"EXISTS") {
+            self.tally.exists = number.or(self.tally.exists);
+        }
+    }
+
+    fn answered(&mut self, job: Asked, line: &StatusLine) -> Result<Vec<Asked>, ImapError> {
+        if line.code_name().as_deref() != Some("MESSAGELIMIT") {
+            return Ok(Vec::new());
+        }
+        // RFC 9738 §3: the answer covers only a part of the range. Whatever lies on either side of what came is
+        // asked for again, so that it does not matter from which end the server began.
+        let Some(seen) = job.seen.filter(|_| self.tally.message_limit_followed < FOLLOWED_MAX) else {
+            return Err(ImapError::Protocol { during: "UID FETCH", detail: format!("no progress under \"{line}\"") });
+        };
+        self.tally.message_limit_followed += 1;
+        let below =
+            (job.range.first < seen.first).then(|| UidRange { first: job.range.first, last: Uid(seen.first.0 - 1) });
+        let above =
+            (seen.last < job.range.last).then(|| UidRange { first: Uid(seen.last.0 + 1), last: job.range.last });
+        Ok(below.into_iter().chain(above).map(Asked::new).collect())
+    }
+}
+
+impl Scan<'_> {
+    /// A row is a FETCH response with RFC822.SIZE for a UID that was asked for; flag changes that the server tells
+    /// unasked have no size.
+    fn take_row(&mut self, rest: Tokens<'_>, in_flight: &mut InFlight<Asked>) {
+        let mut read = FetchItems::default();
+        read.read(rest);
+        if read.unreadable {
+            self.tally.unreadable_lines = self.tally.unreadable_lines.saturating_add(1);
+            return;
+        }
+        let (Some(uid), Some(size)) = (read.uid, read.size) else { return };
+        let asked = in_flight.iter_mut().map(|(_, job)| job);
+        let Some(asked) = asked.into_iter().find(|job| job.range.first <= uid && uid <= job.range.last) else {
+            return;
+        };
+        asked.seen = Some(match asked.seen {
+            Some(seen) => UidRange { first: seen.first.min(uid), last: seen.last.max(uid) },
+            None => UidRange { first: uid, last: uid },
+        });
+        self.tally.rows += 1;
+        (self.row)(ScanRow { uid, size, internal_date: read.date });
+    }
+}
+
+/// `VANISHED 405,407:410`: how many. `VANISHED (EARLIER)` is history and counts nothing.
+fn vanished_width(mut tokens: Tokens<'_>) -> u32 {
+    let Some(set) = tokens.word() else { return 0 };
+    let width = elements(set).flatten().map(|element| u64::from(element.first.abs_diff(element.last)) + 1).sum::<u64>();
+    u32::try_from(width).unwrap_or(u32::MAX)
 }

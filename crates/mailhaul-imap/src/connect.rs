@@ -1,0 +1,125 @@
+//! From an endpoint to a signed-in session: address, socket, TLS, greeting, STARTTLS, sign-in, in that order.
+
+use crate::control::{self, Session};
+use crate::endpoint::{Credentials, Endpoint, Timeouts, TlsMode};
+use crate::error::ImapError;
+use crate::sign_in;
+use crate::tls;
+use crate::wire::Wire;
+use crate::wire::io::BoxedIo;
+use mailhaul_types::Side;
+use socket2::{SockRef, TcpKeepalive};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// Silence after which the kernel asks whether the other side is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+/// Addresses of one host that are tried.
+const ADDRESSES_MAX: usize = 8;
+
+/// A signed-in session, and what the greeting said.
+pub(crate) struct Opened {
+    pub(crate) session: Session,
+    pub(crate) greeting: String,
+}
+
+pub(crate) async fn open(
+    side: Side,
+    endpoint: &Endpoint,
+    credentials: &Credentials,
+    timeouts: &Timeouts,
+) -> Result<Opened, ImapError> {
+    let socket = connect(side, endpoint, timeouts.connect).await?;
+    let io: BoxedIo = match endpoint.tls {
+        TlsMode::Implicit => Box::new(handshake(socket, endpoint, timeouts).await?),
+        TlsMode::StartTls | TlsMode::Plain => Box::new(socket),
+    };
+    open_over(io, endpoint, credentials, timeouts).await
+}
+
+/// Everything after the socket; with implicit TLS `io` is secured already.
+pub(crate) async fn open_over(
+    io: BoxedIo,
+    endpoint: &Endpoint,
+    credentials: &Credentials,
+    timeouts: &Timeouts,
+) -> Result<Opened, ImapError> {
+    let mut wire = Wire::new(io, timeouts.idle);
+    let greeting = sign_in::greet(&mut wire, &endpoint.host, timeouts.control).await?;
+    let mut capabilities = control::early_capabilities(&mut wire, timeouts.control).await?;
+    if endpoint.tls == TlsMode::StartTls {
+        sign_in::ask_for_tls(&mut wire, &endpoint.host, &capabilities, timeouts.control).await?;
+        let (io, heritage) = wire.into_io();
+        let secured = handshake(io, endpoint, timeouts).await?;
+        wire = Wire::resume(Box::new(secured), &heritage);
+        // RFC 9051 §6.2.1: what was announced in plain text may have been anybody's words.
+        capabilities = control::early_capabilities(&mut wire, timeouts.control).await?;
+    }
+    sign_in::sign_in(&mut wire, &capabilities, credentials, endpoint.tls, timeouts.control).await?;
+    tracing::debug!(server.host = %endpoint.host, "signed in");
+    Ok(Opened { session: control::adopt(wire).await?, greeting })
+}
+
+async fn handshake<S>(
+    stream: S,
+    endpoint: &Endpoint,
+    timeouts: &Timeouts,
+) -> Result<tokio_rustls::client::TlsStream<S>, ImapError>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    within(timeouts.connect, "the TLS handshake", tls::secure(stream, &endpoint.host, &endpoint.trust)).await
+}
+
+async fn connect(side: Side, endpoint: &Endpoint, limit: Duration) -> Result<TcpStream, ImapError> {
+    let unresolved = |detail: String| ImapError::Resolve { host: endpoint.host.clone(), detail };
+    let resolved = async {
+        let found = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port)).await;
+        found.map_err(|error| unresolved(error.to_string()))
+    };
+    let addresses: Vec<SocketAddr> =
+        within(limit, "resolving the host name", resolved).await?.take(ADDRESSES_MAX).collect();
+    let mut last = unresolved("the name has no address".to_owned());
+    for address in addresses {
+        let attempt = within(limit, "connecting", async {
+            TcpStream::connect(address).await.map_err(|error| ImapError::Connect {
+                host: endpoint.host.clone(),
+                port: endpoint.port,
+                detail: format!("{address}: {error}"),
+            })
+        });
+        match attempt.await {
+            Ok(socket) => {
+                prepare(&socket, side);
+                return Ok(socket);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// What a socket cannot be told is no reason to give it up.
+fn prepare(socket: &TcpStream, side: Side) {
+    let options = SockRef::from(socket);
+    let mut outcome = socket.set_nodelay(true);
+    outcome = outcome.and(options.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE)));
+    if side == Side::Target {
+        // Octets that we did not get rid of must die with us: a command that the kernel completes after our death
+        // would store a message that nobody waits for.
+        outcome = outcome.and(options.set_linger(Some(Duration::ZERO)));
+    }
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "a socket option was not taken");
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    during: &'static str,
+    work: impl Future<Output = Result<T, ImapError>>,
+) -> Result<T, ImapError> {
+    tokio::time::timeout(limit, work).await.unwrap_or(Err(ImapError::TimedOut { during, after: limit }))
+}

@@ -1,0 +1,122 @@
+//! Several commands of one kind in flight at once, each ended by its own tag.
+
+use crate::command::foreign_tag;
+use crate::error::ImapError;
+use crate::response::{Response, bye, own_tag};
+use crate::status_line::{Status, StatusLine};
+use crate::wire::Wire;
+use crate::wire::reader::{Oversize, Piece};
+use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+
+/// Commands in flight: the next answers must already be on their way while one is read.
+const DEPTH: usize = 4;
+/// Octets of an oversized literal that are kept where the rest is of no use.
+pub(crate) const CUT_OCTETS: usize = 256 * 1024;
+
+/// Commands without an answer, by their tags, oldest first.
+pub(crate) type InFlight<J> = VecDeque<(u64, J)>;
+
+/// One kind of pipelined work.
+pub(crate) trait Pipelined {
+    /// What one command asks for.
+    type Job: Send;
+    /// The command's text without tag and line end.
+    fn text(&self, job: &Self::Job) -> String;
+    /// An untagged response; `cut` if a literal in it was cut at [`CUT_OCTETS`].
+    fn untagged(&mut self, frame: &Bytes, cut: bool, in_flight: &mut InFlight<Self::Job>);
+    /// A command was answered OK; further jobs that follow from that.
+    fn answered(&mut self, job: Self::Job, line: &StatusLine) -> Result<Vec<Self::Job>, ImapError>;
+}
+
+/// Runs all jobs. A refusal ends the work, but only after the answers to everything in flight have been read, so that
+/// the connection stays in step.
+pub(crate) async fn run<P: Pipelined + Send>(
+    wire: &mut Wire,
+    name: &'static str,
+    work: &mut P,
+    mut jobs: VecDeque<P::Job>,
+) -> Result<(), ImapError> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    wire.step_out(name)?;
+    wire.reader.expect(name, CUT_OCTETS, Oversize::Stream);
+    let mut in_flight: InFlight<P::Job> = VecDeque::new();
+    let mut refusal: Option<ImapError> = None;
+    loop {
+        while refusal.is_none() && in_flight.len() < DEPTH {
+            let Some(job) = jobs.pop_front() else { break };
+            let tag = wire.next_tag();
+            wire.writer.put(format!("M{tag} {}\r\n", work.text(&job)).as_bytes());
+            in_flight.push_back((tag, job));
+        }
+        if in_flight.is_empty() {
+            break;
+        }
+        let (frame, cut) = next_cut_frame(wire).await?;
+        match Response::of(&frame) {
+            Response::Tagged { tag, line } => {
+                let place = own_tag(tag).and_then(|tag| in_flight.iter().position(|(known, _)| *known == tag));
+                let Some((_, job)) = place.and_then(|place| in_flight.remove(place)) else {
+                    return Err(foreign_tag(name, tag));
+                };
+                let line = line.to_line();
+                if line.status == Status::Ok {
+                    match work.answered(job, &line) {
+                        Ok(more) => jobs.extend(more),
+                        Err(error) => drop(refusal.get_or_insert(error)),
+                    }
+                } else {
+                    refusal.get_or_insert(ImapError::Refused { command: name, status: line });
+                }
+            }
+            Response::Status(line) if line.is_bye() => return Err(bye(wire, &line.to_line())),
+            _ => work.untagged(&frame, cut, &mut in_flight),
+        }
+    }
+    wire.back_in_step();
+    refusal.map_or(Ok(()), Err)
+}
+
+/// The next response; an oversized literal in it is cut, and the response put together as if the server had sent
+/// only that much.
+async fn next_cut_frame(wire: &mut Wire) -> Result<(Bytes, bool), ImapError> {
+    loop {
+        match wire.reader.take()? {
+            Some(Piece::Frame(frame) | Piece::Tail(frame)) => return Ok((frame, false)),
+            Some(Piece::Head { head, .. }) => return Ok((gather(wire, &head, CUT_OCTETS).await?, true)),
+            None => wire.exchange().await?,
+        }
+    }
+}
+
+/// Reads an open literal to its end, keeping at most `keep` octets, and puts the response together anew.
+pub(crate) async fn gather(wire: &mut Wire, head: &[u8], keep: usize) -> Result<Bytes, ImapError> {
+    let mut kept = BytesMut::new();
+    while wire.reader.open_literal() > 0 {
+        match wire.reader.take_chunk() {
+            Some(chunk) => {
+                let room = keep - kept.len();
+                kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            }
+            None => wire.exchange().await?,
+        }
+    }
+    let tail = loop {
+        match wire.reader.take()? {
+            Some(Piece::Frame(tail) | Piece::Tail(tail)) => break tail,
+            Some(Piece::Head { .. }) => {
+                return Err(ImapError::LimitExceeded { what: "two large literals in one response".to_owned() });
+            }
+            None => wire.exchange().await?,
+        }
+    };
+    let brace = head.iter().rposition(|octet| *octet == b'{').unwrap_or(head.len());
+    let mut frame = BytesMut::with_capacity(brace + kept.len() + tail.len() + 16);
+    frame.extend_from_slice(&head[..brace]);
+    frame.extend_from_slice(format!("{{{}}}\r\n", kept.len()).as_bytes());
+    frame.extend_from_slice(&kept);
+    frame.extend_from_slice(&tail);
+    Ok(frame.freeze())
+}

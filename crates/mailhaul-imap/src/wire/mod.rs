@@ -1,0 +1,168 @@
+//! The transport: one byte stream as a reading half and a writing half that can work at once.
+//!
+//! [`Wire`] is also the stream type of `async_imap::Session` (see [`relay`]): between two control calls the session
+//! lends it to the bulk commands, which return it idle.
+
+pub(crate) mod frame;
+pub(crate) mod io;
+pub(crate) mod reader;
+pub(crate) mod relay;
+pub(crate) mod writer;
+
+use crate::error::ImapError;
+use io::{BoxedIo, Patience, Progress};
+use reader::{Oversize, Piece, Reader};
+use relay::Relay;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use writer::Writer;
+
+/// The transport of one connection.
+pub(crate) struct Wire {
+    pub(crate) reader: Reader,
+    pub(crate) writer: Writer,
+    relay: Relay,
+    tags: u64,
+    /// Octets of streams that were exchanged for others since.
+    earlier: (u64, u64),
+    /// Whether every command that was sent has been answered.
+    in_step: bool,
+    idle: Duration,
+}
+
+/// See [`Wire::halves`].
+pub(crate) struct Halves<'a> {
+    pub(crate) reader: &'a mut Reader,
+    pub(crate) writer: &'a mut Writer,
+    pub(crate) tags: &'a mut u64,
+    pub(crate) in_step: &'a mut bool,
+}
+
+/// What outlives an exchange of streams.
+pub(crate) struct Heritage {
+    tags: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+    idle: Duration,
+}
+
+impl Wire {
+    pub(crate) fn new(io: BoxedIo, idle: Duration) -> Self {
+        let (read, write) = tokio::io::split(io);
+        let progress = Arc::new(Progress::new());
+        Self {
+            reader: Reader::new(read, Arc::clone(&progress), Patience::new(idle)),
+            writer: Writer::new(write, progress, Patience::new(idle)),
+            relay: Relay::default(),
+            tags: 0,
+            earlier: (0, 0),
+            in_step: true,
+            idle,
+        }
+    }
+
+    /// Takes the stream out, to be wrapped, and what a wire over the wrapped stream goes on with. Octets that were
+    /// received and not taken are dropped: they must have been looked at before.
+    pub(crate) fn into_io(self) -> (BoxedIo, Heritage) {
+        let heritage =
+            Heritage { tags: self.tags, bytes_in: self.bytes_in(), bytes_out: self.bytes_out(), idle: self.idle };
+        (self.reader.into_io().unsplit(self.writer.into_io()), heritage)
+    }
+
+    /// The same conversation over another stream.
+    pub(crate) fn resume(io: BoxedIo, heritage: &Heritage) -> Self {
+        let mut wire = Self::new(io, heritage.idle);
+        wire.tags = heritage.tags;
+        wire.earlier = (heritage.bytes_in, heritage.bytes_out);
+        wire
+    }
+
+    pub(crate) fn bytes_in(&self) -> u64 {
+        self.earlier.0 + self.reader.bytes_in()
+    }
+
+    pub(crate) fn bytes_out(&self) -> u64 {
+        self.earlier.1 + self.writer.bytes_out()
+    }
+
+    /// Commands sent, ours and the control library's.
+    pub(crate) fn commands(&self) -> u64 {
+        self.tags + self.relay.commands()
+    }
+
+    /// A tag of our own. The control library's begin with `A`.
+    pub(crate) fn next_tag(&mut self) -> u64 {
+        self.tags += 1;
+        self.tags
+    }
+
+    /// Claims the connection for a command. Until [`Wire::back_in_step`] it belongs to nobody else: whoever gives up
+    /// in between (an error, a dropped future) leaves it unusable, because unread answers would be taken for others.
+    pub(crate) fn step_out(&mut self, during: &'static str) -> Result<(), ImapError> {
+        if !self.in_step {
+            return Err(ImapError::Closed {
+                during,
+                detail: ": an earlier command on this connection was left unanswered".to_owned(),
+            });
+        }
+        self.in_step = false;
+        self.writer.expect(during);
+        Ok(())
+    }
+
+    pub(crate) fn back_in_step(&mut self) {
+        self.in_step = true;
+    }
+
+    /// Both halves at once, for a reader and a writer that work side by side.
+    pub(crate) fn halves(&mut self) -> Halves<'_> {
+        Halves { reader: &mut self.reader, writer: &mut self.writer, tags: &mut self.tags, in_step: &mut self.in_step }
+    }
+
+    /// Sends what is gathered and receives at least one octet, both at once: a server that is busy sending to us may
+    /// not read our next command before we have read its answer.
+    pub(crate) async fn exchange(&mut self) -> Result<(), ImapError> {
+        poll_fn(|cx| {
+            if self.writer.has_unsent()
+                && let Poll::Ready(Err(error)) = self.writer.poll_flush(cx)
+            {
+                // What the server said before it closed explains more than a broken pipe.
+                return match self.reader.poll_fill(cx, false) {
+                    Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+                    _ => Poll::Ready(Err(error)),
+                };
+            }
+            self.reader.poll_fill(cx, true)
+        })
+        .await
+    }
+
+    /// The next whole response, sending what is gathered meanwhile. Large literals are refused.
+    pub(crate) async fn next_frame(&mut self) -> Result<bytes::Bytes, ImapError> {
+        loop {
+            match self.reader.take()? {
+                Some(Piece::Frame(frame)) => return Ok(frame),
+                Some(Piece::Head { .. } | Piece::Tail(_)) => {
+                    return Err(ImapError::Protocol {
+                        during: self.reader.during(),
+                        detail: "a response in pieces where none was expected".to_owned(),
+                    });
+                }
+                None => self.exchange().await?,
+            }
+        }
+    }
+
+    /// For commands that answer with lines: what is being done, and that large literals are an error.
+    pub(crate) fn expect_lines(&mut self, during: &'static str) {
+        self.reader.expect(during, reader::SMALL_LITERAL_MAX, Oversize::Refuse);
+    }
+}
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wire").field("in_step", &self.in_step).finish_non_exhaustive()
+    }
+}
