@@ -1,58 +1,74 @@
 //! The right to write for one pair.
 
 use crate::error::{DbError, Doing};
+use crate::fault::Fault;
 use crate::mailbox::MailboxLedger;
 use crate::model::{Generation, Mapping, PairId, Remark, RunVerdict};
-use std::path::PathBuf;
+use crate::read::Reader;
+use crate::writer::{Change, LeaseState, WriterHandle};
+use mailhaul_types::escape;
+use std::sync::Arc;
 
-/// One worker's claim on one pair. The operating-system lock is held until the lease and everything queued under it
-/// are gone.
+/// One worker's claim on one pair. The operating-system lock is held until the lease, its mailbox ledgers, and
+/// everything queued under them are gone; so a process that dies leaves no lock behind.
+///
+/// The lock keeps processes on this machine apart; the generation keeps what is written right even where the lock
+/// could not (lock files deleted by hand): a write of an older generation is refused in the transaction that would
+/// have made it.
 #[derive(Debug)]
 pub struct PairLease {
-    path: PathBuf,
+    state: Arc<LeaseState>,
+    writer: WriterHandle,
+    reader: Reader,
 }
 
 /// A cheap look at whether a lease still holds, for the sender's last check before a command is completed.
 #[derive(Debug, Clone)]
-pub struct LeaseValidity {}
+pub struct LeaseValidity {
+    state: Arc<LeaseState>,
+}
 
 impl LeaseValidity {
     /// Whether the lease was the newest when the ledger was last written, and the ledger can be written at all.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        false
+        self.state.failure().is_none()
     }
 }
 
 impl PairLease {
+    pub(crate) fn new(state: Arc<LeaseState>, writer: WriterHandle, reader: Reader) -> Self {
+        Self { state, writer, reader }
+    }
+
     /// The pair's number.
     #[must_use]
     pub fn pair_id(&self) -> PairId {
-        PairId(0)
+        self.state.pair_id
     }
 
     /// Which claim this is.
     #[must_use]
     pub fn generation(&self) -> Generation {
-        Generation(0)
+        self.state.generation
     }
 
     /// See [`LeaseValidity::is_valid`].
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        false
+        self.state.failure().is_none()
     }
 
     /// A handle for the sender.
     #[must_use]
     pub fn validity(&self) -> LeaseValidity {
-        LeaseValidity {}
+        LeaseValidity { state: self.state.clone() }
     }
 
     /// Why the lease is no longer valid.
     #[must_use]
     pub fn failure(&self) -> Option<DbError> {
-        None
+        self.state.failure().cloned()
     }
 
     /// The mapping of every mailbox ever mapped, ordered by source name.
@@ -60,15 +76,17 @@ impl PairLease {
     /// # Errors
     /// If the ledger cannot be read or is damaged.
     pub async fn mappings(&self) -> Result<Vec<Mapping>, DbError> {
-        Ok(Vec::new())
+        self.flush().await?;
+        self.reader.mappings(self.state.pair_id.0).await
     }
 
     /// Stores mappings of mailboxes that have none yet; equal ones are left alone. Durable on return.
     ///
     /// # Errors
-    /// If one of them is mapped otherwise already (see [`PairLease::remap_mailbox`]), or nothing can be written.
-    pub async fn map_mailboxes(&self, _mappings: Vec<Mapping>) -> Result<(), DbError> {
-        Err(DbError::Closed(Doing::new("write to", &self.path)))
+    /// If one of them is mapped otherwise already (compare with [`PairLease::mappings`] first, and see
+    /// [`PairLease::remap_mailbox`]), or nothing can be written.
+    pub async fn map_mailboxes(&self, mappings: Vec<Mapping>) -> Result<(), DbError> {
+        self.ask(Change::MapMailboxes(mappings)).await
     }
 
     /// Gives a mailbox another target and forgets what was settled in the old one: the new target is at first
@@ -76,24 +94,29 @@ impl PairLease {
     ///
     /// # Errors
     /// If nothing can be written.
-    pub async fn remap_mailbox(&self, _mapping: Mapping) -> Result<(), DbError> {
-        Err(DbError::Closed(Doing::new("write to", &self.path)))
+    pub async fn remap_mailbox(&self, mapping: Mapping) -> Result<(), DbError> {
+        self.ask(Change::RemapMailbox(mapping)).await
     }
 
     /// The ledger of one mapped mailbox.
     ///
     /// # Errors
     /// If it has no mapping, or the ledger is damaged.
-    pub async fn mailbox(&self, _source: &str) -> Result<MailboxLedger, DbError> {
-        Err(DbError::Closed(Doing::new("write to", &self.path)))
+    pub async fn mailbox(&self, source: &str) -> Result<MailboxLedger, DbError> {
+        let row = self.reader.find_mailbox(self.state.pair_id.0, source).await?;
+        let row = row.ok_or_else(|| {
+            let doing = Doing::new("read", self.reader.path());
+            Fault::Internal(format!("mailbox {} has no mapping", escape(source))).at(doing)
+        })?;
+        Ok(MailboxLedger::new(row.mailbox_id, self.state.clone(), self.writer.clone(), self.reader.clone()))
     }
 
     /// Replaces the remarks about the account as a whole.
     ///
     /// # Errors
     /// If nothing can be written.
-    pub async fn replace_remarks(&self, _remarks: Vec<Remark>) -> Result<(), DbError> {
-        Err(DbError::Closed(Doing::new("write to", &self.path)))
+    pub async fn replace_remarks(&self, remarks: Vec<Remark>) -> Result<(), DbError> {
+        self.ask(Change::ReplaceRemarks(remarks)).await
     }
 
     /// Records how the run ended, after everything queued; durable on return. A lease that is dropped without it
@@ -101,16 +124,16 @@ impl PairLease {
     ///
     /// # Errors
     /// If nothing can be written.
-    pub async fn finish_run(&self, _verdict: RunVerdict, _detail: &str) -> Result<(), DbError> {
-        Err(DbError::Closed(Doing::new("write to", &self.path)))
+    pub async fn finish_run(&self, verdict: RunVerdict, detail: &str) -> Result<(), DbError> {
+        self.ask(Change::FinishRun(verdict, detail.to_owned())).await
     }
 
-    /// Waits until everything queued so far is on disk.
+    /// Waits until everything queued so far is on disk, and sees whether the lease still holds.
     ///
     /// # Errors
     /// If something could not be written.
     pub async fn flush(&self) -> Result<(), DbError> {
-        Ok(())
+        self.ask(Change::Check).await
     }
 
     /// Writes what is queued and gives the pair back.
@@ -118,6 +141,10 @@ impl PairLease {
     /// # Errors
     /// If something could not be written.
     pub async fn release(self) -> Result<(), DbError> {
-        Ok(())
+        self.flush().await
+    }
+
+    async fn ask(&self, change: Change) -> Result<(), DbError> {
+        self.writer.order(&self.state, change).await?.wait().await
     }
 }

@@ -1,12 +1,40 @@
-//! Opening a ledger and what can be asked of it as a whole.
+//! Opening a state file: is it ours, is it whole, can this program read it; and what can be asked of it as a whole.
+//!
+//! A file is created and migrated under a lock file of its own, because SQLite's migrations take no lock. Nothing is
+//! changed in a file before it is known to be a ledger: not even its journal mode.
 
 use crate::error::{DbError, Doing};
+use crate::fault::Fault;
+use crate::files::{self, Fingerprint, PathFault};
 use crate::lease::PairLease;
-use crate::mailbox::SettledPages;
 use crate::model::{MailboxState, Mapping, PairIdentity};
-use crate::report::PairReport;
-use std::path::{Path, PathBuf};
+use crate::read::{Reader, SettledPages};
+use crate::report::{self, PairReport};
+use crate::rows::LedgerRow;
+use crate::writer::{Pace, WriterHandle};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions};
+use sqlx::{ConnectOptions, Connection};
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// The schema, step by step.
+static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite");
+
+/// `application_id` in the file's header, set by the first migration.
+const APPLICATION_ID: i64 = 1_835_559_985;
+
+/// Versions before this one can corrupt a write-ahead log when a checkpoint meets a writer.
+const SQLITE_NEEDED: &str = "3.51.3";
+
+/// A larger file is not read through when it is opened, which would take seconds; its rows still prove themselves
+/// when they are read.
+const QUICK_CHECK_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Readers beside the writer.
+const READERS_MAX: u32 = 2;
 
 /// How a ledger is opened.
 #[derive(Debug, Clone)]
@@ -43,7 +71,10 @@ fn unix_now() -> i64 {
 /// An open state file. Cheap to clone; all clones share one writer.
 #[derive(Debug, Clone)]
 pub struct Ledger {
-    path: PathBuf,
+    reader: Reader,
+    /// `None` if the file was opened for reading only.
+    writer: Option<WriterHandle>,
+    digest_key: [u8; 16],
 }
 
 impl Ledger {
@@ -52,67 +83,126 @@ impl Ledger {
     /// # Errors
     /// Whatever stands in the way, each as its own variant; nothing has been changed then, save that a new, empty
     /// file may have been left.
-    pub async fn open(path: &Path, _options: OpenOptions) -> Result<Self, DbError> {
-        Err(DbError::NotFound(Doing::new("open", path)))
+    pub async fn open(path: &Path, options: OpenOptions) -> Result<Self, DbError> {
+        let doing = Doing::new("open", path);
+        let path: Arc<Path> = files::prepare_state_file(path).map_err(|fault| path_error(fault, doing))?.into();
+        let doing = Doing::new("open", &path);
+        let opening = lock_opening(&path, &options, &doing).await?;
+        let (db, digest_key) = open_for_writing(&path, &options).await.map_err(|stop| stop.at(doing))?;
+        drop(opening);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .connect_lazy_with(connect_options(&path, &options).read_only(true));
+        let pace =
+            Pace { group_delay: options.group_delay, group_messages: options.group_messages, clock: options.clock };
+        let writer = WriterHandle::start(db, path.clone(), pace);
+        Ok(Self { reader: Reader::new(pool, path, None), writer: Some(writer), digest_key })
     }
 
-    /// Opens the state file for reports and dry runs; nothing is written. [`DbError::NotFound`] if there is none.
+    /// Opens the state file for reports and dry runs; nothing is written, and no file is left beside it if nobody has
+    /// it open. [`DbError::NotFound`] if there is none, or nothing in it yet.
     ///
     /// # Errors
     /// As [`Ledger::open`].
-    pub async fn open_read_only(path: &Path, _options: OpenOptions) -> Result<Self, DbError> {
-        Err(DbError::NotFound(Doing::new("open", path)))
+    pub async fn open_read_only(path: &Path, options: OpenOptions) -> Result<Self, DbError> {
+        let doing = Doing::new("open", path);
+        let io = |error: std::io::Error| path_error(error.into(), doing.clone());
+        let path: Arc<Path> =
+            files::existing_state_file(path).map_err(|fault| path_error(fault, doing.clone()))?.into();
+        let print = Fingerprint::of(&path).map_err(io)?;
+        // Without a log beside it nobody writes to the file, and SQLite can be told so: it then needs no index of
+        // the log, which even a reader would create. Should somebody begin to write meanwhile, `Reader::fail` sees it.
+        let at_rest = print.is_at_rest();
+        let pool = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .connect_lazy_with(connect_options(&path, &options).read_only(true).immutable(at_rest));
+        let reader = Reader::new(pool, path.clone(), at_rest.then_some(print.clone()));
+        let mut db = reader.begin().await?;
+        let examined = async {
+            check_sqlite_version(&mut db).await?;
+            match examine(&mut db, print.length()).await? {
+                Examined::Empty => Err(Stop::Empty),
+                Examined::Ledger => Ok(LedgerRow::read(&mut db).await?.ok_or(Stop::Empty)?.digest_key),
+            }
+        };
+        let digest_key = match examined.await {
+            Ok(digest_key) => digest_key,
+            Err(Stop::Fault(fault)) => return Err(reader.fail_while("open", fault)),
+            Err(stop) => return Err(stop.at(Doing::new("open", &path))),
+        };
+        Ok(Self { reader, writer: None, digest_key })
     }
 
     /// The state file, as an absolute path without symbolic links.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.reader.path()
     }
 
     /// The secret under which this ledger's message keys are made; random, drawn when the file was created.
     #[must_use]
     pub fn digest_key(&self) -> [u8; 16] {
-        [0; 16]
+        self.digest_key
     }
 
-    /// Takes the pair: an operating-system lock beside the state file, then the next generation.
+    /// Takes the pair: an operating-system lock beside the state file, then the next generation. The latest run of
+    /// the pair begins anew with it.
     ///
     /// # Errors
-    /// [`DbError::PairBusy`] if a living process holds it.
-    pub async fn claim_pair(&self, _identity: &PairIdentity) -> Result<PairLease, DbError> {
-        Err(DbError::Closed(Doing::new("write to", &self.path)))
+    /// [`DbError::PairBusy`] if a living process, this one included, holds it.
+    pub async fn claim_pair(&self, identity: &PairIdentity) -> Result<PairLease, DbError> {
+        let doing = Doing::new("write to", self.path());
+        let Some(writer) = &self.writer else {
+            let reason = "it was opened for reading only".to_owned();
+            return Err(DbError::NoAccess { doing, reason });
+        };
+        let lock = files::lock_pair(self.path(), identity).map_err(|error| path_error(error.into(), doing))?;
+        let lock = lock.map_err(|held| DbError::PairBusy {
+            identity: Box::new(identity.clone()),
+            file: self.path().to_owned(),
+            holder: held.holder,
+        })?;
+        let state = writer.claim(identity, lock).await?;
+        Ok(PairLease::new(Arc::new(state), writer.clone(), self.reader.clone()))
     }
 
     /// Looks at a pair without claiming it; `None` if the ledger has never heard of it.
     ///
     /// # Errors
     /// If the ledger cannot be read or is damaged.
-    pub async fn find_pair(&self, _identity: &PairIdentity) -> Result<Option<PairView>, DbError> {
-        Ok(None)
+    pub async fn find_pair(&self, identity: &PairIdentity) -> Result<Option<PairView>, DbError> {
+        let pair = self.reader.find_pair(identity).await?;
+        Ok(pair.map(|pair| PairView { reader: self.reader.clone(), pair_id: pair.pair_id }))
     }
 
-    /// Everything the ledger knows of every pair, for `mailhaul report`.
+    /// Everything the ledger knows of every pair, for `mailhaul report`. What is still queued is not in it.
     ///
     /// # Errors
     /// If the ledger cannot be read or is damaged.
     pub async fn read_report(&self) -> Result<Vec<PairReport>, DbError> {
-        Ok(Vec::new())
+        let mut db = self.reader.begin().await?;
+        report::read_report(&mut db).await.map_err(|fault| self.reader.fail(fault))
     }
 
-    /// Writes what is still queued, and closes the file.
+    /// Writes what is still queued, and closes the file for all clones.
     ///
     /// # Errors
     /// If something could not be written.
     pub async fn close(self) -> Result<(), DbError> {
-        Ok(())
+        // The readers first: the last connection that closes copies the log into the file and removes it.
+        self.reader.close().await;
+        match self.writer {
+            Some(writer) => writer.close().await,
+            None => Ok(()),
+        }
     }
 }
 
 /// A pair as it stands in the ledger, for readers that hold no lease.
 #[derive(Debug, Clone)]
 pub struct PairView {
-    path: PathBuf,
+    reader: Reader,
+    pair_id: i64,
 }
 
 impl PairView {
@@ -121,22 +211,202 @@ impl PairView {
     /// # Errors
     /// If the ledger cannot be read or is damaged.
     pub async fn mappings(&self) -> Result<Vec<Mapping>, DbError> {
-        Ok(Vec::new())
+        self.reader.mappings(self.pair_id).await
     }
 
     /// One mailbox; `None` if it was never mapped.
     ///
     /// # Errors
     /// If the ledger cannot be read or is damaged.
-    pub async fn load(&self, _source: &str) -> Result<Option<MailboxState>, DbError> {
-        Ok(None)
+    pub async fn load(&self, source: &str) -> Result<Option<MailboxState>, DbError> {
+        match self.reader.find_mailbox(self.pair_id, source).await? {
+            Some(mailbox) => self.reader.load(mailbox.mailbox_id).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The settled messages of one mailbox; `None` if it was never mapped.
     ///
     /// # Errors
     /// If the ledger cannot be read or is damaged.
-    pub async fn messages(&self, _source: &str) -> Result<Option<SettledPages>, DbError> {
-        Ok(None)
+    pub async fn messages(&self, source: &str) -> Result<Option<SettledPages>, DbError> {
+        let mailbox = self.reader.find_mailbox(self.pair_id, source).await?;
+        Ok(mailbox.map(|mailbox| SettledPages::new(self.reader.clone(), mailbox.mailbox_id)))
     }
+}
+
+/// Why a file is not opened.
+enum Stop {
+    Fault(Fault),
+    Foreign,
+    Empty,
+    Newer { found: i64, known: i64 },
+    Older(String),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<sqlx::Error> for Stop {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<MigrateError> for Stop {
+    fn from(error: MigrateError) -> Self {
+        let damaged = |row| Fault::Damaged { table: "_sqlx_migrations", row };
+        Self::Fault(match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+            MigrateError::VersionMismatch(version) | MigrateError::VersionMissing(version) => {
+                damaged(format!("version {version}"))
+            }
+            MigrateError::Dirty(version) => damaged(format!("version {version}")),
+            other => Fault::Internal(other.to_string()),
+        })
+    }
+}
+
+impl Stop {
+    fn at(self, doing: Doing) -> DbError {
+        match self {
+            Self::Fault(fault) => fault.at(doing),
+            Self::Foreign => DbError::ForeignDatabase(doing),
+            Self::Empty => DbError::NotFound(doing),
+            Self::Newer { found, known } => DbError::NewerSchema { doing, found, known },
+            Self::Older(found) => DbError::SqliteTooOld { doing, found, needed: SQLITE_NEEDED },
+        }
+    }
+}
+
+fn path_error(fault: PathFault, doing: Doing) -> DbError {
+    match fault {
+        PathFault::Bad(reason) => DbError::BadPath { doing, reason },
+        PathFault::NotFound => DbError::NotFound(doing),
+        PathFault::Io(error) => {
+            let reason = error.to_string();
+            match error.kind() {
+                std::io::ErrorKind::StorageFull => DbError::Full(doing),
+                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                    DbError::NoAccess { doing, reason }
+                }
+                std::io::ErrorKind::NotADirectory | std::io::ErrorKind::InvalidFilename => {
+                    DbError::BadPath { doing, reason }
+                }
+                _ => DbError::Io { doing, reason },
+            }
+        }
+    }
+}
+
+/// Waits for whoever is creating or migrating the same file, as long as for any other lock.
+async fn lock_opening(path: &Path, options: &OpenOptions, doing: &Doing) -> Result<File, DbError> {
+    const LOOK_EVERY: Duration = Duration::from_millis(10);
+    let deadline = tokio::time::Instant::now() + options.busy_timeout;
+    loop {
+        match files::lock_opening(path).map_err(|error| path_error(error.into(), doing.clone()))? {
+            Ok(lock) => return Ok(lock),
+            Err(_) if tokio::time::Instant::now() >= deadline => return Err(DbError::Locked(doing.clone())),
+            Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+        }
+    }
+}
+
+fn connect_options(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(options.busy_timeout)
+        .foreign_keys(true)
+        // A damaged or hostile file must not make SQLite run what stands in its schema, nor read beyond a page.
+        .pragma("trusted_schema", "OFF")
+        .pragma("cell_size_check", "ON")
+        .disable_statement_logging()
+}
+
+async fn open_for_writing(path: &Path, options: &OpenOptions) -> Result<(SqliteConnection, [u8; 16]), Stop> {
+    let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let mut db = connect_options(path, options).connect().await?;
+    check_sqlite_version(&mut db).await?;
+    examine(&mut db, length).await?;
+    // FULL syncs the log with every commit: a mark that is on disk is what keeps a message from being sent twice.
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode = WAL").fetch_one(&mut db).await?;
+    if mode != "wal" {
+        return Err(Fault::Internal(format!("SQLite keeps the journal mode {mode}")).into());
+    }
+    sqlx::query("PRAGMA synchronous = FULL").execute(&mut db).await?;
+    if let Some(pages) = options.pages_max {
+        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).execute(&mut db).await?;
+    }
+    MIGRATOR.run(&mut db).await?;
+    let digest_key = read_or_make_digest_key(&mut db, options).await?;
+    Ok((db, digest_key))
+}
+
+async fn check_sqlite_version(db: &mut SqliteConnection) -> Result<(), Stop> {
+    let found: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(db).await?;
+    let numbers = |text: &str| text.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>();
+    if numbers(&found) < numbers(SQLITE_NEEDED) { Err(Stop::Older(found)) } else { Ok(()) }
+}
+
+/// What a file was found to be.
+enum Examined {
+    /// Nothing in it yet, or what a kill during creation left.
+    Empty,
+    /// A ledger of this or an earlier version.
+    Ledger,
+}
+
+/// Says what the file is without changing it.
+async fn examine(db: &mut SqliteConnection, length: u64) -> Result<Examined, Stop> {
+    let application_id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *db).await?;
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let has = |name: &str| tables.iter().any(|table| table == name);
+    // The migration tool makes its own table before, and outside of, the first migration.
+    let nothing_yet = tables.iter().all(|table| table == "_sqlx_migrations");
+    match (application_id, nothing_yet) {
+        (0 | APPLICATION_ID, true) => return Ok(Examined::Empty),
+        (APPLICATION_ID, false) => {}
+        _ if has("ledger") && has("segment") && has("_sqlx_migrations") => {
+            let row = format!("application id {application_id}");
+            return Err(Fault::Damaged { table: "sqlite", row }.into());
+        }
+        _ => return Err(Stop::Foreign),
+    }
+    let known = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let found: Option<i64> =
+        sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(&mut *db).await?;
+    if let Some(found) = found.filter(|found| *found > known) {
+        return Err(Stop::Newer { found, known });
+    }
+    if length <= QUICK_CHECK_BYTES_MAX {
+        let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(db).await?;
+        if verdict != "ok" {
+            return Err(Fault::Damaged { table: "sqlite", row: verdict }.into());
+        }
+    }
+    Ok(Examined::Ledger)
+}
+
+/// The digest key; drawn now if the file is new. SQLite's generator is seeded from the system's.
+async fn read_or_make_digest_key(db: &mut SqliteConnection, options: &OpenOptions) -> Result<[u8; 16], Stop> {
+    if let Some(row) = LedgerRow::read(db).await? {
+        return Ok(row.digest_key);
+    }
+    let mut tx = db.begin_with("BEGIN IMMEDIATE").await?;
+    let pairs: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM pair").fetch_one(&mut *tx).await?;
+    if pairs > 0 {
+        return Err(Fault::Damaged { table: "ledger", row: "its only row is missing".to_owned() }.into());
+    }
+    let random: Vec<u8> = sqlx::query_scalar("SELECT randomblob(16)").fetch_one(&mut *tx).await?;
+    let digest_key = random.try_into().map_err(|_| Fault::Internal("SQLite gave other than 16 octets".to_owned()))?;
+    LedgerRow { digest_key, created_at_secs: (options.clock)() }.insert(&mut tx).await?;
+    tx.commit().await?;
+    Ok(digest_key)
 }

@@ -1,40 +1,36 @@
 //! The ledger of one mailbox pair, as the walker sees it.
 
-use crate::error::{DbError, Doing};
-use crate::model::{Exception, ExceptionState, MailboxState, PassCounts, Remark, Scan, Settled, Settlement};
+use crate::error::DbError;
+use crate::model::{Exception, ExceptionState, MailboxState, PassCounts, Remark, Scan, Settlement};
+use crate::read::{Reader, SettledPages};
+use crate::writer::{Change, Committed, LeaseState, MailboxChange, WriterHandle};
 use mailhaul_types::{Uid, UidRange, UidValidity};
-use std::path::PathBuf;
+use std::sync::Arc;
 
 /// One mailbox pair under a lease. Writes are queued in order and committed in groups; an error of the writer comes
 /// back from the next call. Every write is fenced: it fails with [`DbError::LeaseLost`] once another worker has
-/// claimed the pair. Cheap to clone.
+/// claimed the pair. After any error the lease is no longer valid, and the pair must be left alone by this process.
+/// Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct MailboxLedger {
-    path: PathBuf,
-}
-
-/// A write that is queued: wait for it to be on disk, or drop it to go on without knowing.
-#[derive(Debug)]
-#[must_use = "queued is not yet on disk"]
-pub struct Committed {}
-
-impl Committed {
-    /// Waits until the write is on disk.
-    ///
-    /// # Errors
-    /// If it could not be written.
-    pub async fn wait(self) -> Result<(), DbError> {
-        Ok(())
-    }
+    mailbox_id: i64,
+    lease: Arc<LeaseState>,
+    writer: WriterHandle,
+    reader: Reader,
 }
 
 impl MailboxLedger {
+    pub(crate) fn new(mailbox_id: i64, lease: Arc<LeaseState>, writer: WriterHandle, reader: Reader) -> Self {
+        Self { mailbox_id, lease, writer, reader }
+    }
+
     /// Reads and verifies everything about this mailbox, after what is queued has been written.
     ///
     /// # Errors
     /// [`DbError::Damaged`] if anything is not as it was written.
     pub async fn load(&self) -> Result<MailboxState, DbError> {
-        Err(DbError::Closed(Doing::new("read", &self.path)))
+        self.flush().await?;
+        self.reader.load(self.mailbox_id).await
     }
 
     /// Ties the mailbox to the UIDVALIDITYs seen. At first contact with a side this sets them and the mark;
@@ -42,34 +38,37 @@ impl MailboxLedger {
     ///
     /// # Errors
     /// [`DbError::OtherUidValidity`] if one of them is another: compare with [`MailboxState`] first.
-    pub async fn bind(&self, _source: UidValidity, _target: UidValidity, _first_mark: Uid) -> Result<(), DbError> {
-        Err(DbError::Closed(Doing::new("write to", &self.path)))
+    pub async fn bind(&self, source: UidValidity, target: UidValidity, first_mark: Uid) -> Result<(), DbError> {
+        self.order(MailboxChange::Bind(source, target, first_mark)).await?.wait().await
     }
 
     /// The target's UIDVALIDITY has changed: settled stays settled, its target UIDs are void, and the target is to be
-    /// read from `mark`. Durable on return.
+    /// read from `mark`. To make a UID known again, settle its message once more. Durable on return; with the
+    /// UIDVALIDITY that is stored already it does nothing.
     ///
     /// # Errors
     /// If nothing can be written.
-    pub async fn void_target_uids(&self, _new: UidValidity, _mark: Uid) -> Result<(), DbError> {
-        Err(DbError::Closed(Doing::new("write to", &self.path)))
+    pub async fn void_target_uids(&self, new: UidValidity, mark: Uid) -> Result<(), DbError> {
+        self.order(MailboxChange::VoidTargetUids(new, mark)).await?.wait().await
     }
 
     /// Marks source UIDs as possibly in flight, together with the mark U. Nothing of them may be sent before the
-    /// returned commit is on disk. Committed at once.
+    /// returned commit is on disk. The range on disk only grows until a settlement takes it back
+    /// ([`Settlement::clear_sent`]); what is settled inside it is no longer in flight. Committed at once.
     ///
     /// # Errors
     /// If the writer has failed.
-    pub async fn mark_sent(&self, _range: UidRange, _target_mark: Uid) -> Result<Committed, DbError> {
-        Err(DbError::Closed(Doing::new("write to", &self.path)))
+    pub async fn mark_sent(&self, range: UidRange, target_mark: Uid) -> Result<Committed, DbError> {
+        self.order(MailboxChange::MarkSent(range, target_mark)).await
     }
 
-    /// Queues settled messages. Returns as soon as there is room in the queue.
+    /// Queues settled messages, and moves the mark U, which never moves back. Returns as soon as there is room in the
+    /// queue.
     ///
     /// # Errors
     /// If the writer has failed.
-    pub async fn settle(&self, _settlement: Settlement) -> Result<(), DbError> {
-        Err(DbError::Closed(Doing::new("write to", &self.path)))
+    pub async fn settle(&self, settlement: Settlement) -> Result<(), DbError> {
+        self.queue(MailboxChange::Settle(settlement)).await
     }
 
     /// Queues an exception; one already recorded for the same message and state is replaced. Recording a settling
@@ -78,32 +77,32 @@ impl MailboxLedger {
     ///
     /// # Errors
     /// If the writer has failed.
-    pub async fn record_exception(&self, _exception: Exception) -> Result<(), DbError> {
-        Err(DbError::Closed(Doing::new("write to", &self.path)))
+    pub async fn record_exception(&self, exception: Exception) -> Result<(), DbError> {
+        self.queue(MailboxChange::RecordException(exception)).await
     }
 
     /// Removes all exceptions of these states (`--retry-exceptions`, or the mailbox's own before a new pass).
     ///
     /// # Errors
     /// If the writer has failed.
-    pub async fn clear_exceptions(&self, _states: &[ExceptionState]) -> Result<(), DbError> {
-        Err(DbError::Closed(Doing::new("write to", &self.path)))
+    pub async fn clear_exceptions(&self, states: &[ExceptionState]) -> Result<(), DbError> {
+        self.queue(MailboxChange::ClearExceptions(states.to_vec())).await
     }
 
     /// Queues a counted scan.
     ///
     /// # Errors
     /// If the writer has failed.
-    pub async fn record_scan(&self, _scan: Scan) -> Result<(), DbError> {
-        Err(DbError::Closed(Doing::new("write to", &self.path)))
+    pub async fn record_scan(&self, scan: Scan) -> Result<(), DbError> {
+        self.queue(MailboxChange::RecordScan(scan)).await
     }
 
     /// Queues what this pass has counted, with the remarks that replace the earlier ones.
     ///
     /// # Errors
     /// If the writer has failed.
-    pub async fn record_pass(&self, _counts: PassCounts, _remarks: Vec<Remark>) -> Result<(), DbError> {
-        Err(DbError::Closed(Doing::new("write to", &self.path)))
+    pub async fn record_pass(&self, counts: PassCounts, remarks: Vec<Remark>) -> Result<(), DbError> {
+        self.queue(MailboxChange::RecordPass(counts, remarks)).await
     }
 
     /// The settled messages, after what is queued has been written.
@@ -111,29 +110,23 @@ impl MailboxLedger {
     /// # Errors
     /// If the writer has failed.
     pub async fn messages(&self) -> Result<SettledPages, DbError> {
-        Err(DbError::Closed(Doing::new("read", &self.path)))
+        self.flush().await?;
+        Ok(SettledPages::new(self.reader.clone(), self.mailbox_id))
     }
 
-    /// Waits until everything queued so far is on disk.
+    /// Waits until everything queued so far is on disk, and sees whether the lease still holds.
     ///
     /// # Errors
     /// If something could not be written.
     pub async fn flush(&self) -> Result<(), DbError> {
-        Err(DbError::Closed(Doing::new("write to", &self.path)))
+        self.writer.order(&self.lease, Change::Check).await?.wait().await
     }
-}
 
-/// The settled messages of a mailbox, one segment (at most 1,000 messages) at a time.
-#[derive(Debug)]
-pub struct SettledPages {}
+    async fn queue(&self, change: MailboxChange) -> Result<(), DbError> {
+        self.writer.queue(&self.lease, Change::Mailbox(self.mailbox_id, change)).await
+    }
 
-impl SettledPages {
-    /// The next segment's messages, ascending by source UID within the segment; segments come in the order in which
-    /// they were begun. `None` at the end.
-    ///
-    /// # Errors
-    /// [`DbError::Damaged`], or the ledger cannot be read.
-    pub async fn next(&mut self) -> Result<Option<Vec<Settled>>, DbError> {
-        Ok(None)
+    async fn order(&self, change: MailboxChange) -> Result<Committed, DbError> {
+        self.writer.order(&self.lease, Change::Mailbox(self.mailbox_id, change)).await
     }
 }

@@ -195,8 +195,8 @@ pub struct Exception {
 pub struct StoredException {
     /// What was recorded.
     pub exception: Exception,
-    /// The source UIDVALIDITY under which the UID was meant.
-    pub source_uid_validity: UidValidity,
+    /// The source UIDVALIDITY under which the UID was meant; `None` if the whole mailbox is meant.
+    pub source_uid_validity: Option<UidValidity>,
     /// When, in seconds since 1970.
     pub at_unix_secs: i64,
 }
@@ -226,7 +226,7 @@ pub struct Scan {
 }
 
 /// What one pass over one mailbox counted. `source` is the sum of the others unless the mailbox does not add up.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PassCounts {
     /// Messages listed at the source.
     pub source: u64,

@@ -1,7 +1,11 @@
 //! What the ledger can tell about all its pairs.
 
+use crate::fault::Fault;
 use crate::model::{Mapping, PairIdentity, PassCounts, Remark, RunVerdict, Scan, SettledCounts, StoredException};
+use crate::rows::{ExceptionRow, MailboxRow, PairRow, PassRow, RemarkRow, RunRow};
 use mailhaul_types::UidRange;
+use sqlx::sqlite::SqliteConnection;
+use std::collections::HashMap;
 
 /// The latest run over a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,4 +50,48 @@ pub struct PairReport {
     pub mailboxes: Vec<MailboxReport>,
     /// Remarks about the account.
     pub remarks: Vec<Remark>,
+}
+
+/// Everything about every pair, in one snapshot.
+pub(crate) async fn read_report(db: &mut SqliteConnection) -> Result<Vec<PairReport>, Fault> {
+    let mut reports = Vec::new();
+    for pair in PairRow::read_all(db).await? {
+        reports.push(read_pair(db, pair).await?);
+    }
+    Ok(reports)
+}
+
+async fn read_pair(db: &mut SqliteConnection, pair: PairRow) -> Result<PairReport, Fault> {
+    let run = RunRow::read(db, pair.pair_id).await?.map(|run| RunReport {
+        started_unix_secs: run.started_at_secs,
+        finished_unix_secs: run.finished.map(|(at, _)| at),
+        verdict: run.finished.map(|(_, verdict)| verdict),
+        detail: run.detail,
+    });
+    let mailboxes = MailboxRow::read_all(db, pair.pair_id, pair.mailboxes).await?;
+    let mut passes: HashMap<_, _> =
+        PassRow::read_all(db, pair.pair_id).await?.into_iter().map(|row| (row.mailbox_id, row)).collect();
+    let mut exceptions: HashMap<i64, Vec<_>> = HashMap::new();
+    for row in ExceptionRow::read_all_of_pair(db, pair.pair_id).await? {
+        exceptions.entry(row.mailbox_id).or_default().push(row.stored);
+    }
+    let mut remarks: HashMap<i64, Vec<_>> = HashMap::new();
+    for row in RemarkRow::read_all(db, pair.pair_id).await? {
+        remarks.entry(row.mailbox_id).or_default().push(row.remark);
+    }
+    let mailboxes = mailboxes.into_iter().map(|mailbox| MailboxReport {
+        settled: mailbox.counts,
+        sent: mailbox.sent,
+        scan: mailbox.scan,
+        last_pass: passes.remove(&mailbox.mailbox_id).map(|pass| (pass.counts, pass.at_secs)),
+        exceptions: exceptions.remove(&mailbox.mailbox_id).unwrap_or_default(),
+        remarks: remarks.remove(&mailbox.mailbox_id).unwrap_or_default(),
+        mapping: mailbox.mapping,
+    });
+    Ok(PairReport {
+        mailboxes: mailboxes.collect(),
+        remarks: remarks.remove(&0).unwrap_or_default(),
+        identity: pair.identity,
+        run,
+    })
 }

@@ -1,0 +1,547 @@
+//! `mailbox` and the rows that hang on it and decide: `segment`, `keyword_set`, `mailbox_exception`.
+
+use super::{Columns, StoredRow, count_to_sql, verified};
+use crate::checksum::RowChecksum;
+use crate::fault::Fault;
+use crate::model::{Exception, ExceptionState, Mapping, Scan, SettledCounts, StoredException};
+use crate::segment::strength_of;
+use futures_util::TryStreamExt;
+use mailhaul_types::{Escaped, MessageKey, ModSeq, Uid, UidRange, UidValidity};
+use sqlx::sqlite::SqliteConnection;
+
+/// `mailbox`: written with every commit that concerns it.
+#[derive(Debug, Clone)]
+pub(crate) struct MailboxRow {
+    pub(crate) mailbox_id: i64,
+    pub(crate) pair_id: i64,
+    pub(crate) mapping: Mapping,
+    pub(crate) source_uid_validity: Option<UidValidity>,
+    pub(crate) target_uid_validity: Option<UidValidity>,
+    pub(crate) target_mark: Option<Uid>,
+    pub(crate) sent: Option<UidRange>,
+    pub(crate) scan: Option<Scan>,
+    pub(crate) counts: SettledCounts,
+    pub(crate) tally: Tally,
+}
+
+/// Number and sum of the checksums of the rows that hang on a mailbox. Each row proves only itself; this proves that
+/// none is missing. Without it a lost segment would make its messages todo again, below a mark that says that the
+/// target has been read: they would be copied twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) count: u32,
+    pub(crate) sum: u32,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, checksum: u32) {
+        self.count = self.count.wrapping_add(1);
+        self.sum = self.sum.wrapping_add(checksum);
+    }
+
+    pub(crate) fn subtract(&mut self, checksum: u32) {
+        self.count = self.count.wrapping_sub(1);
+        self.sum = self.sum.wrapping_sub(checksum);
+    }
+}
+
+fn uid(number: Option<u32>) -> Option<Uid> {
+    number.map(Uid)
+}
+
+impl StoredRow for MailboxRow {
+    const TABLE: &'static str = "mailbox";
+
+    fn decode(columns: &mut Columns<'_>) -> Option<Self> {
+        let (mailbox_id, pair_id) = (columns.int()?, columns.int()?);
+        let mapping = Mapping { source: columns.text()?, target: columns.text()? };
+        let source_uid_validity = columns.optional_number()?.map(UidValidity);
+        let target_uid_validity = columns.optional_number()?.map(UidValidity);
+        let target_mark = uid(columns.optional_number()?);
+        let sent = match (uid(columns.optional_number()?), uid(columns.optional_number()?)) {
+            (None, None) => None,
+            (Some(first), Some(last)) if first <= last => Some(UidRange { first, last }),
+            _ => return None,
+        };
+        Some(Self {
+            mailbox_id,
+            pair_id,
+            mapping,
+            source_uid_validity,
+            target_uid_validity,
+            target_mark,
+            sent,
+            scan: decode_scan(columns)?,
+            counts: SettledCounts {
+                copied: columns.number()?,
+                adopted: columns.number()?,
+                adopted_altered: columns.number()?,
+            },
+            tally: Tally { count: columns.number()?, sum: columns.number()? },
+        })
+    }
+
+    fn checksum(&self) -> u32 {
+        let scan = self.scan.as_ref();
+        RowChecksum::of(Self::TABLE)
+            .int(self.mailbox_id)
+            .int(self.pair_id)
+            .text(&self.mapping.source)
+            .text(&self.mapping.target)
+            .optional_int(self.source_uid_validity.map(|validity| i64::from(validity.0)))
+            .optional_int(self.target_uid_validity.map(|validity| i64::from(validity.0)))
+            .optional_int(self.target_mark.map(|uid| i64::from(uid.0)))
+            .optional_int(self.sent.map(|sent| i64::from(sent.first.0)))
+            .optional_int(self.sent.map(|sent| i64::from(sent.last.0)))
+            .optional_int(scan.and_then(|scan| scan.uid_next).map(|uid| i64::from(uid.0)))
+            .optional_int(scan.map(|scan| i64::from(scan.exists)))
+            .optional_int(scan.and_then(|scan| scan.highest_modseq).map(|modseq| modseq.0.cast_signed()))
+            .optional_text(scan.and_then(|scan| scan.mailbox_id.as_deref()))
+            .int(count_to_sql(self.counts.copied))
+            .int(count_to_sql(self.counts.adopted))
+            .int(count_to_sql(self.counts.adopted_altered))
+            .int(i64::from(self.tally.count))
+            .int(i64::from(self.tally.sum))
+            .finish()
+    }
+}
+
+fn decode_scan(columns: &mut Columns<'_>) -> Option<Option<Scan>> {
+    let (uid_next, exists) = (uid(columns.optional_number()?), columns.optional_number()?);
+    let highest_modseq = columns.optional_int()?.map(|number| ModSeq(number.cast_unsigned()));
+    let mailbox_id = columns.optional_text()?;
+    match exists {
+        Some(exists) => Some(Some(Scan { uid_next, exists, highest_modseq, mailbox_id })),
+        None if uid_next.is_none() && highest_modseq.is_none() && mailbox_id.is_none() => Some(None),
+        None => None,
+    }
+}
+
+impl MailboxRow {
+    /// A mailbox that has never been looked at.
+    pub(crate) fn new(mailbox_id: i64, pair_id: i64, mapping: Mapping) -> Self {
+        Self {
+            mailbox_id,
+            pair_id,
+            mapping,
+            source_uid_validity: None,
+            target_uid_validity: None,
+            target_mark: None,
+            sent: None,
+            scan: None,
+            counts: SettledCounts::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// The name of the mailbox, for people.
+    pub(crate) fn place(&self) -> String {
+        format!("mailbox {}", Escaped(&self.mapping.source))
+    }
+
+    pub(crate) async fn find(db: &mut SqliteConnection, pair_id: i64, source: &str) -> Result<Option<Self>, Fault> {
+        let row = sqlx::query(
+            "SELECT mailbox_id, pair_id, source_name, target_name, source_uid_validity, target_uid_validity, \
+                    target_mark, sent_first, sent_last, scan_uid_next, scan_exists, scan_highest_modseq, \
+                    scan_mailbox_id, copied, adopted, adopted_altered, row_count, row_sum, checksum \
+             FROM mailbox WHERE pair_id = $1 AND source_name = $2",
+        )
+        .bind(pair_id)
+        .bind(source)
+        .fetch_optional(db)
+        .await?;
+        row.map(|row| verified(&row, || format!("mailbox {}", Escaped(source)))).transpose()
+    }
+
+    pub(crate) async fn read(db: &mut SqliteConnection, mailbox_id: i64) -> Result<Self, Fault> {
+        let place = || format!("mailbox number {mailbox_id}");
+        let row = sqlx::query(
+            "SELECT mailbox_id, pair_id, source_name, target_name, source_uid_validity, target_uid_validity, \
+                    target_mark, sent_first, sent_last, scan_uid_next, scan_exists, scan_highest_modseq, \
+                    scan_mailbox_id, copied, adopted, adopted_altered, row_count, row_sum, checksum \
+             FROM mailbox WHERE mailbox_id = $1",
+        )
+        .bind(mailbox_id)
+        .fetch_optional(db)
+        .await?;
+        row.map_or_else(|| Err(Fault::Damaged { table: Self::TABLE, row: place() }), |row| verified(&row, place))
+    }
+
+    /// All mailboxes of a pair, ordered by source name. They must be as many as the pair says.
+    pub(crate) async fn read_all(db: &mut SqliteConnection, pair_id: i64, expected: u32) -> Result<Vec<Self>, Fault> {
+        let rows = sqlx::query(
+            "SELECT mailbox_id, pair_id, source_name, target_name, source_uid_validity, target_uid_validity, \
+                    target_mark, sent_first, sent_last, scan_uid_next, scan_exists, scan_highest_modseq, \
+                    scan_mailbox_id, copied, adopted, adopted_altered, row_count, row_sum, checksum \
+             FROM mailbox WHERE pair_id = $1 ORDER BY source_name",
+        )
+        .bind(pair_id)
+        .fetch_all(db)
+        .await?;
+        if u32::try_from(rows.len()) != Ok(expected) {
+            let row = format!("{} rows of pair {pair_id} where {expected} were written", rows.len());
+            return Err(Fault::Damaged { table: Self::TABLE, row });
+        }
+        rows.iter()
+            .enumerate()
+            .map(|(at, row)| verified(row, || format!("mailbox {} of pair {pair_id}", at + 1)))
+            .collect()
+    }
+
+    /// The number for a new mailbox. Only within a writing transaction.
+    pub(crate) async fn next_id(db: &mut SqliteConnection) -> Result<i64, Fault> {
+        Ok(sqlx::query_scalar("SELECT COALESCE(MAX(mailbox_id), 0) + 1 FROM mailbox").fetch_one(db).await?)
+    }
+
+    pub(crate) async fn put(&self, db: &mut SqliteConnection) -> Result<(), Fault> {
+        let scan = self.scan.as_ref();
+        sqlx::query(
+            "INSERT INTO mailbox (mailbox_id, pair_id, source_name, target_name, source_uid_validity, \
+                 target_uid_validity, target_mark, sent_first, sent_last, scan_uid_next, scan_exists, \
+                 scan_highest_modseq, scan_mailbox_id, copied, adopted, adopted_altered, row_count, row_sum, \
+                 checksum) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
+             ON CONFLICT (mailbox_id) DO UPDATE SET target_name = excluded.target_name, \
+                 source_uid_validity = excluded.source_uid_validity, \
+                 target_uid_validity = excluded.target_uid_validity, target_mark = excluded.target_mark, \
+                 sent_first = excluded.sent_first, sent_last = excluded.sent_last, \
+                 scan_uid_next = excluded.scan_uid_next, scan_exists = excluded.scan_exists, \
+                 scan_highest_modseq = excluded.scan_highest_modseq, scan_mailbox_id = excluded.scan_mailbox_id, \
+                 copied = excluded.copied, adopted = excluded.adopted, adopted_altered = excluded.adopted_altered, \
+                 row_count = excluded.row_count, row_sum = excluded.row_sum, checksum = excluded.checksum",
+        )
+        .bind(self.mailbox_id)
+        .bind(self.pair_id)
+        .bind(&self.mapping.source)
+        .bind(&self.mapping.target)
+        .bind(self.source_uid_validity.map(|validity| validity.0))
+        .bind(self.target_uid_validity.map(|validity| validity.0))
+        .bind(self.target_mark.map(|uid| uid.0))
+        .bind(self.sent.map(|sent| sent.first.0))
+        .bind(self.sent.map(|sent| sent.last.0))
+        .bind(scan.and_then(|scan| scan.uid_next).map(|uid| uid.0))
+        .bind(scan.map(|scan| scan.exists))
+        .bind(scan.and_then(|scan| scan.highest_modseq).map(|modseq| modseq.0.cast_signed()))
+        .bind(scan.and_then(|scan| scan.mailbox_id.as_deref()))
+        .bind(count_to_sql(self.counts.copied))
+        .bind(count_to_sql(self.counts.adopted))
+        .bind(count_to_sql(self.counts.adopted_altered))
+        .bind(self.tally.count)
+        .bind(self.tally.sum)
+        .bind(self.checksum())
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+}
+
+/// `segment`: written while it is filled, and when a message in it is settled anew.
+#[derive(Debug, Clone)]
+pub(crate) struct SegmentRow {
+    pub(crate) mailbox_id: i64,
+    pub(crate) ordinal: u32,
+    pub(crate) source_uid_validity: UidValidity,
+    pub(crate) target_uid_validity: UidValidity,
+    pub(crate) range: UidRange,
+    pub(crate) messages: u32,
+    pub(crate) packed: Vec<u8>,
+}
+
+impl StoredRow for SegmentRow {
+    const TABLE: &'static str = "segment";
+
+    fn decode(columns: &mut Columns<'_>) -> Option<Self> {
+        Some(Self {
+            mailbox_id: columns.int()?,
+            ordinal: columns.number()?,
+            source_uid_validity: UidValidity(columns.number()?),
+            target_uid_validity: UidValidity(columns.number()?),
+            range: UidRange { first: Uid(columns.number()?), last: Uid(columns.number()?) },
+            messages: columns.number()?,
+            packed: columns.octets()?,
+        })
+    }
+
+    fn checksum(&self) -> u32 {
+        RowChecksum::of(Self::TABLE)
+            .int(self.mailbox_id)
+            .int(i64::from(self.ordinal))
+            .int(i64::from(self.source_uid_validity.0))
+            .int(i64::from(self.target_uid_validity.0))
+            .int(i64::from(self.range.first.0))
+            .int(i64::from(self.range.last.0))
+            .int(i64::from(self.messages))
+            .octets(&self.packed)
+            .finish()
+    }
+}
+
+impl SegmentRow {
+    /// Which segment it is, for people.
+    pub(crate) fn place(&self) -> String {
+        format!("mailbox number {}, segment {}", self.mailbox_id, self.ordinal)
+    }
+
+    /// Every segment of a mailbox in order, one at a time, so that a large mailbox is never in memory as a whole.
+    pub(crate) async fn for_each(
+        db: &mut SqliteConnection,
+        mailbox_id: i64,
+        mut each: impl FnMut(Self) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut rows = sqlx::query(
+            "SELECT mailbox_id, ordinal, source_uid_validity, target_uid_validity, first_uid, last_uid, messages, \
+                    packed, checksum \
+             FROM segment WHERE mailbox_id = $1 ORDER BY ordinal",
+        )
+        .bind(mailbox_id)
+        .fetch(db);
+        let mut number = 0;
+        while let Some(row) = rows.try_next().await? {
+            number += 1;
+            each(verified(&row, || format!("mailbox number {mailbox_id}, segment row {number}"))?)?;
+        }
+        Ok(())
+    }
+
+    /// The first segment at or after `ordinal`.
+    pub(crate) async fn read_from(
+        db: &mut SqliteConnection,
+        mailbox_id: i64,
+        ordinal: u32,
+    ) -> Result<Option<Self>, Fault> {
+        let row = sqlx::query(
+            "SELECT mailbox_id, ordinal, source_uid_validity, target_uid_validity, first_uid, last_uid, messages, \
+                    packed, checksum \
+             FROM segment WHERE mailbox_id = $1 AND ordinal >= $2 ORDER BY ordinal LIMIT 1",
+        )
+        .bind(mailbox_id)
+        .bind(ordinal)
+        .fetch_optional(db)
+        .await?;
+        row.map(|row| verified(&row, || format!("mailbox number {mailbox_id}, segment {ordinal} or the next")))
+            .transpose()
+    }
+
+    pub(crate) async fn put(&self, checksum: u32, db: &mut SqliteConnection) -> Result<(), Fault> {
+        sqlx::query(
+            "INSERT INTO segment (mailbox_id, ordinal, source_uid_validity, target_uid_validity, first_uid, \
+                 last_uid, messages, packed, checksum) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+             ON CONFLICT (mailbox_id, ordinal) DO UPDATE SET source_uid_validity = excluded.source_uid_validity, \
+                 target_uid_validity = excluded.target_uid_validity, first_uid = excluded.first_uid, \
+                 last_uid = excluded.last_uid, messages = excluded.messages, packed = excluded.packed, \
+                 checksum = excluded.checksum",
+        )
+        .bind(self.mailbox_id)
+        .bind(self.ordinal)
+        .bind(self.source_uid_validity.0)
+        .bind(self.target_uid_validity.0)
+        .bind(self.range.first.0)
+        .bind(self.range.last.0)
+        .bind(self.messages)
+        .bind(&self.packed)
+        .bind(checksum)
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn delete_all(db: &mut SqliteConnection, mailbox_id: i64) -> Result<(), Fault> {
+        sqlx::query("DELETE FROM segment WHERE mailbox_id = $1").bind(mailbox_id).execute(db).await?;
+        Ok(())
+    }
+}
+
+/// `keyword_set`: written when a message is the first of its mailbox to carry just these keywords.
+#[derive(Debug, Clone)]
+pub(crate) struct KeywordSetRow {
+    pub(crate) mailbox_id: i64,
+    pub(crate) number: u32,
+    /// Sorted, with a blank between.
+    pub(crate) keywords: String,
+}
+
+impl StoredRow for KeywordSetRow {
+    const TABLE: &'static str = "keyword_set";
+
+    fn decode(columns: &mut Columns<'_>) -> Option<Self> {
+        Some(Self { mailbox_id: columns.int()?, number: columns.number()?, keywords: columns.text()? })
+    }
+
+    fn checksum(&self) -> u32 {
+        RowChecksum::of(Self::TABLE).int(self.mailbox_id).int(i64::from(self.number)).text(&self.keywords).finish()
+    }
+}
+
+impl KeywordSetRow {
+    /// All sets of a mailbox; the one at index `i` has number `i + 1`.
+    pub(crate) async fn read_all(db: &mut SqliteConnection, mailbox_id: i64) -> Result<Vec<Self>, Fault> {
+        let rows = sqlx::query(
+            "SELECT mailbox_id, number, keywords, checksum FROM keyword_set WHERE mailbox_id = $1 ORDER BY number",
+        )
+        .bind(mailbox_id)
+        .fetch_all(db)
+        .await?;
+        let mut sets: Vec<Self> = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let place = || format!("mailbox number {mailbox_id}, set {}", sets.len() + 1);
+            let set: Self = verified(row, place)?;
+            if usize::try_from(set.number) != Ok(sets.len() + 1) {
+                return Err(Fault::Damaged { table: Self::TABLE, row: place() });
+            }
+            sets.push(set);
+        }
+        Ok(sets)
+    }
+
+    pub(crate) async fn insert(&self, db: &mut SqliteConnection) -> Result<(), Fault> {
+        sqlx::query("INSERT INTO keyword_set (mailbox_id, number, keywords, checksum) VALUES ($1, $2, $3, $4)")
+            .bind(self.mailbox_id)
+            .bind(self.number)
+            .bind(&self.keywords)
+            .bind(self.checksum())
+            .execute(db)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn delete_all(db: &mut SqliteConnection, mailbox_id: i64) -> Result<(), Fault> {
+        sqlx::query("DELETE FROM keyword_set WHERE mailbox_id = $1").bind(mailbox_id).execute(db).await?;
+        Ok(())
+    }
+}
+
+/// `mailbox_exception`.
+#[derive(Debug, Clone)]
+pub(crate) struct ExceptionRow {
+    pub(crate) mailbox_id: i64,
+    pub(crate) stored: StoredException,
+}
+
+/// What tells one exception of a mailbox from another: source UIDVALIDITY (0: none), UID (0: the mailbox), state.
+pub(crate) type ExceptionKey = (u32, u32, ExceptionState);
+
+impl StoredRow for ExceptionRow {
+    const TABLE: &'static str = "mailbox_exception";
+
+    fn decode(columns: &mut Columns<'_>) -> Option<Self> {
+        let mailbox_id = columns.int()?;
+        let validity: u32 = columns.number()?;
+        let uid: u32 = columns.number()?;
+        let state = ExceptionState::from_code(columns.int()?)?;
+        let reason = columns.text()?;
+        let key = match (columns.optional_int()?, columns.optional_number::<u8>()?) {
+            (None, None) => None,
+            (Some(digest), Some(strength)) => {
+                Some(MessageKey { digest: digest.cast_unsigned(), strength: strength_of(strength)? })
+            }
+            _ => return None,
+        };
+        let uid = (uid != 0).then_some(Uid(uid));
+        let exception = Exception { uid, state, reason, key };
+        let source_uid_validity = (validity != 0).then_some(UidValidity(validity));
+        Some(Self {
+            mailbox_id,
+            stored: StoredException { exception, source_uid_validity, at_unix_secs: columns.int()? },
+        })
+    }
+
+    fn checksum(&self) -> u32 {
+        let (validity, uid, state) = self.key();
+        let exception = &self.stored.exception;
+        RowChecksum::of(Self::TABLE)
+            .int(self.mailbox_id)
+            .int(i64::from(validity))
+            .int(i64::from(uid))
+            .int(i64::from(state as u8))
+            .text(&exception.reason)
+            .optional_int(exception.key.map(|key| key.digest.cast_signed()))
+            .optional_int(exception.key.map(|key| i64::from(key.strength as u8)))
+            .int(self.stored.at_unix_secs)
+            .finish()
+    }
+}
+
+impl ExceptionRow {
+    pub(crate) fn key(&self) -> ExceptionKey {
+        let validity = self.stored.source_uid_validity.map_or(0, |validity| validity.0);
+        let exception = &self.stored.exception;
+        (validity, exception.uid.map_or(0, |uid| uid.0), exception.state)
+    }
+
+    /// All exceptions of a mailbox, ordered by UID and state.
+    pub(crate) async fn read_all(db: &mut SqliteConnection, mailbox_id: i64) -> Result<Vec<Self>, Fault> {
+        let rows = sqlx::query(
+            "SELECT mailbox_id, source_uid_validity, uid, state, reason, key_digest, key_strength, at_secs, checksum \
+             FROM mailbox_exception WHERE mailbox_id = $1 ORDER BY source_uid_validity, uid, state",
+        )
+        .bind(mailbox_id)
+        .fetch_all(db)
+        .await?;
+        rows.iter()
+            .enumerate()
+            .map(|(at, row)| verified(row, || format!("mailbox number {mailbox_id}, exception {}", at + 1)))
+            .collect()
+    }
+
+    /// All exceptions of a pair's mailboxes, ordered by mailbox, UID and state.
+    pub(crate) async fn read_all_of_pair(db: &mut SqliteConnection, pair_id: i64) -> Result<Vec<Self>, Fault> {
+        let rows = sqlx::query(
+            "SELECT mailbox_id, source_uid_validity, uid, state, reason, key_digest, key_strength, at_secs, checksum \
+             FROM mailbox_exception WHERE mailbox_id IN (SELECT mailbox_id FROM mailbox WHERE pair_id = $1) \
+             ORDER BY mailbox_id, source_uid_validity, uid, state",
+        )
+        .bind(pair_id)
+        .fetch_all(db)
+        .await?;
+        rows.iter()
+            .enumerate()
+            .map(|(at, row)| verified(row, || format!("exception {} of pair {pair_id}", at + 1)))
+            .collect()
+    }
+
+    pub(crate) async fn put(&self, checksum: u32, db: &mut SqliteConnection) -> Result<(), Fault> {
+        let (validity, uid, state) = self.key();
+        let exception = &self.stored.exception;
+        sqlx::query(
+            "INSERT INTO mailbox_exception (mailbox_id, source_uid_validity, uid, state, reason, key_digest, \
+                 key_strength, at_secs, checksum) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+             ON CONFLICT (mailbox_id, source_uid_validity, uid, state) DO UPDATE SET reason = excluded.reason, \
+                 key_digest = excluded.key_digest, key_strength = excluded.key_strength, \
+                 at_secs = excluded.at_secs, checksum = excluded.checksum",
+        )
+        .bind(self.mailbox_id)
+        .bind(validity)
+        .bind(uid)
+        .bind(state as u8)
+        .bind(&exception.reason)
+        .bind(exception.key.map(|key| key.digest.cast_signed()))
+        .bind(exception.key.map(|key| key.strength as u8))
+        .bind(self.stored.at_unix_secs)
+        .bind(checksum)
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn delete(db: &mut SqliteConnection, mailbox_id: i64, key: ExceptionKey) -> Result<(), Fault> {
+        let (validity, uid, state) = key;
+        sqlx::query(
+            "DELETE FROM mailbox_exception \
+             WHERE mailbox_id = $1 AND source_uid_validity = $2 AND uid = $3 AND state = $4",
+        )
+        .bind(mailbox_id)
+        .bind(validity)
+        .bind(uid)
+        .bind(state as u8)
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn delete_all(db: &mut SqliteConnection, mailbox_id: i64) -> Result<(), Fault> {
+        sqlx::query("DELETE FROM mailbox_exception WHERE mailbox_id = $1").bind(mailbox_id).execute(db).await?;
+        Ok(())
+    }
+}

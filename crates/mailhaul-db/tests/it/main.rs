@@ -1,0 +1,9 @@
+//! The ledger from outside: real files in temporary directories.
+
+mod crash;
+mod damage;
+mod fencing;
+mod opening;
+mod setup;
+mod size;
+mod working;
