@@ -4,12 +4,14 @@
 
 mod process;
 
+pub mod cyrus;
 pub mod dovecot;
 pub mod imap_client;
 pub mod proxy;
 pub mod scripted;
 pub mod tls;
 
+pub use cyrus::{Cyrus, CyrusBuilder};
 pub use dovecot::{Dovecot, DovecotBuilder, Store};
 pub use imap_client::Client;
 pub use proxy::Proxy;

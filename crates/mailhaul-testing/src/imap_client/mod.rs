@@ -316,10 +316,9 @@ impl Client {
         let mut out = format!("{tag} APPEND {}", name(mailbox)).into_bytes();
         for message in messages {
             let date = message.date.map_or_else(String::new, |date| format!(" \"{date}\""));
-            let binary = if message.octets.contains(&0) { "~" } else { "" };
             let sign = if plus { "+" } else { "" };
             let length = message.octets.len();
-            let head = format!(" ({}){date} {binary}{{{length}{sign}}}\r\n", message.flags.join(" "));
+            let head = format!(" ({}){date} {{{length}{sign}}}\r\n", message.flags.join(" "));
             out.extend_from_slice(head.as_bytes());
             if !plus {
                 self.reader.get_mut().write_all(&out)?;
