@@ -5,9 +5,10 @@
 //! parent's, so whatever renames a mailbox takes along what lies below it.
 
 use super::candidates::candidates;
-use super::claims::{Claims, Existing};
+use super::claims::Claims;
 use super::names::{TargetShape, fold};
 use super::rules::{ExplicitRules, Wanted};
+use super::target::{Existing, Target};
 use super::tree::{Node, Tree};
 use super::{AccountListing, LeftOut, MailboxEntry, Mapping, MappingError, MappingRemark, MappingRules, Origin};
 use std::collections::BTreeMap;
@@ -27,20 +28,19 @@ pub fn map_mailboxes(
     rules: &MappingRules,
     stored: &BTreeMap<String, String>,
 ) -> Result<Mapping, MappingError> {
-    let shape = TargetShape::of(target);
-    let explicit = ExplicitRules::read(rules, source, &shape)?;
+    let target = Target::of(target);
+    let explicit = ExplicitRules::read(rules, source, &target.shape)?;
     let (candidates, mut left_out) = candidates(source, rules);
     let wanted = Wanted::read(rules);
-    let existing = Existing::of(target);
-    let mut tree = Tree::build(source, &shape, &candidates, &explicit);
-    let mut claims = Claims::new(&existing);
+    let mut tree = Tree::build(source, &target.shape, &candidates, &explicit);
+    let mut claims = Claims::new(&target.existing);
 
     tree.fix_explicit(&mut claims, |entry| wanted.judge(entry).is_none())?;
-    tree.fix_inbox(&mut claims, &shape);
+    tree.fix_inbox(&mut claims, &target.shape);
     tree.fix_stored(&mut claims, stored);
-    tree.fix_special_uses(&mut claims, target, &existing, &shape);
+    tree.fix_special_uses(&mut claims, &target);
     for depth in 0..tree.depth() {
-        tree.name_level(depth, &mut claims, &existing, &shape);
+        tree.name_level(depth, &mut claims, &target);
     }
 
     let unused_rules = explicit.unused(&tree).chain(wanted.unused(&candidates)).collect();
@@ -49,14 +49,14 @@ pub fn map_mailboxes(
         let Some(entry) = node.entry else { continue };
         match wanted.judge(entry) {
             Some(reason) => left_out.push(LeftOut { source: entry.name.clone(), reason }),
-            None => mailboxes.push(node.into_mapped(entry, &existing)),
+            None => mailboxes.push(node.into_mapped(entry, &target.existing)),
         }
     }
     mailboxes.sort_by(|one, other| {
         (!one.source.is_inbox(), one.source.text()).cmp(&(!other.source.is_inbox(), other.source.text()))
     });
     left_out.sort_by(|one, other| one.source.cmp(&other.source));
-    Ok(Mapping { mailboxes, left_out, unused_rules, shape })
+    Ok(Mapping { mailboxes, left_out, unused_rules, shape: target.shape })
 }
 
 impl Tree<'_> {
@@ -114,7 +114,8 @@ impl Tree<'_> {
     }
 
     /// Names everything on one level whose name is not fixed yet.
-    fn name_level(&mut self, depth: usize, claims: &mut Claims<'_>, existing: &Existing, shape: &TargetShape) {
+    fn name_level(&mut self, depth: usize, claims: &mut Claims<'_>, target: &Target<'_>) {
+        let (existing, shape) = (&target.existing, &target.shape);
         let level: Vec<usize> = (0..self.nodes.len()).filter(|place| self.nodes[*place].depth == depth).collect();
         let mut open: Vec<(usize, String)> = Vec::new();
         for place in level {
@@ -124,7 +125,7 @@ impl Tree<'_> {
             let natural = self.natural(place, shape);
             if self.nodes[place].entry.is_none() {
                 self.name_empty_node(place, &natural, existing);
-            } else if !self.keep_stored(place, &natural, claims, shape) {
+            } else if !self.keep_stored(place, &natural, claims, target) {
                 open.push((place, natural));
             }
         }
@@ -132,7 +133,7 @@ impl Tree<'_> {
         let rank = |place: usize| (self.nodes[place].respelt, self.nodes[place].text.as_str());
         open.sort_by(|one, other| rank(one.0).cmp(&rank(other.0)));
         self.take(&mut open, claims, shape, |natural, claims| {
-            Some(natural.to_owned()).filter(|name| existing.names.contains(name) && claims.is_free(name))
+            Some(natural.to_owned()).filter(|name| existing.contains(name) && claims.is_free(name))
         });
         self.take(&mut open, claims, shape, |natural, claims| {
             existing.spellings(natural).find(|name| claims.is_free(name)).cloned()
@@ -161,14 +162,17 @@ impl Tree<'_> {
         }
     }
 
-    /// A name above mailboxes holds no mail, so it may be shared; it only takes the spelling that the target has.
-    fn name_empty_node(&mut self, place: usize, natural: &str, existing: &Existing) {
-        let spelling = match existing.names.contains(natural) {
-            true => None,
-            false => existing.spellings(natural).next(),
-        };
+    /// A name above mailboxes holds no mail, so it may be shared. It keeps the name that it had while it held mail,
+    /// and else takes the spelling that the target has.
+    fn name_empty_node(&mut self, place: usize, natural: &str, existing: &Existing<'_>) {
         let origin = self.inherited_origin(place);
-        self.nodes[place].settle(spelling.map_or(natural, String::as_str), origin);
+        let earlier = self.nodes[place].stored.take().filter(|_| origin != Origin::Explicit);
+        let spelling = || match existing.contains(natural) {
+            true => None,
+            false => existing.spellings(natural).next().cloned(),
+        };
+        let name = earlier.or_else(spelling).unwrap_or_else(|| natural.to_owned());
+        self.nodes[place].settle(&name, origin);
     }
 
     fn inherited_origin(&self, place: usize) -> Origin {

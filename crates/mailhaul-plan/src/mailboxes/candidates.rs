@@ -13,7 +13,10 @@ pub(super) struct Candidate<'a> {
 /// Those that can be copied at all, by text, and those that cannot.
 pub(super) fn candidates<'a>(source: &'a AccountListing, rules: &MappingRules) -> (Vec<Candidate<'a>>, Vec<LeftOut>) {
     let mut listed: Vec<&MailboxEntry> = source.mailboxes.iter().collect();
-    listed.sort_by(|one, other| (&one.name, !one.selectable).cmp(&(&other.name, !other.selectable)));
+    // Of entries for one name the most telling comes first and the others are dropped, whatever their order.
+    let rank =
+        |entry: &MailboxEntry| (!entry.selectable, entry.special_use.is_none(), entry.special_use, !entry.subscribed);
+    listed.sort_by(|one, other| one.name.cmp(&other.name).then_with(|| rank(one).cmp(&rank(other))));
     let (mut candidates, mut left_out): (Vec<Candidate<'a>>, Vec<LeftOut>) = (Vec::new(), Vec::new());
     let mut seen: Option<&MailboxEntry> = None;
     for entry in listed {

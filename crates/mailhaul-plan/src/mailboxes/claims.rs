@@ -1,42 +1,13 @@
-//! Which target names there are, and which are taken: the place where "never two into one" is kept.
+//! Which target names are taken: the place where "never two into one" is kept.
 
 use super::names::{fold, numbered};
-use super::{AccountListing, MailboxEntry};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// The names that the target has.
-pub(super) struct Existing {
-    /// All of them, whether or not they hold messages.
-    pub(super) names: BTreeSet<String>,
-    /// Those that hold messages.
-    pub(super) selectable: BTreeSet<String>,
-    by_fold: BTreeMap<String, Vec<String>>,
-}
-
-impl Existing {
-    pub(super) fn of(target: &AccountListing) -> Self {
-        let texts = |entries: &mut dyn Iterator<Item = &MailboxEntry>| {
-            entries.map(|entry| entry.name.text().to_owned()).collect::<BTreeSet<_>>()
-        };
-        let names = texts(&mut target.mailboxes.iter());
-        let selectable = texts(&mut target.mailboxes.iter().filter(|entry| entry.selectable));
-        let mut by_fold: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for name in &names {
-            by_fold.entry(fold(name)).or_default().push(name.clone());
-        }
-        Self { names, selectable, by_fold }
-    }
-
-    /// Names that the target may take for this one.
-    pub(super) fn spellings<'b>(&'b self, name: &str) -> impl Iterator<Item = &'b String> + use<'b> {
-        self.by_fold.get(&fold(name)).into_iter().flatten()
-    }
-}
+use super::target::Existing;
+use std::collections::BTreeMap;
 
 /// Which target names are taken, and by whom.
 pub(super) struct Claims<'a> {
     by_fold: BTreeMap<String, Vec<Claim>>,
-    existing: &'a BTreeSet<String>,
+    existing: &'a Existing<'a>,
     /// Where to go on counting for a name that many want.
     next_number: BTreeMap<String, u32>,
 }
@@ -50,8 +21,8 @@ pub(super) struct Claim {
 }
 
 impl<'a> Claims<'a> {
-    pub(super) fn new(existing: &'a Existing) -> Self {
-        Self { by_fold: BTreeMap::new(), existing: &existing.names, next_number: BTreeMap::new() }
+    pub(super) fn new(existing: &'a Existing<'a>) -> Self {
+        Self { by_fold: BTreeMap::new(), existing, next_number: BTreeMap::new() }
     }
 
     /// Two names that the target shows side by side are two, however much alike.

@@ -3,16 +3,19 @@
 use super::claims::Claims;
 use super::names::{self, TargetShape, fold, without_number};
 use super::special::use_of_name;
-use super::tree::Tree;
+use super::target::Target;
+use super::tree::{Node, Tree};
 use super::{MappingRemark, Origin};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 impl Tree<'_> {
     /// Names of earlier runs are claimed, so that nobody else gets them; whether they still hold is seen later.
     pub(super) fn fix_stored(&mut self, claims: &mut Claims<'_>, stored: &BTreeMap<String, String>) {
-        for node in self.nodes.iter_mut().filter(|node| node.entry.is_some() && node.target.is_none()) {
+        for node in self.nodes.iter_mut().filter(|node| node.target.is_none()) {
             let Some(earlier) = stored.get(node.source()) else { continue };
-            if claims.is_free_again(earlier) {
+            if node.entry.is_none() {
+                node.stored = Some(earlier.clone());
+            } else if claims.is_free_again(earlier) {
                 claims.claim_again(earlier, node.source());
                 node.stored = Some(earlier.clone());
             }
@@ -25,10 +28,10 @@ impl Tree<'_> {
         place: usize,
         natural: &str,
         claims: &mut Claims<'_>,
-        shape: &TargetShape,
+        target: &Target<'_>,
     ) -> bool {
         let Some(stored) = self.nodes[place].stored.take() else { return false };
-        if !self.follows_from_rules(place, natural, &stored, shape) {
+        if !self.follows_from_rules(place, natural, &stored, target) {
             claims.release(&stored, self.nodes[place].source());
             return false;
         }
@@ -40,26 +43,33 @@ impl Tree<'_> {
         true
     }
 
-    fn follows_from_rules(&self, place: usize, natural: &str, stored: &str, shape: &TargetShape) -> bool {
+    /// Whether today's rules could have given this name, at one time or another.
+    fn follows_from_rules(&self, place: usize, natural: &str, stored: &str, target: &Target<'_>) -> bool {
         let node = &self.nodes[place];
         let mut roots = vec![natural.to_owned()];
         if !self.below_rule(node) {
+            if self.serves_same_use(node, stored, target) {
+                return true;
+            }
             roots.push(node.plain.clone());
-            roots.extend(self.prefix_guessed.then(|| other_guess(&node.plain, shape)).flatten());
+            roots.extend(self.prefix_guessed.then(|| other_guess(&node.plain, &target.shape)).flatten());
         }
-        let mut possible: BTreeSet<String> = BTreeSet::new();
-        for root in &roots {
-            possible.insert(fold(root));
-            possible.extend(names::safer_names(root, shape).iter().map(|name| fold(name)));
-        }
-        let without_number = without_number(stored).map(fold);
-        let same_name = possible.contains(&fold(stored)) || without_number.is_some_and(|base| possible.contains(&base));
-        let used_for = node.entry.and_then(|entry| entry.special_use).or_else(|| self.use_by_name(node));
-        let same_use = !self.below_rule(node) && used_for.is_some() && {
-            let last = shape.delimiter.and_then(|delimiter| stored.rsplit(delimiter).next()).unwrap_or(stored);
-            used_for == use_of_name(last)
+        let (name, base) = (fold(stored), without_number(stored).map(fold));
+        let is_it = |possible: &str| {
+            let possible = fold(possible);
+            possible == name || Some(possible) == base
         };
-        same_name || same_use
+        roots.iter().any(|root| is_it(root) || names::safer_names(root, &target.shape).iter().any(|safer| is_it(safer)))
+    }
+
+    /// Whether the mailbox and the name it was given serve the same use, announced or by what they are called.
+    fn serves_same_use(&self, node: &Node<'_>, stored: &str, target: &Target<'_>) -> bool {
+        let announced = node.entry.and_then(|entry| entry.special_use);
+        let last = target.shape.delimiter.and_then(|delimiter| stored.rsplit(delimiter).next()).unwrap_or(stored);
+        [announced, self.use_by_name(node)]
+            .into_iter()
+            .flatten()
+            .any(|used_for| target.serves(stored, used_for) || use_of_name(last) == Some(used_for))
     }
 }
 

@@ -24,13 +24,16 @@ mod names;
 mod rules;
 mod same_use;
 mod special;
+mod target;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 pub use assign::map_mailboxes;
 pub use glob::Glob;
 pub use names::{TargetShape, safer_name};
 
-use mailhaul_types::{Escaped, MailboxName, SpecialUse};
+use mailhaul_types::{Escaped, MailboxName, NameEncoding, SpecialUse};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -122,6 +125,8 @@ pub struct MappedMailbox {
     pub target_text: String,
     /// Whether the target has it already, under exactly this name and able to hold messages.
     pub exists_on_target: bool,
+    /// The target's own spelling, octet by octet, of a name that its listing shows, with or without messages in it.
+    pub listed_name: Option<MailboxName>,
     /// Its purpose at the source, announced or (only where that decided the name) read from its name.
     pub special_use: Option<SpecialUse>,
     /// Whether it is subscribed at the source.
@@ -279,6 +284,17 @@ impl Mapping {
     pub fn rename(&mut self, source: &MailboxName, target_text: &str) {
         for mapped in self.mailboxes.iter_mut().filter(|mapped| mapped.source == *source) {
             target_text.clone_into(&mut mapped.target_text);
+        }
+    }
+}
+
+impl MappedMailbox {
+    /// The target name as it is sent: in the octets that the target itself uses if it has the name already.
+    #[must_use]
+    pub fn target_name(&self, encoding: NameEncoding) -> MailboxName {
+        match &self.listed_name {
+            Some(listed) if listed.text() == self.target_text => listed.clone(),
+            _ => MailboxName::from_text(&self.target_text, encoding),
         }
     }
 }

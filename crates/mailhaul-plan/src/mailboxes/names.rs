@@ -171,8 +171,12 @@ pub(super) fn with_plain_inbox(name: &str, delimiter: Option<char>) -> String {
 /// What follows the prefix; the INBOX in a prefix is recognised in any case.
 pub(super) fn strip_prefix<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
     let head = name.get(..prefix.len())?;
-    let inbox = prefix.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("INBOX"));
-    let equal = head == prefix || (inbox && head[..5].eq_ignore_ascii_case("INBOX") && head[5..] == prefix[5..]);
+    let equal = match (head.get(..5), prefix.get(..5)) {
+        (Some(head_start), Some(prefix_start)) if prefix_start.eq_ignore_ascii_case("INBOX") => {
+            head_start.eq_ignore_ascii_case("INBOX") && head[5..] == prefix[5..]
+        }
+        _ => head == prefix,
+    };
     equal.then(|| &name[prefix.len()..])
 }
 

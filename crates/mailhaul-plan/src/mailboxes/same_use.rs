@@ -2,35 +2,29 @@
 //!
 //! One side at least must announce the use (RFC 6154); where both would have to be guessed from names, the names stay.
 
-use super::candidates::is_foreign;
-use super::claims::{Claims, Existing};
-use super::names::{self, TargetShape, fold};
+use super::claims::Claims;
+use super::names::fold;
 use super::special::{MAPPED_USES, use_of_name};
+use super::target::{SpecialTarget, Target};
 use super::tree::{Node, Tree};
-use super::{AccountListing, MappingRemark, Origin};
+use super::{MappingRemark, Origin};
 use mailhaul_types::SpecialUse;
 
 impl Tree<'_> {
     /// Brings mailboxes for the same use together, where the two sides call them differently.
-    pub(super) fn fix_special_uses(
-        &mut self,
-        claims: &mut Claims<'_>,
-        target: &AccountListing,
-        existing: &Existing,
-        shape: &TargetShape,
-    ) {
+    pub(super) fn fix_special_uses(&mut self, claims: &mut Claims<'_>, target: &Target<'_>) {
         for used_for in MAPPED_USES {
-            let Some(there) = special_on_target(target, used_for, shape) else { continue };
-            if !claims.is_free(&there.name) {
+            let Some(there) = target.special(used_for) else { continue };
+            if !claims.is_free(there.name) {
                 continue;
             }
-            let Some((place, announced)) = self.special_at_source(used_for, &there, existing) else { continue };
+            let Some((place, announced)) = self.special_at_source(used_for, &there, target) else { continue };
             let node = &mut self.nodes[place];
-            claims.claim(&there.name, node.source());
+            claims.claim(there.name, node.source());
             if node.plain == there.name {
-                node.settle(&there.name, Origin::Name);
+                node.settle(there.name, Origin::Name);
             } else {
-                node.settle(&there.name, Origin::SpecialUse);
+                node.settle(there.name, Origin::SpecialUse);
                 node.used_for = Some(used_for);
                 let by_name = !(announced && there.announced);
                 node.remarks.push(MappingRemark::SpecialUse { used_for, by_name });
@@ -43,8 +37,8 @@ impl Tree<'_> {
     fn special_at_source(
         &mut self,
         used_for: SpecialUse,
-        there: &SpecialTarget,
-        existing: &Existing,
+        there: &SpecialTarget<'_>,
+        target: &Target<'_>,
     ) -> Option<(usize, bool)> {
         let own = |node: &&(usize, &Node<'_>)| node.1.entry.is_some() && !node.1.foreign;
         let free = |node: &Node<'_>| node.target.is_none() && node.stored.is_none() && !self.below_rule(node);
@@ -65,13 +59,13 @@ impl Tree<'_> {
             .filter(|(_, node)| self.use_by_name(node) == Some(used_for))
             .filter(|(_, node)| node.entry.is_some_and(|entry| entry.special_use.is_none()))
             .collect();
-        let settled = |node: &Node<'_>| !free(node) || fold(&node.plain) == fold(&there.name);
+        let settled = |node: &Node<'_>| !free(node) || fold(&node.plain) == fold(there.name);
         if named.iter().any(|(_, node)| settled(node)) {
             return None;
         }
         let named: Vec<usize> = named
             .into_iter()
-            .filter(|(_, node)| !existing.names.contains(&node.plain))
+            .filter(|(_, node)| !target.existing.contains(&node.plain))
             .map(|(place, _)| *place)
             .collect();
         if let [only] = named[..] {
@@ -91,24 +85,4 @@ impl Tree<'_> {
         });
         high.then(|| use_of_name(&node.part)).flatten()
     }
-}
-
-/// The target's mailbox for a use.
-struct SpecialTarget {
-    name: String,
-    announced: bool,
-}
-
-/// Announced; or else the only one whose name, at the top, speaks of it.
-fn special_on_target(target: &AccountListing, used_for: SpecialUse, shape: &TargetShape) -> Option<SpecialTarget> {
-    let selectable = || target.mailboxes.iter().filter(|entry| entry.selectable && !is_foreign(entry, target));
-    let announced = selectable().filter(|entry| entry.special_use == Some(used_for)).map(|entry| entry.name.text());
-    if let Some(name) = announced.min() {
-        return Some(SpecialTarget { name: name.to_owned(), announced: true });
-    }
-    let mut named = selectable()
-        .filter(|entry| entry.special_use.is_none())
-        .filter(|entry| names::strip_prefix(entry.name.text(), &shape.prefix).and_then(use_of_name) == Some(used_for));
-    let only = named.next()?;
-    named.next().is_none().then(|| SpecialTarget { name: only.name.text().to_owned(), announced: false })
 }

@@ -1,9 +1,9 @@
 //! The source's hierarchy, in which every name knows the one above it.
 
 use super::candidates::Candidate;
-use super::claims::Existing;
 use super::names::{self, TargetShape, with_plain_inbox};
 use super::rules::ExplicitRules;
+use super::target::Existing;
 use super::{AccountListing, MailboxEntry, MappedMailbox, MappingRemark, Origin};
 use mailhaul_types::SpecialUse;
 use std::collections::BTreeMap;
@@ -54,7 +54,7 @@ impl Node<'_> {
         self.origin = origin;
     }
 
-    pub(super) fn into_mapped(mut self, entry: &MailboxEntry, existing: &Existing) -> MappedMailbox {
+    pub(super) fn into_mapped(mut self, entry: &MailboxEntry, existing: &Existing<'_>) -> MappedMailbox {
         let target_text = self.target.unwrap_or(self.plain);
         if let Some(view @ (SpecialUse::All | SpecialUse::Flagged)) = entry.special_use {
             self.remarks.push(MappingRemark::Virtual(view));
@@ -62,9 +62,11 @@ impl Node<'_> {
         if self.foreign {
             self.remarks.push(MappingRemark::OtherNamespace);
         }
+        let listed = existing.get(&target_text);
         MappedMailbox {
             source: entry.name.clone(),
-            exists_on_target: existing.selectable.contains(&target_text),
+            exists_on_target: listed.is_some_and(|listed| listed.selectable),
+            listed_name: listed.map(|listed| listed.name.clone()),
             target_text,
             special_use: entry.special_use.or(self.used_for),
             subscribed: entry.subscribed,
