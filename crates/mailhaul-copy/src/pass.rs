@@ -65,9 +65,6 @@ pub(crate) async fn pass(
     tally.dropped_flags = target.filter.dropped();
     result?;
 
-    // Nothing is in flight any more, and the target is known up to the mark.
-    let done = Settlement { messages: Vec::new(), target_mark: Some(target.mark), clear_sent: true };
-    pair.ledger.settle(done).await?;
     if let Some(missing) = listing.missing {
         return Err(WalkError::ViewIncomplete(format!(
             "the server says that there are {} messages and lists {missing} fewer, three times over; \
@@ -395,7 +392,16 @@ impl Sender<'_, '_> {
             let reason = format!("its {octets} octets are more than the target takes (APPENDLIMIT {limit})");
             self.set_aside(uid, ExceptionState::Refused, reason).await?;
         }
+        if outcome.unanswered == 0 && !outcome.target_spoilt {
+            // Every answer is known: the next pass need not wait for anything to land.
+            let known = Settlement { messages: Vec::new(), target_mark: Some(self.target.mark), clear_sent: true };
+            self.pair.ledger.settle(known).await?;
+        }
         match outcome.end {
+            End::Finished if outcome.unanswered > 0 => {
+                let detail = format!("{} messages were sent and never answered", outcome.unanswered);
+                return Err(on(Side::Target)(ImapError::Protocol { during: "APPEND", detail }));
+            }
             End::Finished => {}
             End::Stopped => return Err(WalkError::Interrupted { unanswered: outcome.unanswered }),
             End::Lost(link) => return Err(WalkError::Link(link)),

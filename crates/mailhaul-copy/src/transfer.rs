@@ -337,7 +337,9 @@ impl<'a> Pump<'a> {
                 }
                 Some(FetchEvent::LargeEnd) => self.end_large(writer).await?,
                 Some(FetchEvent::BatchEnd { batch, outcome, missing }) => {
-                    if self.open_batch.take() == Some(batch) {
+                    // Some servers begin to answer the next command before they have ended this one.
+                    if self.open_batch == Some(batch) {
+                        self.open_batch = None;
                         self.finish(writer).await?;
                     }
                     match outcome {

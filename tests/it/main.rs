@@ -1,0 +1,8 @@
+//! The whole program on real servers: the built command, private Dovecots and Cyruses, and a judge that shares no
+//! code with the copier.
+#![expect(clippy::expect_used, reason = "a test ends where its setup fails")]
+
+mod bad_input;
+mod first_copy;
+mod harness;
+mod interrupted;
