@@ -75,3 +75,6 @@ pub use scan::{ScanItems, ScanRow, ScanTally};
 pub use select::{PermanentFlags, SelectedMailbox};
 pub use status::MailboxStatus;
 pub use status_line::{Context, Status, StatusLine};
+
+#[cfg(test)]
+mod tests;

@@ -113,12 +113,9 @@ pub(crate) fn read_listed(mut tokens: Tokens<'_>, encoding: NameEncoding) -> Opt
 /// without extended data behind it reaches to the end of the line. A mailbox may be called NIL.
 fn read_name(tokens: &mut Tokens<'_>) -> Option<Vec<u8>> {
     let whole = tokens.rest().trim_ascii();
-    if matches!(whole.first(), Some(b'"' | b'{' | b'~'))
-        && let Some(name) = tokens.clone().string()
-    {
-        if !matches!(whole.first(), Some(b'~')) || name.as_ref() != whole {
-            return tokens.string().map(|name| name.into_owned());
-        }
+    let is_string = whole.starts_with(b"\"") || whole.starts_with(b"{") || whole.starts_with(b"~{");
+    if is_string && let Some(name) = tokens.string() {
+        return Some(name.into_owned());
     }
     let extended = whole.windows(2).position(|pair| pair == b" (").filter(|_| whole.ends_with(b")"));
     Some(whole[..extended.unwrap_or(whole.len())].to_vec())

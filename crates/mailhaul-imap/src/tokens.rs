@@ -191,9 +191,15 @@ impl<'a> Tokens<'a> {
                         return Some(Value::List(start..self.at - 1));
                     }
                 }
-                b'"' => drop(self.quoted()?),
-                b'{' | b'~' if self.looks_like_literal() => drop(self.literal()?),
-                _ => drop(self.atom()),
+                b'"' => {
+                    self.quoted()?;
+                }
+                b'{' | b'~' if self.looks_like_literal() => {
+                    self.literal()?;
+                }
+                _ => {
+                    self.atom();
+                }
             }
         }
     }

@@ -1,0 +1,13 @@
+//! The edge against a scripted peer in the same process: every ending of every command, literals in every mode,
+//! odd orders, injections, bombs.
+
+mod appending;
+mod control;
+mod endings;
+mod fetching;
+mod framing;
+mod limits;
+mod peer;
+mod reading;
+mod signing_in;
+mod tls;
