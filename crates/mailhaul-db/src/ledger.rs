@@ -117,20 +117,16 @@ impl Ledger {
             .max_connections(READERS_MAX)
             .connect_lazy_with(connect_options(&path, &options).read_only(true).immutable(at_rest));
         let reader = Reader::new(pool, path.clone(), at_rest.then_some(print.clone()));
-        let mut db = reader.begin().await?;
-        let examined = async {
-            check_sqlite_version(&mut db).await?;
-            match examine(&mut db, print.length()).await? {
-                Examined::Empty => Err(Stop::Empty),
-                Examined::Ledger => Ok(LedgerRow::read(&mut db).await?.ok_or(Stop::Empty)?.digest_key),
+        match look_into(&reader, print.length()).await {
+            Ok(digest_key) => Ok(Self { reader, writer: None, digest_key }),
+            Err(stop) => {
+                reader.close().await;
+                Err(match stop {
+                    Stop::Fault(fault) => reader.fail_while("open", fault),
+                    stop => stop.at(Doing::new("open", &path)),
+                })
             }
-        };
-        let digest_key = match examined.await {
-            Ok(digest_key) => digest_key,
-            Err(Stop::Fault(fault)) => return Err(reader.fail_while("open", fault)),
-            Err(stop) => return Err(stop.at(Doing::new("open", &path))),
-        };
-        Ok(Self { reader, writer: None, digest_key })
+        }
     }
 
     /// The state file, as an absolute path without symbolic links.
@@ -239,6 +235,7 @@ impl PairView {
 enum Stop {
     Fault(Fault),
     Foreign,
+    NotADatabase,
     Empty,
     Newer { found: i64, known: i64 },
     Older(String),
@@ -275,6 +272,7 @@ impl Stop {
         match self {
             Self::Fault(fault) => fault.at(doing),
             Self::Foreign => DbError::ForeignDatabase(doing),
+            Self::NotADatabase => DbError::NotADatabase(doing),
             Self::Empty => DbError::NotFound(doing),
             Self::Newer { found, known } => DbError::NewerSchema { doing, found, known },
             Self::Older(found) => DbError::SqliteTooOld { doing, found, needed: SQLITE_NEEDED },
@@ -293,9 +291,10 @@ fn path_error(fault: PathFault, doing: Doing) -> DbError {
                 std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
                     DbError::NoAccess { doing, reason }
                 }
-                std::io::ErrorKind::NotADirectory | std::io::ErrorKind::InvalidFilename => {
-                    DbError::BadPath { doing, reason }
-                }
+                // A file stands where the directory should be.
+                std::io::ErrorKind::NotADirectory
+                | std::io::ErrorKind::AlreadyExists
+                | std::io::ErrorKind::InvalidFilename => DbError::BadPath { doing, reason },
                 _ => DbError::Io { doing, reason },
             }
         }
@@ -328,21 +327,50 @@ fn connect_options(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {
 
 async fn open_for_writing(path: &Path, options: &OpenOptions) -> Result<(SqliteConnection, [u8; 16]), Stop> {
     let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    refuse_stub(length)?;
     let mut db = connect_options(path, options).connect().await?;
+    match prepare(&mut db, length, options).await {
+        Ok(digest_key) => Ok((db, digest_key)),
+        Err(stop) => {
+            // Wait for it to be closed, so that what SQLite laid beside the file is gone when the error is told. The
+            // error that stopped us says more than one of closing could.
+            let _ = db.close().await;
+            Err(stop)
+        }
+    }
+}
+
+/// Examines a file that is only to be read; its digest key.
+async fn look_into(reader: &Reader, length: u64) -> Result<[u8; 16], Stop> {
+    refuse_stub(length)?;
+    let mut db = reader.snapshot().await?;
     check_sqlite_version(&mut db).await?;
-    examine(&mut db, length).await?;
+    match examine(&mut db, length).await? {
+        Examined::Empty => Err(Stop::Empty),
+        Examined::Ledger => Ok(LedgerRow::read(&mut db).await?.ok_or(Stop::Empty)?.digest_key),
+    }
+}
+
+/// SQLite takes a file of one octet for a new database, and one below 512 octets cannot be any.
+fn refuse_stub(length: u64) -> Result<(), Stop> {
+    if (1..512).contains(&length) { Err(Stop::NotADatabase) } else { Ok(()) }
+}
+
+/// Examines and migrates; the digest key.
+async fn prepare(db: &mut SqliteConnection, length: u64, options: &OpenOptions) -> Result<[u8; 16], Stop> {
+    check_sqlite_version(db).await?;
+    examine(db, length).await?;
     // FULL syncs the log with every commit: a mark that is on disk is what keeps a message from being sent twice.
-    let mode: String = sqlx::query_scalar("PRAGMA journal_mode = WAL").fetch_one(&mut db).await?;
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode = WAL").fetch_one(&mut *db).await?;
     if mode != "wal" {
         return Err(Fault::Internal(format!("SQLite keeps the journal mode {mode}")).into());
     }
-    sqlx::query("PRAGMA synchronous = FULL").execute(&mut db).await?;
+    sqlx::query("PRAGMA synchronous = FULL").execute(&mut *db).await?;
     if let Some(pages) = options.pages_max {
-        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).execute(&mut db).await?;
+        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).execute(&mut *db).await?;
     }
-    MIGRATOR.run(&mut db).await?;
-    let digest_key = read_or_make_digest_key(&mut db, options).await?;
-    Ok((db, digest_key))
+    MIGRATOR.run(&mut *db).await?;
+    read_or_make_digest_key(db, options).await
 }
 
 async fn check_sqlite_version(db: &mut SqliteConnection) -> Result<(), Stop> {

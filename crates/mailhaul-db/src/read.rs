@@ -40,7 +40,12 @@ impl Reader {
 
     /// One snapshot of the file.
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, DbError> {
-        self.pool.begin().await.map_err(|error| self.fail(error.into()))
+        self.snapshot().await.map_err(|fault| self.fail(fault))
+    }
+
+    /// As [`Reader::begin`], with the error still to be placed.
+    pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>, Fault> {
+        Ok(self.pool.begin().await?)
     }
 
     /// The error for people. What looks like damage in a file that was written meanwhile is none.

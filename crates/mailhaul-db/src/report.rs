@@ -2,7 +2,7 @@
 
 use crate::fault::Fault;
 use crate::model::{Mapping, PairIdentity, PassCounts, Remark, RunVerdict, Scan, SettledCounts, StoredException};
-use crate::rows::{ExceptionRow, MailboxRow, PairRow, PassRow, RemarkRow, RunRow};
+use crate::rows::{ExceptionRow, MailboxRow, PairRow, PassRow, RemarkRow, RunRow, StoredRow};
 use mailhaul_types::UidRange;
 use sqlx::sqlite::SqliteConnection;
 use std::collections::HashMap;
@@ -44,8 +44,8 @@ pub struct MailboxReport {
 pub struct PairReport {
     /// Who is copied where.
     pub identity: PairIdentity,
-    /// The latest run.
-    pub run: Option<RunReport>,
+    /// The latest run; every claim begins one.
+    pub run: RunReport,
     /// Its mailboxes, ordered by source name.
     pub mailboxes: Vec<MailboxReport>,
     /// Remarks about the account.
@@ -62,12 +62,15 @@ pub(crate) async fn read_report(db: &mut SqliteConnection) -> Result<Vec<PairRep
 }
 
 async fn read_pair(db: &mut SqliteConnection, pair: PairRow) -> Result<PairReport, Fault> {
-    let run = RunRow::read(db, pair.pair_id).await?.map(|run| RunReport {
+    let run = RunRow::read(db, pair.pair_id).await?.filter(|run| run.generation == pair.generation);
+    let missing = || Fault::Damaged { table: RunRow::TABLE, row: format!("pair {}", pair.pair_id) };
+    let run = run.ok_or_else(missing)?;
+    let run = RunReport {
         started_unix_secs: run.started_at_secs,
         finished_unix_secs: run.finished.map(|(at, _)| at),
         verdict: run.finished.map(|(_, verdict)| verdict),
         detail: run.detail,
-    });
+    };
     let mailboxes = MailboxRow::read_all(db, pair.pair_id, pair.mailboxes).await?;
     let mut passes: HashMap<_, _> =
         PassRow::read_all(db, pair.pair_id).await?.into_iter().map(|row| (row.mailbox_id, row)).collect();

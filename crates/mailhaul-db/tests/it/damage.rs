@@ -78,10 +78,13 @@ async fn a_flipped_bit_in_any_column_of_any_row_is_damage() {
             columns.await.expect("readable").iter().map(|row| (row.get(0), row.get(1))).collect();
         db.close().await.expect("closed");
         assert!(!columns.is_empty(), "{table}");
-        for (column, kind) in columns {
+        // Told under another number or not at all: nothing is decided by these two.
+        let told_apart =
+            |column: &str| matches!((table, column), ("mailbox_pass", "mailbox_id") | ("remark", "pair_id"));
+        for (column, kind) in columns.into_iter().filter(|(column, _)| !told_apart(column)) {
             for change in changes_of(&column, &kind) {
                 let mut db = raw(&place.file).await;
-                let sql = format!("UPDATE {table} SET {column} = {change}");
+                let sql = format!("UPDATE {table} SET {column} = {change} WHERE {column} IS NOT {change}");
                 // Some changes SQLite itself refuses (an impossible number, a second row): nothing to find then.
                 let done = db.execute(AssertSqlSafe(sql.clone())).await;
                 db.close().await.expect("closed");
@@ -89,7 +92,8 @@ async fn a_flipped_bit_in_any_column_of_any_row_is_damage() {
                     tried += 1;
                     match read_everything(&place.file).await {
                         Err(DbError::Damaged { .. }) => {}
-                        other => panic!("{sql}: {other:?}"),
+                        Err(error) => panic!("{sql}: {error}"),
+                        Ok(_) => panic!("{sql}: not found"),
                     }
                 }
                 fs::write(&place.file, &original).expect("put back");

@@ -39,8 +39,11 @@ async fn what_is_no_database_is_left_alone() {
     let file = place.directory.path().join("notes.txt");
     fs::write(&file, "Dear diary, ".repeat(400)).expect("written");
     assert!(matches!(refused(&file).await, DbError::NotADatabase(_)));
-    fs::write(&file, "x").expect("written");
-    assert!(matches!(refused(&file).await, DbError::NotADatabase(_)));
+    // SQLite takes a file of one octet for a new database and would write over it.
+    for short in ["x", "xy", "SQLite format 3\0"] {
+        fs::write(&file, short).expect("written");
+        assert!(matches!(refused(&file).await, DbError::NotADatabase(_)), "{short}");
+    }
     let error = Ledger::open(place.directory.path(), options()).await.expect_err("a directory");
     assert!(matches!(error, DbError::BadPath { .. }), "{error}");
     let error = Ledger::open(&file.join("below.db"), options()).await.expect_err("below a file");
@@ -161,11 +164,11 @@ async fn only_the_owner_may_read_state_log_and_locks() {
     let (_ledger, _lease, _inbox) = place.inbox().await;
     let directory = place.file.parent().expect("it has one");
     assert_eq!(mode(directory), 0o700);
-    let files: Vec<_> = snapshot(directory).into_iter().map(|(path, _)| path).collect();
+    let files: Vec<_> = snapshot(directory).into_iter().map(|(path, ..)| path).collect();
     assert_eq!(files.len(), 3, "{files:?}");
     let locks = place.file.with_file_name("mailhaul.db.locks");
     assert_eq!(mode(&locks), 0o700);
-    for file in files.iter().chain(&snapshot(&locks).into_iter().map(|(path, _)| path).collect::<Vec<_>>()) {
+    for file in files.iter().chain(&snapshot(&locks).into_iter().map(|(path, ..)| path).collect::<Vec<_>>()) {
         assert_eq!(mode(file), 0o600, "{}", file.display());
     }
 

@@ -88,11 +88,15 @@ impl Place {
     }
 }
 
-/// Every file of a directory, with its octets; lock files left out.
-pub(crate) fn snapshot(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+/// Every file of a directory, with size and checksum; directories left out.
+pub(crate) fn snapshot(directory: &Path) -> Vec<(PathBuf, usize, u32)> {
     let entries = std::fs::read_dir(directory).expect("readable");
     let paths = entries.map(|entry| entry.expect("readable").path()).filter(|path| path.is_file());
-    let mut files: Vec<_> = paths.map(|path| (path.clone(), std::fs::read(&path).expect("readable"))).collect();
+    let described = paths.map(|path| {
+        let octets = std::fs::read(&path).expect("readable");
+        (path, octets.len(), crc32fast::hash(&octets))
+    });
+    let mut files: Vec<_> = described.collect();
     files.sort();
     files
 }

@@ -208,14 +208,14 @@ async fn the_report_tells_runs_counts_exceptions_and_remarks() {
     let report = ledger.read_report().await.expect("whole");
     assert_eq!(report.len(), 2);
     assert_eq!((&report[0].identity, &report[1].identity), (&identity("alice"), &identity("bob")));
-    let run = report[0].run.as_ref().expect("run");
+    let run = &report[0].run;
     assert_eq!((run.verdict, run.finished_unix_secs), (Some(RunVerdict::Exceptions), Some(clock())));
     assert_eq!(run.detail, "1 refused");
     let mailbox = &report[0].mailboxes[0];
     assert_eq!((mailbox.last_pass, mailbox.settled.copied), (Some((counts, clock())), 1));
     assert_eq!((mailbox.sent, &mailbox.remarks), (Some(range(2, 3)), &vec![remark("new")]));
     assert_eq!(report[0].remarks, [remark("plain text")]);
-    let run = report[1].run.as_ref().expect("run");
+    let run = &report[1].run;
     assert_eq!((run.started_unix_secs, run.finished_unix_secs), (clock(), None), "still running, or killed");
     bob.release().await.expect("released");
 }
