@@ -7,6 +7,7 @@ mod process;
 pub mod cyrus;
 pub mod dovecot;
 pub mod imap_client;
+pub mod judge;
 pub mod proxy;
 pub mod scripted;
 pub mod tls;
