@@ -29,7 +29,12 @@ pub(crate) struct Said {
 
 impl Bench {
     /// Between two servers that speak plain text on loopback.
-    pub(crate) fn between(source: SocketAddr, source_password: &str, target: SocketAddr, target_password: &str) -> Self {
+    pub(crate) fn between(
+        source: SocketAddr,
+        source_password: &str,
+        target: SocketAddr,
+        target_password: &str,
+    ) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let secret = |name: &str, password: &str| {
             let path = folder.path().join(name);

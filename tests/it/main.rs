@@ -6,3 +6,4 @@ mod bad_input;
 mod first_copy;
 mod harness;
 mod interrupted;
+mod stage;

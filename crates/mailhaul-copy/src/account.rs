@@ -271,7 +271,10 @@ impl Run<'_> {
         };
         if matches!(link, LinkError { side: Side::Target, error: ImapError::TimedOut { .. } }) {
             let mut quarantine = self.walk.quarantine.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            *quarantine = bounds::QUARANTINE_AFTER_TIMEOUT;
+            *quarantine = match is_near(&self.walk.job.accounts.target.endpoint.host) {
+                true => bounds::QUARANTINE_AFTER_TIMEOUT_NEAR,
+                false => bounds::QUARANTINE_AFTER_TIMEOUT_FAR,
+            };
         }
         tracing::warn!(error = %link, again_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             "connection lost; reconnecting");

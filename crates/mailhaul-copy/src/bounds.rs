@@ -25,8 +25,10 @@ pub(crate) const THROTTLE_PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
 pub(crate) const QUARANTINE_NEAR: Duration = Duration::from_secs(2);
 /// The same for a server further away.
 pub(crate) const QUARANTINE_FAR: Duration = Duration::from_secs(10);
-/// The same after a time-out: whatever swallowed the answer may still deliver the command.
-pub(crate) const QUARANTINE_AFTER_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same after a time-out: whatever swallowed the answer may still deliver the command. Near and far.
+pub(crate) const QUARANTINE_AFTER_TIMEOUT_NEAR: Duration = Duration::from_secs(10);
+/// See [`QUARANTINE_AFTER_TIMEOUT_NEAR`].
+pub(crate) const QUARANTINE_AFTER_TIMEOUT_FAR: Duration = Duration::from_secs(60);
 
 /// How long an answer to LOGOUT is waited for.
 pub(crate) const LOGOUT: Duration = Duration::from_secs(3);

@@ -82,6 +82,9 @@ pub(crate) struct EndpointArgs {
     /// Trust exactly this certificate at the target.
     #[arg(long, value_name = "SHA256", conflicts_with = "ca_file")]
     pub(crate) to_pin: Vec<String>,
+    /// How long a server may be silent, in seconds, while it owes an answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) timeout: u64,
     /// Allow `?tls=none` for this host: password and mail go over the network readable. Stands in the report.
     #[arg(long, value_name = "HOST")]
     pub(crate) allow_plaintext: Vec<String>,

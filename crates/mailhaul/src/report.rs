@@ -3,7 +3,7 @@
 use crate::cli::ReportArgs;
 use crate::exit::{CommandError, Exit};
 use crate::{output, setup};
-use mailhaul_db::{Ledger, MailboxReport, OpenOptions, PairReport, PassCounts};
+use mailhaul_db::{Ledger, MailboxReport, OpenOptions, PairReport, PassCounts, RunReport};
 use mailhaul_report::number_for_people;
 use mailhaul_types::{Escaped, InternalDate, escape};
 use serde_json::{Value, json};
@@ -26,12 +26,12 @@ fn to_json(pairs: &[PairReport]) -> Value {
             json!({
                 "source": escape(&pair.identity.source.to_string()),
                 "target": escape(&pair.identity.target.to_string()),
-                "last_run": pair.run.as_ref().map(|run| json!({
-                    "started_unix_secs": run.started_unix_secs,
-                    "finished_unix_secs": run.finished_unix_secs,
-                    "verdict": run.verdict.map(mailhaul_db::RunVerdict::as_str),
-                    "detail": run.detail,
-                })),
+                "last_run": {
+                    "started_unix_secs": pair.run.started_unix_secs,
+                    "finished_unix_secs": pair.run.finished_unix_secs,
+                    "verdict": pair.run.verdict.map(mailhaul_db::RunVerdict::as_str),
+                    "detail": pair.run.detail,
+                },
                 "mailboxes": pair.mailboxes.iter().map(mailbox_json).collect::<Vec<_>>(),
             })
         })
@@ -85,24 +85,21 @@ fn to_text(pairs: &[PairReport]) -> String {
         for mailbox in &pair.mailboxes {
             describe_mailbox(&mut out, mailbox);
         }
-        match &pair.run {
-            None => out.push_str("  no run yet\n"),
-            Some(run) => {
-                let at = |secs| InternalDate::from_unix_secs(secs).to_string();
-                let started = at(run.started_unix_secs);
-                let _ = match (run.finished_unix_secs, run.verdict) {
-                    (Some(end), Some(verdict)) => {
-                        writeln!(out, "  last run: {} from {started} to {}", verdict.as_str(), at(end))
-                    }
-                    _ => writeln!(out, "  last run: began {started} and is running or was killed"),
-                };
-                if !run.detail.is_empty() {
-                    let _ = writeln!(out, "  {}", run.detail);
-                }
-            }
-        }
+        describe_run(&mut out, &pair.run);
     }
     out
+}
+
+fn describe_run(out: &mut String, run: &RunReport) {
+    let at = |secs| InternalDate::from_unix_secs(secs).to_string();
+    let started = at(run.started_unix_secs);
+    let _ = match (run.finished_unix_secs, run.verdict) {
+        (Some(end), Some(verdict)) => writeln!(out, "  last run: {} from {started} to {}", verdict.as_str(), at(end)),
+        _ => writeln!(out, "  last run: began {started} and is running or was killed"),
+    };
+    if !run.detail.is_empty() {
+        let _ = writeln!(out, "  {}", run.detail);
+    }
 }
 
 fn describe_mailbox(out: &mut String, mailbox: &MailboxReport) {

@@ -10,6 +10,7 @@ use mailhaul_plan::mailboxes::MappingRules;
 use mailhaul_plan::selection::Selection;
 use mailhaul_types::Side;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Both ends of a copy, with their secrets. Asks on the terminal for what was not given.
 pub(crate) fn accounts(args: &EndpointArgs) -> Result<AccountPair, CommandError> {
@@ -43,8 +44,14 @@ pub(crate) fn accounts(args: &EndpointArgs) -> Result<AccountPair, CommandError>
     Ok(AccountPair {
         source: build(Side::Source, source, source_trust, &source_secret, &args.from_authorization_identity)?,
         target: build(Side::Target, target, target_trust, &target_secret, &args.to_authorization_identity)?,
-        timeouts: Timeouts::default(),
+        timeouts: timeouts(Duration::from_secs(args.timeout)),
     })
+}
+
+/// Bulk work may be silent for as long as the operator says; shorter dialogues keep their own, smaller bounds.
+fn timeouts(idle: Duration) -> Timeouts {
+    let Timeouts { connect, control, .. } = Timeouts::default();
+    Timeouts { connect: connect.min(idle), control: control.min(idle), idle }
 }
 
 fn trust(option: &str, pins: &[String], ca_file: Option<&Path>) -> Result<Trust, CommandError> {
