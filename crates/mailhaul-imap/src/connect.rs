@@ -102,7 +102,7 @@ async fn connect(side: Side, endpoint: &Endpoint, limit: Duration) -> Result<Tcp
 }
 
 /// What a socket cannot be told is no reason to give it up.
-fn prepare(socket: &TcpStream, side: Side) {
+pub(crate) fn prepare(socket: &TcpStream, side: Side) {
     let options = SockRef::from(socket);
     let mut outcome = socket.set_nodelay(true);
     outcome = outcome.and(options.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE)));

@@ -108,6 +108,12 @@ impl Connection {
         Ok(())
     }
 
+    /// For tests that look at what the transport holds.
+    #[cfg(test)]
+    pub(crate) fn wire_for_tests(&mut self) -> &mut crate::wire::Wire {
+        self.session.get_mut()
+    }
+
     fn talk(&mut self) -> Talk<'_> {
         Talk {
             wire: self.session.get_mut(),

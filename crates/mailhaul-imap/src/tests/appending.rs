@@ -187,7 +187,8 @@ async fn an_early_refusal_of_a_multiappend_covers_the_whole_batch() {
         take(&mut peer, "", "+", &large).await;
         assert_eq!(peer.line().await, "");
     };
-    let (written, read, ()) = exchange(&mut connection, AppendOptions::default(), &[&["one\r\n", &large]], script).await;
+    let (written, read, ()) =
+        exchange(&mut connection, AppendOptions::default(), &[&["one\r\n", &large]], script).await;
     written.expect("a refusal is an event");
     assert_eq!(told(&read.expect("events")), ["0.0+2 NO invalid header"]);
 }

@@ -1,1 +1,94 @@
-//! To come.
+//! What is conducted through the control library.
+
+use super::peer::{credentials, open_with, signed_in};
+use crate::{ImapError, TlsMode};
+use mailhaul_types::Side;
+
+#[tokio::test(start_paused = true)]
+async fn lines_that_the_library_cannot_parse_do_no_harm() {
+    let (mut connection, mut peer) = signed_in(Side::Source, "").await;
+    let script = async {
+        let tag = peer.command("NOOP").await;
+        peer.say("* 3 EXISTS\r\n* VANISHED 1:4\r\n* ESEARCH (TAG \"x\") UID ALL 1\r\n* NAMESPACE NIL NIL NIL\r\n")
+            .await;
+        peer.say("* STATUS a (SIZE 4 MAILBOXID (x))\r\n* OK still here\r\n* total nonsense {\r\n* 0 FETCH (X ((((\r\n")
+            .await;
+        peer.say("* LIST () \"/\" {3}\r\na b\r\n+ idling\r\n").await;
+        peer.say(&format!("{tag} OK [NONSENSE ( done \r\n")).await;
+    };
+    let (noop, ()) = tokio::join!(connection.noop(), script);
+    noop.expect("done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn capabilities_come_from_after_sign_in_in_any_spelling() {
+    let (opened, _peer) = open_with(Side::Source, TlsMode::Plain, &credentials(), |mut peer| async move {
+        peer.say("* OK [CAPABILITY IMAP4rev1 LITERAL+] ready\r\n").await;
+        peer.answer("CAPABILITY", "* CAPABILITY IMAP4rev1 LITERAL+ OLD\r\nTAG OK done\r\n").await;
+        peer.answer("LOGIN \"alice\" \"canary-pass\"", "TAG OK [CAPABILITY IMAP4rev1 MULTIAPPEND] in\r\n").await;
+        // No IMAP4rev1, a slash, a trailing blank: the library's parser would give up on each of these.
+        peer.answer("CAPABILITY", "* CAPABILITY imap4rev2 X=a/b literal-  UidPlus \r\nTAG OK done\r\n").await;
+        peer
+    })
+    .await;
+    let connection = opened.expect("opens");
+    let names: Vec<&str> = connection.capabilities().iter().collect();
+    assert_eq!(names, ["IMAP4REV2", "LITERAL-", "UIDPLUS", "X=A/B"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_capability_is_not_an_empty_one() {
+    let (opened, _peer) = open_with(Side::Source, TlsMode::Plain, &credentials(), |mut peer| async move {
+        peer.say("* OK ready\r\n").await;
+        peer.answer("CAPABILITY", "* CAPABILITY IMAP4rev1\r\nTAG OK done\r\n").await;
+        peer.answer("LOGIN \"alice\" \"canary-pass\"", "TAG OK in\r\n").await;
+        peer.answer("CAPABILITY", "TAG NO Rate limit hit\r\n").await;
+        peer
+    })
+    .await;
+    assert!(matches!(opened, Err(ImapError::Refused { command: "CAPABILITY", .. })), "{opened:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn id_tells_the_software_and_its_refusal_does_no_harm() {
+    for (answer, software) in [
+        ("* ID (\"name\" \"Dovecot\" \"version\" NIL \"os\" \"x\")\r\nTAG OK done\r\n", "Dovecot"),
+        ("* ID (\"version\" \"3\" \"name\" {5}\r\nCyrus)\r\nTAG OK done\r\n", "Cyrus 3"),
+        ("* ID NIL\r\nTAG OK done\r\n", "ready"),
+        ("* ID (nonsense\r\nTAG OK done\r\n", "ready"),
+        ("TAG BAD what\r\n", "ready"),
+    ] {
+        let (opened, _peer) = open_with(Side::Source, TlsMode::Plain, &credentials(), |mut peer| async move {
+            peer.say("* OK ready\r\n").await;
+            peer.answer("CAPABILITY", "* CAPABILITY IMAP4rev1\r\nTAG OK done\r\n").await;
+            peer.answer("LOGIN \"alice\" \"canary-pass\"", "TAG OK in\r\n").await;
+            peer.answer("CAPABILITY", "* CAPABILITY IMAP4rev1 ID\r\nTAG OK done\r\n").await;
+            let (tag, text) = peer.any_command().await;
+            assert!(text.starts_with("ID (\"name\" \"mailhaul\""), "{text}");
+            peer.say(&answer.replace("TAG", &tag)).await;
+            peer
+        })
+        .await;
+        assert_eq!(opened.expect("opens").server_software(), Some(software), "{answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_bye_is_what_logout_is_about() {
+    for answer in ["* BYE see you\r\nTAG OK done\r\n", "* BYE see you\r\n", "", "TAG NO stay\r\n"] {
+        let (connection, mut peer) = signed_in(Side::Source, "").await;
+        let script = async move {
+            peer.answer("LOGOUT", answer).await;
+        };
+        let (out, ()) = tokio::join!(connection.logout(), script);
+        out.unwrap_or_else(|error| panic!("{answer:?}: {error}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn figures_count_both_kinds_of_commands() {
+    let (connection, _peer) = signed_in(Side::Source, "").await;
+    let statistics = connection.statistics();
+    assert_eq!(statistics.commands, 3, "CAPABILITY, LOGIN, CAPABILITY");
+    assert!(statistics.bytes_in > 50 && statistics.bytes_out > 50, "{statistics:?}");
+}

@@ -120,7 +120,9 @@ async fn end(mut peer: Peer, ending: Ending, command: &str) -> Option<Peer> {
         match ending {
             Ending::No => peer.say(&format!("* OK still here\r\n{tag} NO [X-CODE] not today \r\n")).await,
             Ending::Bad => peer.say(&format!("{tag} BAD what\r\n")).await,
-            Ending::Bye => peer.say(&format!("* BYE Too many connections\r\n{tag} NO [LIMIT] Rate limit hit\r\n")).await,
+            Ending::Bye => {
+                peer.say(&format!("* BYE Too many connections\r\n{tag} NO [LIMIT] Rate limit hit\r\n")).await
+            }
             Ending::EndOfFile => return None,
             Ending::Silence => {}
         }

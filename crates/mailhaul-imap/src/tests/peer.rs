@@ -6,11 +6,8 @@ use mailhaul_types::{MailboxName, NameEncoding, Secret, Side};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
 
-pub(super) const TIMEOUTS: Timeouts = Timeouts {
-    connect: Duration::from_secs(10),
-    control: Duration::from_secs(20),
-    idle: Duration::from_secs(60),
-};
+pub(super) const TIMEOUTS: Timeouts =
+    Timeouts { connect: Duration::from_secs(10), control: Duration::from_secs(20), idle: Duration::from_secs(60) };
 
 pub(super) struct Peer {
     stream: BufReader<DuplexStream>,

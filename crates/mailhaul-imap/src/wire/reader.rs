@@ -100,6 +100,12 @@ impl Reader {
         self.buffer.len()
     }
 
+    /// Octets that the buffer takes up.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// The next piece, if all of it has been received. Not to be called while a literal is open.
     pub(crate) fn take(&mut self) -> Result<Option<Piece>, ImapError> {
         if self.open_literal > 0 {
