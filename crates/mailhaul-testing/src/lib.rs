@@ -4,6 +4,7 @@
 
 mod process;
 
+pub mod corpus;
 pub mod cyrus;
 pub mod dovecot;
 pub mod imap_client;
@@ -12,6 +13,7 @@ pub mod proxy;
 pub mod scripted;
 pub mod tls;
 
+pub use corpus::Corpus;
 pub use cyrus::{Cyrus, CyrusBuilder};
 pub use dovecot::{Dovecot, DovecotBuilder, Store};
 pub use imap_client::Client;

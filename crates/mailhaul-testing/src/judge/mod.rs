@@ -11,12 +11,14 @@
 //! assert_equal(&Account::new(source, "alice", "x"), &Account::new(target, "alice", "x"), &rules);
 //! ```
 
+mod program;
 mod snapshot;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::imap_client::{ClientError, format_date};
+pub use program::program;
 pub use snapshot::{Account, Fingerprint, MailboxPath, Seen, Snapshot};
 
 /// Differences that are printed for one mailbox, at most.
