@@ -11,7 +11,7 @@ use crate::rows::{
     ExceptionKey, ExceptionRow, KeywordSetRow, MailboxRow, PassRow, RemarkRow, SegmentRow, StoredRow, Tally,
 };
 use crate::segment::{FlagsCode, KEYWORD_SETS_MAX, Record, SEGMENT_MESSAGES_MAX, pack};
-use mailhaul_types::{Flags, Side, Uid, UidRange, UidSet, UidValidity};
+use mailhaul_types::{Escaped, Flags, Side, Uid, UidRange, UidSet, UidValidity};
 use sqlx::sqlite::SqliteConnection;
 use std::collections::{BTreeMap, HashMap};
 
@@ -100,10 +100,18 @@ impl CachedMailbox {
     }
 
     /// Widens the sent range, and moves the mark if that is forward.
-    pub(crate) fn mark_sent(&mut self, range: UidRange, mark: Uid) {
+    pub(crate) fn mark_sent(&mut self, range: UidRange, mark: Uid) -> Result<(), Fault> {
+        self.bound()?;
         let sent = self.row.sent.unwrap_or(range);
         self.row.sent = Some(UidRange { first: sent.first.min(range.first), last: sent.last.max(range.last) });
         self.raise_mark(mark);
+        Ok(())
+    }
+
+    /// The UIDVALIDITYs, without which no UID means anything.
+    fn bound(&self) -> Result<(UidValidity, UidValidity), Fault> {
+        let unbound = || Fault::Internal(format!("{} was written to before it was bound", self.row.place()));
+        self.row.source_uid_validity.zip(self.row.target_uid_validity).ok_or_else(unbound)
     }
 
     /// The mark never moves back: sender and answers' reader report it independently, and a report may be overtaken.
@@ -112,9 +120,7 @@ impl CachedMailbox {
     }
 
     pub(crate) async fn settle(&mut self, db: &mut SqliteConnection, settlement: &Settlement) -> Result<(), Fault> {
-        let (Some(source), Some(_)) = (self.row.source_uid_validity, self.row.target_uid_validity) else {
-            return Err(Fault::Internal(format!("{} was settled before it was bound", self.row.place())));
-        };
+        let (source, _) = self.bound()?;
         let mut again = BTreeMap::new();
         for message in &settlement.messages {
             let record = self.record_of(db, message).await?;
@@ -275,7 +281,7 @@ impl CachedMailbox {
         now: i64,
     ) -> Result<(), Fault> {
         if exception.state.settles() && exception.uid.is_some_and(|uid| self.settled.contains(uid)) {
-            tracing::warn!(mailbox.name = %self.row.mapping.source, uid = ?exception.uid, state = exception.state.as_str(),
+            tracing::warn!(mailbox.name = %Escaped(&self.row.mapping.source), uid = ?exception.uid, state = exception.state.as_str(),
                 "a message that is settled was to be set aside; it stays settled");
             return Ok(());
         }

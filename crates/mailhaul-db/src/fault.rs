@@ -61,7 +61,7 @@ fn classify(error: &sqlx::Error, doing: Doing) -> DbError {
     }
 }
 
-/// SQLite's result codes (https://sqlite.org/rescode.html); the primary code is the low octet of an extended one.
+/// SQLite's result codes (<https://sqlite.org/rescode.html>); the primary code is the low octet of an extended one.
 fn from_result_code(code: i32, words: &str, doing: Doing) -> DbError {
     const IOERR_SHMSIZE: i32 = 10 | 19 << 8;
     let reason = words.to_owned();

@@ -1,7 +1,7 @@
 //! The state file and its lock files as files: paths, permissions, operating-system locks.
 //!
 //! An existing state file is never opened here, only looked at: closing any descriptor of it would drop the POSIX
-//! locks that SQLite may hold on it elsewhere in this process (https://sqlite.org/howtocorrupt.html §2.2).
+//! locks that SQLite may hold on it elsewhere in this process (<https://sqlite.org/howtocorrupt.html> §2.2).
 //! Locks on the lock files are `flock` locks: they end with the last descriptor, so with the process at the latest.
 
 use crate::model::PairIdentity;

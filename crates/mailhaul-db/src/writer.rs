@@ -428,10 +428,7 @@ impl Work<'_> {
                 cache.void_target_uids(*new, *mark);
                 Ok(())
             }
-            MailboxChange::MarkSent(range, mark) => {
-                cache.mark_sent(*range, *mark);
-                Ok(())
-            }
+            MailboxChange::MarkSent(range, mark) => cache.mark_sent(*range, *mark),
             MailboxChange::Settle(settlement) => cache.settle(db, settlement).await,
             MailboxChange::RecordException(exception) => cache.record_exception(db, exception, now).await,
             MailboxChange::ClearExceptions(states) => cache.clear_exceptions(db, states).await,

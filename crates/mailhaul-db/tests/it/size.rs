@@ -34,6 +34,8 @@ async fn a_message_costs_at_most_sixteen_octets_even_with_gaps() {
     let dense = cost(|_| 1, false).await;
     let gappy = cost(|number| 1 + number % 7 * (number % 3) * 40, false).await;
     let small = cost(|number| 1 + number % 2, true).await;
-    println!("octets a message: dense {dense:.1}, with gaps {gappy:.1}, in small settlements {small:.1}");
-    assert!(dense <= 14.0 && gappy <= 16.0 && small <= 16.0, "{dense} {gappy} {small}");
+    assert!(
+        dense <= 14.0 && gappy <= 16.0 && small <= 16.0,
+        "dense {dense}, with gaps {gappy}, settled singly {small}"
+    );
 }
