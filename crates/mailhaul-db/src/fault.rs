@@ -53,6 +53,7 @@ fn classify(error: &sqlx::Error, doing: Doing) -> DbError {
             let code = error.code().and_then(|code| code.parse().ok()).unwrap_or(0);
             from_result_code(code, error.message(), doing)
         }
+        sqlx::Error::PoolClosed => DbError::Closed(doing),
         sqlx::Error::Io(error) => DbError::Io { doing, reason: error.to_string() },
         sqlx::Error::ColumnDecode { source, .. } | sqlx::Error::Decode(source) => {
             DbError::Damaged { doing, table: "sqlite", row: source.to_string() }

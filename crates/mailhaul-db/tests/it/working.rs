@@ -255,3 +255,29 @@ async fn refuses_to_settle_what_is_not_bound_and_other_uidvalidities() {
     }
     assert!(ledger.claim_pair(&identity("carol")).await.expect("others go on").is_valid());
 }
+
+#[tokio::test]
+async fn works_from_several_threads_and_says_so_when_it_is_closed() {
+    let place = Place::new();
+    let (ledger, lease, inbox) = place.inbox().await;
+    let settled = tokio::spawn({
+        let inbox = inbox.clone();
+        async move {
+            inbox.settle(settlement(vec![copied(1, 1)])).await?;
+            let committed = inbox.mark_sent(range(2, 3), Uid(2)).await?;
+            committed.wait().await?;
+            inbox.load().await
+        }
+    });
+    assert_eq!(settled.await.expect("no panic").expect("written").settled.len(), 1);
+    tokio::spawn(ledger.clone().close()).await.expect("no panic").expect("closed");
+    for error in [
+        inbox.load().await.expect_err("closed"),
+        lease.flush().await.expect_err("closed"),
+        ledger.read_report().await.expect_err("closed"),
+        ledger.claim_pair(&identity("bob")).await.expect_err("closed"),
+    ] {
+        assert!(matches!(error, mailhaul_db::DbError::Closed(_)), "{error}");
+    }
+    ledger.close().await.expect("twice is no error");
+}
