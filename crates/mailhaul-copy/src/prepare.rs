@@ -27,18 +27,7 @@ pub(crate) async fn prepare_target(
         name = there.name.clone();
     }
     if !mapped.exists_on_target && !name.is_inbox() {
-        let mut attempt = 0;
-        while let Err(error) = create(links, &name).await {
-            let Some(safer) = refused_name(&error).and_then(|()| mapping.safer_name(&mapped.source, attempt)) else {
-                return Err(mailbox_error(Side::Target, error));
-            };
-            tracing::warn!(mailbox = %mapped.source, refused = %name, %error, "the target refuses this name");
-            attempt += 1;
-            mapping.rename(&mapped.source, &safer);
-            let renamed = MappedMailbox { target_text: safer.clone(), ..mapped.clone() };
-            walk.lease.remap_mailbox(as_stored(&renamed)).await?;
-            name = MailboxName::from_text(&safer, encoding);
-        }
+        name = create_somehow(walk, links, mapped, mapping, name).await?;
     }
     let subscribed = target.mailboxes.iter().any(|entry| entry.subscribed && entry.name.text() == name.text());
     if mapped.subscribed && !subscribed {
@@ -50,6 +39,37 @@ pub(crate) async fn prepare_target(
         }
     }
     Ok(name)
+}
+
+/// Creates the mailbox; if the target refuses its name, under the first safer name that it accepts. The mapping changes
+/// only once a name was accepted: a target that refuses everything for the moment must not change any name.
+async fn create_somehow(
+    walk: &Walk<'_>,
+    links: &mut Links,
+    mapped: &MappedMailbox,
+    mapping: &mut Mapping,
+    wanted: MailboxName,
+) -> Result<MailboxName, WalkError> {
+    let Err(refused) = create(links, &wanted).await else { return Ok(wanted) };
+    if !may_be_about_the_name(&refused) {
+        return Err(mailbox_error(Side::Target, refused));
+    }
+    tracing::warn!(mailbox = %mapped.source, name = %wanted, error = %refused, "the target refuses this name");
+    let mut attempt = 0;
+    while let Some(safer) = mapping.safer_name(&mapped.source, attempt) {
+        let name = MailboxName::from_text(&safer, links.target.name_encoding());
+        match create(links, &name).await {
+            Ok(()) => {
+                mapping.rename(&mapped.source, &safer);
+                let renamed = MappedMailbox { target_text: safer, ..mapped.clone() };
+                walk.lease.remap_mailbox(as_stored(&renamed)).await?;
+                return Ok(name);
+            }
+            Err(error) if may_be_about_the_name(&error) => attempt += 1,
+            Err(error) => return Err(mailbox_error(Side::Target, error)),
+        }
+    }
+    Err(mailbox_error(Side::Target, refused))
 }
 
 /// CREATE, which is also satisfied if the mailbox is there already: an earlier connection may have been lost between
@@ -67,7 +87,7 @@ async fn create(links: &mut Links, name: &MailboxName) -> Result<(), ImapError> 
 }
 
 /// Whether a refusal of CREATE may be about the name.
-fn refused_name(error: &ImapError) -> Option<()> {
-    let about_name = !matches!(error.class(), ErrorClass::Throttle | ErrorClass::SignIn | ErrorClass::Quota);
-    (matches!(error, ImapError::Refused { .. }) && about_name).then_some(())
+fn may_be_about_the_name(error: &ImapError) -> bool {
+    let other = [ErrorClass::Throttle, ErrorClass::SignIn, ErrorClass::Quota, ErrorClass::Server];
+    matches!(error, ImapError::Refused { .. }) && !other.contains(&error.class())
 }
