@@ -110,9 +110,10 @@ impl CyrusBuilder {
     /// # Errors
     /// Cyrus is not installed, or it did not greet in time.
     pub fn try_start(self) -> io::Result<Cyrus> {
-        let folder = tempfile::Builder::new().prefix("mh-cyrus-").tempdir()?;
+        let folder = tempfile::Builder::new().prefix("mh-cyrus-").tempdir_in(process::server_folder())?;
         let owner = if process::is_root() { "cyrus".to_owned() } else { process::own_user()? };
         prepare(folder.path(), &owner)?;
+        let programs = copy_of_imapd()?;
         let doorman = Doorman::start(&folder.path().join("sasl"), &self.password)?;
         let mut cyrus = Cyrus {
             settings: self,
@@ -120,6 +121,7 @@ impl CyrusBuilder {
             greeting: process::unique_word(),
             owner,
             group: None,
+            programs,
             _doorman: doorman,
             folder,
         };
@@ -142,6 +144,7 @@ pub struct Cyrus {
     greeting: String,
     owner: String,
     group: Option<Group>,
+    programs: TempDir,
     _doorman: Doorman,
     // Last: the folder goes after the processes that work in it.
     folder: TempDir,
@@ -269,7 +272,7 @@ impl Cyrus {
     }
 
     fn cyrus_conf(&self) -> String {
-        let imapd = self.folder.path().join("bin/imapd");
+        let imapd = self.programs.path().join("imapd");
         let recover = "/usr/lib/cyrus/bin/ctl_cyrusdb";
         let conf = self.folder.path().join("imapd.conf");
         format!(
@@ -294,12 +297,19 @@ fn imapd() -> io::Result<PathBuf> {
     })
 }
 
-/// Makes the folders. The daemon is copied in, because the cache may lie in a home that the user `cyrus` cannot enter.
+/// A copy of the daemon, because the cache may lie in a home that the user `cyrus` cannot enter. Not beside the mail:
+/// a tmpfs may forbid programs.
+fn copy_of_imapd() -> io::Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("mh-cyrus-bin-").tempdir()?;
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
+    std::fs::copy(imapd()?, folder.path().join("imapd"))?;
+    Ok(folder)
+}
+
+/// Makes the folders.
 fn prepare(folder: &Path, owner: &str) -> io::Result<()> {
     let ids = if process::is_root() { Some(process::ids_of(owner)?) } else { None };
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
-    std::fs::create_dir(folder.join("bin"))?;
-    std::fs::copy(imapd()?, folder.join("bin/imapd"))?;
     for part in ["conf", "mail", "proc", "lock", "sasl"] {
         std::fs::create_dir(folder.join(part))?;
     }

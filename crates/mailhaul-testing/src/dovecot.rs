@@ -233,7 +233,8 @@ impl DovecotBuilder {
         self
     }
 
-    /// Puts mail and everything else into a folder made under this one (a tmpfs, for benches), not the usual temporary folder.
+    /// Puts mail and everything else into a folder made under this one. Otherwise `MAILHAUL_TEST_FOLDER` decides, or it
+    /// is a tmpfs when there is one with room.
     #[must_use]
     pub fn under(mut self, folder: &Path) -> Self {
         self.folder = Some(folder.to_owned());
@@ -261,10 +262,8 @@ impl DovecotBuilder {
     /// # Errors
     /// Dovecot is not installed, its configuration is refused, or it did not greet in time.
     pub fn try_start(self) -> io::Result<Dovecot> {
-        let folder = match &self.folder {
-            Some(parent) => tempfile::Builder::new().prefix("mh-dovecot-").tempdir_in(parent)?,
-            None => tempfile::Builder::new().prefix("mh-dovecot-").tempdir()?,
-        };
+        let parent = self.folder.clone().unwrap_or_else(process::server_folder);
+        let folder = tempfile::Builder::new().prefix("mh-dovecot-").tempdir_in(parent)?;
         let owner = Owner::of_this_process()?;
         owner.prepare(folder.path())?;
         let certificate = self.tls.as_ref().map(|tls| tls.authority.issue(tls.kind, folder.path()));

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, mpsc};
@@ -71,7 +72,7 @@ impl Drop for Group {
 }
 
 /// A command that runs `program` and is sent SIGTERM when this process dies; `as_user` changes to that user first.
-pub(crate) fn tied_to_parent(program: &std::path::Path, as_user: Option<(&str, &str)>) -> Command {
+pub(crate) fn tied_to_parent(program: &Path, as_user: Option<(&str, &str)>) -> Command {
     let mut command = Command::new("setpriv");
     if let Some((user, group)) = as_user {
         command.args(["--reuid", user, "--regid", group, "--init-groups"]);
@@ -132,6 +133,21 @@ pub(crate) fn unique_word() -> String {
     static TURN: AtomicU32 = AtomicU32::new(0);
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     format!("t{}x{}x{clock:x}", std::process::id(), TURN.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Octets that must be free in a tmpfs before servers are put there.
+const TMPFS_FREE_MIN: u64 = 1 << 30;
+
+/// Where servers keep their files: `MAILHAUL_TEST_FOLDER` if it is set, else memory (fifteen times faster for one file a
+/// message), else the usual temporary folder.
+pub(crate) fn server_folder() -> PathBuf {
+    if let Some(folder) = std::env::var_os("MAILHAUL_TEST_FOLDER") {
+        return PathBuf::from(folder);
+    }
+    let memory = Path::new("/dev/shm");
+    let free = rustix::fs::statvfs(memory).map_or(0, |space| space.f_bavail.saturating_mul(space.f_frsize));
+    let writable = rustix::fs::access(memory, rustix::fs::Access::WRITE_OK).is_ok();
+    if free >= TMPFS_FREE_MIN && writable { memory.to_owned() } else { std::env::temp_dir() }
 }
 
 /// True when this process is root.
