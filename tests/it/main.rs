@@ -6,4 +6,5 @@ mod bad_input;
 mod first_copy;
 mod harness;
 mod interrupted;
+mod servers;
 mod stage;
