@@ -307,6 +307,7 @@ impl Ports {
 #[derive(Clone, Debug)]
 struct Owner {
     internal: String,
+    group: String,
     login: String,
     mail: String,
     /// Numeric owner for files that a test writes itself, when it runs as root.
@@ -319,13 +320,14 @@ impl Owner {
             let owner = |name: &str| name.to_owned();
             return Ok(Owner {
                 internal: owner("dovecot"),
+                group: owner("dovecot"),
                 login: owner("dovenull"),
                 mail: owner(MAIL_USER),
                 mail_ids: Some(process::ids_of(MAIL_USER)?),
             });
         }
-        let user = process::own_user()?;
-        Ok(Owner { internal: user.clone(), login: user.clone(), mail: user, mail_ids: None })
+        let (user, group) = (process::own_user()?, process::own_group()?);
+        Ok(Owner { internal: user.clone(), group, login: user.clone(), mail: user, mail_ids: None })
     }
 
     fn prepare(&self, folder: &Path) -> io::Result<()> {
@@ -461,10 +463,18 @@ impl Dovecot {
         self.doveadm(&["mailbox", "update", "-u", user, "--uid-validity", &uid_validity.to_string(), mailbox]);
     }
 
-    /// Disconnects every session of one account.
+    /// Disconnects every session of one account and waits until they are gone.
+    ///
+    /// # Panics
+    /// When they are still there after ten seconds, or doveadm is missing.
     pub fn kick(&self, user: &str) {
-        // doveadm fails when nobody was there to be kicked.
-        let _ = self.try_doveadm(&["kick", user]);
+        // It fails when nobody was there to be kicked, and it only sends a signal.
+        drop(self.try_doveadm(&["kick", user]));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.doveadm(&["who", "-1", user]).lines().any(|line| line.split_whitespace().next() == Some(user)) {
+            assert!(Instant::now() < deadline, "sessions of {user} do not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// `kill -9` for the whole server.
@@ -560,21 +570,18 @@ impl Dovecot {
         let (internal, login) = (&self.owner.internal, &self.owner.login);
         let (plain, greeting) = (self.ports.plain, &self.greeting);
         let tls_port = if self.settings.tls.is_some() { self.ports.tls } else { 0 };
-        let internal_group = if process::is_root() { "dovecot" } else { "" };
-        let mut text = format!(
+        let group = &self.owner.group;
+        format!(
             "base_dir = {folder}/run\nstate_dir = {folder}/state\nlog_path = {folder}/log\n\
              instance_name = {greeting}\nlogin_greeting = {greeting}\nprotocols = imap\nlisten = 127.0.0.1\n\
-             default_internal_user = {internal}\ndefault_login_user = {login}\n\
-             default_process_limit = 1000\ndefault_client_limit = 4000\ndefault_vsz_limit = 0\nshutdown_clients = yes\n\
+             default_internal_user = {internal}\ndefault_internal_group = {group}\n\
+             default_login_user = {login}\n\
+             default_process_limit = 1000\ndefault_client_limit = 1000\ndefault_vsz_limit = 0\nshutdown_clients = yes\n\
              service imap-login {{\n  chroot =\n  service_count = 0\n  \
              inet_listener imap {{\n    port = {plain}\n  }}\n  inet_listener imaps {{\n    port = {tls_port}\n  }}\n}}\n\
              service anvil {{\n  chroot =\n  unix_listener anvil-auth-penalty {{\n    mode = 0\n  }}\n}}\n\
              service stats {{\n  unix_listener stats-writer {{\n    mode = 0666\n  }}\n}}\n"
-        );
-        if !internal_group.is_empty() {
-            let _ = writeln!(text, "default_internal_group = {internal_group}");
-        }
-        text
+        )
     }
 
     fn sign_in_part(&self) -> String {

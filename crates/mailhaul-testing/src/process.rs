@@ -157,7 +157,16 @@ pub(crate) fn is_root() -> bool {
 
 /// The name of the user that runs this process.
 pub(crate) fn own_user() -> io::Result<String> {
-    let output = Command::new("id").arg("-un").output()?;
+    words_of_id("-un")
+}
+
+/// The name of that user's group.
+pub(crate) fn own_group() -> io::Result<String> {
+    words_of_id("-gn")
+}
+
+fn words_of_id(option: &str) -> io::Result<String> {
+    let output = Command::new("id").arg(option).output()?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
