@@ -387,3 +387,28 @@ async fn names_that_cannot_be_quoted_are_literals_and_cannot_end_a_line() {
         assert!(matches!(connection.create(&name).await, Err(ImapError::Usage { .. })));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_utf8_only_target_is_given_utf8_data() {
+    use super::peer::{credentials, open_with};
+    let (opened, mut peer) = open_with(Side::Target, crate::TlsMode::Plain, &credentials(), |mut peer| async move {
+        peer.say("* OK ready\r\n").await;
+        peer.answer("CAPABILITY", "* CAPABILITY IMAP4rev1\r\nTAG OK done\r\n").await;
+        peer.answer("LOGIN \"alice\" \"canary-pass\"", "TAG OK in\r\n").await;
+        let all = "IMAP4rev1 UTF8=ONLY LITERAL+ MULTIAPPEND";
+        peer.answer("CAPABILITY", &format!("* CAPABILITY {all}\r\nTAG OK done\r\n")).await;
+        peer.answer("ENABLE UTF8=ACCEPT", "* ENABLED UTF8=ACCEPT\r\nTAG OK done\r\n").await;
+        peer
+    })
+    .await;
+    let mut connection = opened.expect("opens");
+    let script = async {
+        assert_eq!(peer.line().await, format!("M4 APPEND \"a b\"{HEAD} UTF8 (~{{3+}}"));
+        assert_eq!(peer.octets(3).await, b"x\r\n");
+        assert_eq!(peer.line().await, format!("){HEAD} UTF8 (~{{3+}}"));
+        assert_eq!(peer.octets(6).await, b"y\r\n)\r\n");
+        peer.say("M4 OK done\r\n").await;
+    };
+    let (_, read, ()) = exchange(&mut connection, AppendOptions::default(), &[&["x\r\n", "y\r\n"]], script).await;
+    assert_eq!(told(&read.expect("events")), ["0.0+2 stored "]);
+}
