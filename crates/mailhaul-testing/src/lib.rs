@@ -1,6 +1,4 @@
-//! Private mail servers, a fault proxy, a scripted server, a corpus and a judge, for tests only.
-//!
-//! Nothing here depends on a crate of the product: [`judge`] must not share a mistake with what it judges.
+#![doc = include_str!("../README.md")]
 
 mod process;
 

@@ -5,7 +5,7 @@
 //! leaves alone.
 
 mod program;
-mod transcript;
+pub mod transcript;
 mod wire;
 
 use std::collections::BTreeMap;
