@@ -159,3 +159,72 @@ impl LineEnds {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(octets: &[u8]) -> ContentDigests {
+        ContentDigests::of_message(octets)
+    }
+
+    fn sha(octets: &[u8]) -> [u8; 32] {
+        Sha256::digest(octets).into()
+    }
+
+    #[test]
+    fn line_ends_are_alike_and_the_last_one_does_not_count() {
+        let cases: [(&[u8], &[u8], &[u8]); 11] = [
+            (b"A: b\r\n\r\nbody\r\n", b"A: b\n\nbody", b"body"),
+            (b"A: b\n\nbody\n", b"A: b\n\nbody", b"body"),
+            (b"A: b\r\n\r\nbody", b"A: b\n\nbody", b"body"),
+            (b"A: b\r\n\r\nbody\r\n\r\n", b"A: b\n\nbody\n", b"body\n"),
+            (b"A: b\r\n", b"A: b", b""),
+            (b"A: b\r\n\r\n", b"A: b\n", b""),
+            (b"\r\nbody", b"\nbody", b"body"),
+            (b"\r\n\r\nbody", b"\n\nbody", b"\nbody"),
+            (b"A\rb\r\n\r\nc\r\r\nd\r", b"A\rb\n\nc\r\nd\r", b"c\r\nd\r"),
+            (b"", b"", b""),
+            (b"\r", b"\r", b""),
+        ];
+        for (message, full, body) in cases {
+            let digests = of(message);
+            assert_eq!(digests.full, sha(full), "{message:?}");
+            assert_eq!(digests.body, sha(body), "{message:?}");
+        }
+    }
+
+    #[test]
+    fn headers_count_for_the_whole_and_not_for_the_body() {
+        let (one, other) = (of(b"A: b\r\n\r\nbody"), of(b"A: c\r\n\r\nbody"));
+        assert!(one.full != other.full && one.body == other.body);
+        assert_ne!(of(b"A: b\r\n\r\nbody").body, of(b"A: b\r\n\r\nBody").body);
+    }
+
+    #[test]
+    fn a_blank_on_an_otherwise_empty_line_does_not_end_the_header() {
+        assert_eq!(of(b"A: b\r\n \r\nc\r\n\r\nbody").body, sha(b"body"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) })]
+
+        #[test]
+        fn pieces_make_the_same_digests_as_the_whole(message in "[\r\na ]{0,24}", cuts in proptest::collection::vec(0usize..6, 0..12)) {
+            let mut digester = ContentDigester::default();
+            let mut rest = message.as_bytes();
+            for cut in cuts {
+                let (piece, others) = rest.split_at(cut.min(rest.len()));
+                digester.push(piece);
+                rest = others;
+            }
+            digester.push(rest);
+            let plain = message.replace("\r\n", "\n");
+            let plain = plain.strip_suffix('\n').unwrap_or(&plain);
+            let body = plain.strip_prefix('\n').or_else(|| plain.split_once("\n\n").map(|(_, body)| body)).unwrap_or("");
+            let expected = ContentDigests { full: sha(plain.as_bytes()), body: sha(body.as_bytes()) };
+            prop_assert_eq!(digester.finish(), expected);
+        }
+    }
+}

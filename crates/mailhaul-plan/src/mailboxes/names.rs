@@ -1,6 +1,6 @@
 //! Names as text: what counts as the same name, what the target can spell, what to try when it refuses one.
 
-use super::{AccountListing, MailboxEntry};
+use super::{AccountListing, MailboxEntry, Namespace};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
@@ -17,12 +17,16 @@ pub struct TargetShape {
 
 impl TargetShape {
     /// Prefix and delimiter of the user's first own namespace; without NAMESPACE what the names themselves show.
+    /// Control characters, which a server might announce as either, are not taken over into names.
     pub(super) fn of(listing: &AccountListing) -> Self {
         let personal = listing.namespaces.personal.first();
-        let delimiter =
-            personal.and_then(|namespace| namespace.delimiter).or_else(|| delimiter_seen(&listing.mailboxes));
+        let delimiter = personal
+            .and_then(|namespace| namespace.delimiter)
+            .or_else(|| delimiter_seen(&listing.mailboxes))
+            .filter(|delimiter| !delimiter.is_control());
         let declared = listing.namespaces.declared;
-        let mut prefix = personal.map(|namespace| namespace.prefix.clone()).unwrap_or_default();
+        let sendable = |namespace: &&Namespace| !namespace.prefix.chars().any(char::is_control);
+        let mut prefix = personal.filter(sendable).map(|namespace| namespace.prefix.clone()).unwrap_or_default();
         if let Some(delimiter) = delimiter {
             if !declared && prefix.is_empty() && all_below_inbox(&listing.mailboxes) {
                 "INBOX".clone_into(&mut prefix);
@@ -153,6 +157,9 @@ pub(super) fn without_number(name: &str) -> Option<&str> {
 /// What two names share that some servers cannot tell apart: case and normalisation are taken out. Upper case comes
 /// first, so that `ß` meets `SS` and both forms of the Greek sigma meet.
 pub(super) fn fold(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
     name.nfd().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect()
 }
 

@@ -60,6 +60,10 @@ impl<'a> Servants<'a> {
         let mut servants = Self::default();
         for entry in own {
             let name = entry.name.text();
+            // What lies below it would have to carry the control character, too.
+            if name.chars().any(char::is_control) {
+                continue;
+            }
             let top = || names::strip_prefix(name, &shape.prefix);
             match entry.special_use {
                 Some(announced) if announced == used_for => servants.announced.push(name),

@@ -363,3 +363,9 @@ fn a_name_of_countless_parts_costs_no_more_than_its_length() {
     assert_eq!(mapping.mailboxes.len(), 2);
     assert!(mapping.mailboxes[1].target_text.starts_with("a.a.a.") && mapping.mailboxes[1].target_text.ends_with("z"));
 }
+
+#[test]
+fn control_characters_that_the_target_announces_are_not_taken_over() {
+    let source = account("", '/', &["a/b", "Gesendet \\Sent"]);
+    expect(&source, &account("x\r\n", '\n', &["Se\nnt \\Sent"]), &[("Gesendet", "Gesendet"), ("a/b", "a_b")]);
+}

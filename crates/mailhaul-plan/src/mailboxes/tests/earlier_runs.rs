@@ -14,9 +14,12 @@ fn again(
     (mapping, changes)
 }
 
+/// Why; the source's mailboxes; the target's; one of the source's; the name it had in an earlier run.
+type Case = (&'static str, &'static [&'static str], &'static [&'static str], &'static str, &'static str);
+
 #[test]
 fn a_name_is_kept_whatever_came_up_meanwhile() {
-    let cases: [(&str, &[&str], &[&str], &str, &str); 9] = [
+    let cases: [Case; 9] = [
         ("a rival with an earlier name", &["Foo", "foo"], &[], "foo", "foo"),
         ("the rival is gone", &["foo"], &[], "foo", "foo-2"),
         ("the target announces a use by now", &["Gesendet \\Sent"], &["Sent \\Sent"], "Gesendet", "Gesendet"),

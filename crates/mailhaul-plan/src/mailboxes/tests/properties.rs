@@ -61,7 +61,7 @@ fn merged(mapping: &Mapping, target: &AccountListing) -> Option<(String, String)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_500) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
     #[test]
     fn every_mailbox_is_mapped_or_left_out_and_none_are_merged(source in any_account(), target in any_account()) {
