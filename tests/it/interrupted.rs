@@ -1,7 +1,7 @@
 //! Kill it, cut it, swallow its answers, take its memory away: nothing is lost and nothing is doubled.
 
 use crate::harness::finish;
-use crate::stage::Stage;
+use crate::stage::{Stage, fill_more};
 use mailhaul_testing::dovecot::Dovecot;
 use mailhaul_testing::proxy::{Cut, Direction, Event, Plan, Proxy};
 use std::time::Duration;
@@ -136,7 +136,7 @@ fn finds_its_copies_when_an_old_state_is_put_back() {
     let folder = state.parent().expect("a folder").to_owned();
     let backup = stage.bench.folder.path().join("backup");
     copy_folder(&folder, &backup);
-    fill_more(&stage, 40);
+    fill_more(&stage.source, "Archive", 40);
     stage.copy_completely();
     std::fs::remove_dir_all(&folder).expect("the state is removed");
     copy_folder(&backup, &folder);
@@ -153,7 +153,7 @@ fn keeps_what_is_settled_when_the_target_renumbers_its_mailbox() {
     stage.copy_completely();
     stage.target.set_uid_validity(crate::harness::USER, "Archive", 77);
     stage.target.restart();
-    fill_more(&stage, 10);
+    fill_more(&stage.source, "Archive", 10);
     stage.copy_completely();
     stage.assert_exact();
 }
@@ -188,19 +188,6 @@ fn a_second_process_on_the_same_pair_is_refused() {
     assert!(first.wait().expect("it ends").success());
     stage.target_proxy.set_plan(Plan::new());
     stage.assert_exact();
-}
-
-fn fill_more(stage: &Stage, messages: u32) {
-    let mut client = mailhaul_testing::imap_client::Client::sign_in(
-        stage.source.address(),
-        crate::harness::USER,
-        stage.source.password(),
-    )
-    .expect("sign in");
-    for number in 0..messages {
-        let text = format!("Message-ID: <more-{number}@x>\r\nSubject: more\r\n\r\nmore {number}\r\n");
-        client.append("Archive", &[], Some("09-Sep-2001 01:46:40 +0000"), text.as_bytes()).expect("append");
-    }
 }
 
 fn copy_folder(from: &std::path::Path, to: &std::path::Path) {

@@ -6,5 +6,7 @@ mod bad_input;
 mod first_copy;
 mod harness;
 mod interrupted;
+mod options;
 mod servers;
 mod stage;
+mod unusual;

@@ -70,7 +70,7 @@ pub(crate) fn fill(server: &Dovecot, mailbox: &str, messages: u32) {
         client.create(mailbox).expect("create");
     }
     let texts: Vec<String> = (0..messages).map(|number| text(mailbox, number)).collect();
-    let flags = vec!["\\Seen".to_owned(), "$Label1".to_owned()];
+    let flags = ["\\Seen".to_owned(), "$Label1".to_owned()];
     let date = "09-Sep-2001 01:46:40 +0000";
     for part in texts.chunks(100) {
         let outgoing: Vec<Outgoing<'_>> = part
@@ -78,6 +78,15 @@ pub(crate) fn fill(server: &Dovecot, mailbox: &str, messages: u32) {
             .map(|text| Outgoing { flags: &flags[..text.len() % 3], date: Some(date), octets: text.as_bytes() })
             .collect();
         client.append_all(mailbox, &outgoing).expect("append");
+    }
+}
+
+/// Appends a few more to a mailbox that is there.
+pub(crate) fn fill_more(server: &Dovecot, mailbox: &str, messages: u32) {
+    let mut client = Client::sign_in(server.address(), USER, server.password()).expect("sign in");
+    for number in 0..messages {
+        let text = format!("Message-ID: <more-{number}@x>\r\nSubject: more\r\n\r\nmore {number}\r\n");
+        client.append(mailbox, &[], Some("09-Sep-2001 01:46:40 +0000"), text.as_bytes()).expect("append");
     }
 }
 

@@ -40,6 +40,8 @@ pub struct CopyJob {
     pub remap: bool,
     /// Go on in recreated target mailboxes that lack much of what was copied.
     pub accept_target_change: bool,
+    /// Believe a source mailbox that has lost nearly everything that was copied from it.
+    pub accept_mass_absence: bool,
     /// Hand `\Deleted` over.
     pub copy_deleted_flag: bool,
 }

@@ -9,13 +9,13 @@ use crate::bounds;
 use crate::error::{LinkError, WalkError, mailbox_error, on};
 use crate::flags::FlagFilter;
 use crate::scan::{Known, Listing, scan_mailbox};
-use crate::tail::{match_tail, read_known, rematch_settled, unclaimed};
+use crate::tail::{match_tail, present_in, read_known, rematch_settled, unclaimed};
 use crate::tally::Tally;
 use crate::transfer::{Context, End, FlagsSent, Outcome, Refusal, Shipment, transfer};
 use mailhaul_db::{Exception, ExceptionState, MailboxLedger, MailboxState, Scan, Settled, SettledState, Settlement};
 use mailhaul_imap::{Connection, Context as Doing, ErrorClass, ImapError, SelectedMailbox, StatusLine};
 use mailhaul_plan::batches::{Batch, BatchLimits, halve, plan_batches};
-use mailhaul_plan::steps::{difference, intersection};
+use mailhaul_plan::steps::{difference, intersection, is_mass_absence};
 use mailhaul_types::{MailboxName, Side, Uid, UidRange, UidSet, UidValidity, escape};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -65,6 +65,14 @@ pub(crate) async fn pass(
     tally.dropped_flags = target.filter.dropped();
     result?;
 
+    if is_mass_absence(&listing.listed, &state.settled) && !walk.job.accept_mass_absence {
+        return Err(WalkError::MailboxDecision(format!(
+            "the source lists {} messages here, and of the {} copied earlier hardly any; nothing was deleted on the \
+             target, and what is listed is copied. If the mailbox was really emptied, --accept-mass-absence says so",
+            listing.listed.len(),
+            state.settled.len(),
+        )));
+    }
     if let Some(missing) = listing.missing {
         return Err(WalkError::ViewIncomplete(format!(
             "the server says that there are {} messages and lists {missing} fewer, three times over; \
@@ -219,7 +227,7 @@ async fn rediscover(
     }
     let total = settled.len() as u64;
     let uid_next = target_uid_next(links, pair.target, Uid(1)).await?;
-    let everything = unclaimed(Uid(1), uid_next, &UidSet::new());
+    let everything = present_in(&mut links.target, &unclaimed(Uid(1), uid_next, &UidSet::new())).await?;
     let theirs = read_known(&mut links.target, Side::Target, &walk.keys, &everything, |_| true).await?;
     let (found, claimed, missing) = rematch_settled(settled, &theirs);
     if missing * 5 > total && !walk.job.accept_target_change {
@@ -263,22 +271,21 @@ async fn read_tail(
     // and once the mark has passed its copy, nobody would look for it again.
     let candidates = difference(&listing.listed, &state.settled);
     let in_flight = state.sent.map_or_else(UidSet::new, |range| intersection(&candidates, &set_of(range)));
-    let mut read = match_tail(&mut links.source, &mut links.target, &walk.keys, &tail, &in_flight).await?;
-    let matched: UidSet = read.adopted.iter().filter_map(|settled| settled.target_uid).collect();
-    let rest = difference(&read.present, &matched);
-    let others = difference(&candidates, &in_flight);
-    if !rest.is_empty() && !others.is_empty() {
-        let more = match_tail(&mut links.source, &mut links.target, &walk.keys, &rest, &others).await?;
-        read.adopted.extend(more.adopted);
-    }
-    let adopted: UidSet = read.adopted.iter().map(|settled| settled.source_uid).collect();
+    let present = present_in(&mut links.target, &tail).await?;
+    let Links { source, target: connection } = links;
+    // First what was in flight, which is cheap; then, if something is left, everything else that may be meant.
+    let mut found = match_tail(source, connection, &walk.keys, &present, &in_flight).await?;
+    let matched: UidSet = found.iter().filter_map(|settled| settled.target_uid).collect();
+    let rest = difference(&present, &matched);
+    found.extend(match_tail(source, connection, &walk.keys, &rest, &difference(&candidates, &in_flight)).await?);
+    let adopted: UidSet = found.iter().map(|settled| settled.source_uid).collect();
     if state.sent.is_some() {
-        let holes = difference(&tail, &read.present).len();
+        let holes = difference(&tail, &present).len();
         name_possible_duplicates(pair, holes, &difference(&in_flight, &adopted)).await?;
     }
-    tally.settle(&read.adopted, 0);
+    tally.settle(&found, 0);
     walk.progress.settle(adopted.len(), listing.bytes_of(&adopted));
-    let settlement = Settlement { messages: read.adopted, target_mark: Some(uid_next), clear_sent: true };
+    let settlement = Settlement { messages: found, target_mark: Some(uid_next), clear_sent: true };
     pair.ledger.settle(settlement).await?;
     target.mark = uid_next;
     Ok(adopted)
@@ -437,9 +444,10 @@ impl Sender<'_, '_> {
         } else {
             let ours: UidSet = stored.iter().map(|message| message.source_uid).collect();
             let Links { source, target } = &mut *self.links;
-            let read = match_tail(source, target, &self.walk.keys, &tail, &ours).await?;
+            let present = present_in(target, &tail).await?;
+            let read = match_tail(source, target, &self.walk.keys, &present, &ours).await?;
             let found: BTreeMap<Uid, Option<Uid>> =
-                read.adopted.iter().map(|known| (known.source_uid, known.target_uid)).collect();
+                read.iter().map(|known| (known.source_uid, known.target_uid)).collect();
             for message in &mut stored {
                 message.target_uid = found.get(&message.source_uid).copied().flatten();
             }

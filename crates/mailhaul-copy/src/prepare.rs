@@ -17,15 +17,9 @@ pub(crate) async fn prepare_target(
     target: &AccountListing,
 ) -> Result<MailboxName, WalkError> {
     let encoding = links.target.name_encoding();
-    let text = |mapping: &Mapping| {
-        let current = mapping.mailboxes.iter().find(|current| current.source == mapped.source);
-        current.unwrap_or(mapped).target_text.clone()
-    };
-    let mut name = MailboxName::from_text(&text(mapping), encoding);
-    if let Some(there) = target.mailboxes.iter().find(|entry| entry.name.text() == name.text()) {
-        // Send back the octets that the server itself used.
-        name = there.name.clone();
-    }
+    // As it stands by now: the target may have refused the name that was first thought of.
+    let current = mapping.mailboxes.iter().find(|current| current.source == mapped.source).unwrap_or(mapped);
+    let mut name = current.target_name(encoding);
     if !mapped.exists_on_target && !name.is_inbox() {
         name = create_somehow(walk, links, mapped, mapping, name).await?;
     }

@@ -6,7 +6,7 @@
 use crate::bodies::digest_bodies;
 use crate::error::{WalkError, on};
 use mailhaul_db::{Settled, SettledState};
-use mailhaul_imap::Connection;
+use mailhaul_imap::{Connection, ScanItems};
 use mailhaul_plan::content::{ContentDigester, ContentDigests};
 use mailhaul_plan::keys::{KeyMaker, KeyStream};
 use mailhaul_plan::matching::{Candidate, CompareGroup, match_messages, resolve_group};
@@ -21,32 +21,36 @@ pub(crate) struct Known {
     pub(crate) flags: Flags,
 }
 
-/// What a tail held.
-#[derive(Debug, Default)]
-pub(crate) struct TailRead {
-    /// Source messages that are on the target.
-    pub(crate) adopted: Vec<Settled>,
-    /// Target UIDs that hold a message.
-    pub(crate) present: UidSet,
+/// Which of these target UIDs hold a message. A tail may be wide and nearly empty, and what is asked about messages
+/// costs by the UID, so this comes first.
+pub(crate) async fn present_in(target: &mut Connection, uids: &UidSet) -> Result<UidSet, WalkError> {
+    let mut present = UidSet::new();
+    let mut row = |row: mailhaul_imap::ScanRow| {
+        // `U:*` returns the last old message when nothing is new.
+        if uids.contains(row.uid) {
+            present.insert(row.uid);
+        }
+    };
+    target.scan(uids.ranges(), ScanItems::default(), &mut row).await.map_err(on(Side::Target))?;
+    Ok(present)
 }
 
-/// Matches the target messages in `tail` with the source messages in `candidates`. Both mailboxes are selected.
+/// Matches the target messages in `present` with the source messages in `candidates`; returns those that are on the
+/// target. Both mailboxes are selected.
 pub(crate) async fn match_tail(
     source: &mut Connection,
     target: &mut Connection,
     keys: &KeyMaker,
-    tail: &UidSet,
+    present: &UidSet,
     candidates: &UidSet,
-) -> Result<TailRead, WalkError> {
-    let theirs = read_known(target, Side::Target, keys, tail, |_| true).await?;
-    let present = theirs.iter().map(|known| known.candidate.uid).collect();
-    if theirs.is_empty() || candidates.is_empty() {
-        return Ok(TailRead { adopted: Vec::new(), present });
+) -> Result<Vec<Settled>, WalkError> {
+    if present.is_empty() || candidates.is_empty() {
+        return Ok(Vec::new());
     }
+    let theirs = read_known(target, Side::Target, keys, present, |_| true).await?;
     let wanted: BTreeSet<Option<MessageKey>> = theirs.iter().map(|known| known.candidate.key).collect();
     let ours = read_known(source, Side::Source, keys, candidates, |key| wanted.contains(&key)).await?;
-    let adopted = match_known(source, target, &ours, &theirs).await?;
-    Ok(TailRead { adopted, present })
+    match_known(source, target, &ours, &theirs).await
 }
 
 /// Pairs messages by keys, and by contents where keys leave a choice.

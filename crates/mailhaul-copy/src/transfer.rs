@@ -24,7 +24,7 @@ use mailhaul_types::{Flags, InternalDate, MailboxName, MessageKey, Side, Uid, Ui
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -157,7 +157,11 @@ pub(crate) async fn transfer(
     });
     let append_limit = target.capabilities().append_limit();
     let fetcher = source.fetch_bodies(FetchOptions::default());
-    let (writer, reader) = target.append_to(context.target_mailbox, AppendOptions::default());
+    let (mut writer, reader) = target.append_to(context.target_mailbox, AppendOptions::default());
+    if !writer.uses_multiappend() {
+        let validity = context.lease.validity();
+        writer.check_each_commit(Arc::new(move || validity.is_valid()));
+    }
     let mut pump = Pump::new(shipments, context, &table, fetcher, append_limit);
     let (pumped, collected) = run_both(pump.run(writer), collect(reader, context, &table), context.stop).await;
 

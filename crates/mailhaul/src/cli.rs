@@ -137,6 +137,9 @@ pub(crate) struct CopyArgs {
     /// missing there stays missing.
     #[arg(long)]
     pub(crate) accept_target_change: bool,
+    /// Believe a source mailbox that has lost nearly everything that was copied from it. Nothing is deleted either way.
+    #[arg(long)]
+    pub(crate) accept_mass_absence: bool,
     /// Copy the \Deleted flag too. Without it, mail marked for deletion arrives unmarked.
     #[arg(long)]
     pub(crate) copy_deleted_flag: bool,

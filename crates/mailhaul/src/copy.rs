@@ -19,6 +19,7 @@ pub(crate) async fn run(args: &CopyArgs) -> Result<Exit, CommandError> {
         retry_exceptions: args.retry_exceptions,
         remap: args.remap,
         accept_target_change: args.accept_target_change,
+        accept_mass_absence: args.accept_mass_absence,
         copy_deleted_flag: args.copy_deleted_flag,
     };
     let (switch, stop) = StopSwitch::new();
