@@ -84,11 +84,7 @@ impl Verifier<'_> {
         })?;
         self.progress.expect_mailboxes(mapping.mailboxes.len() as u64);
         for mapped in &mapping.mailboxes {
-            let known_name = target.mailboxes.iter().find(|entry| entry.name.text() == mapped.target_text);
-            let name = match known_name {
-                Some(entry) => entry.name.clone(),
-                None => MailboxName::from_text(&mapped.target_text, links.target.name_encoding()),
-            };
+            let name = mapped.target_name(links.target.name_encoding());
             match self.compare_mailbox(&mut links, mapped, &name).await {
                 Err(WalkError::Mailbox(reason)) => self.differ(mapped, DifferenceKind::Mailbox, None, None, reason),
                 other => other?,

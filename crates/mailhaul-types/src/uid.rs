@@ -123,6 +123,13 @@ impl UidSet {
         self.ranges.splice(start..end, [joined]);
     }
 
+    /// Adds every UID of another set, range by range.
+    pub fn extend_ranges(&mut self, other: &Self) {
+        for range in &other.ranges {
+            self.insert_range(*range);
+        }
+    }
+
     /// Removes one UID; whether it was there.
     pub fn remove(&mut self, uid: Uid) -> bool {
         let after = self.ranges.partition_point(|range| range.first <= uid);
