@@ -4,7 +4,7 @@
 use crate::bounds;
 use crate::error::{LinkError, WalkError, stop_of, stop_of_ledger};
 use crate::job::CopyJob;
-use crate::listing::{connect, list_both};
+use crate::listing::{Listings, connect, list_both};
 use crate::mapping::agree_on_mapping;
 use crate::pass::{Links, Pair, pass};
 use crate::pause;
@@ -19,6 +19,7 @@ use mailhaul_plan::keys::KeyMaker;
 use mailhaul_plan::mailboxes::{AccountListing, LeftOutReason, MappedMailbox, Mapping};
 use mailhaul_report::{RunReport, Verdict};
 use mailhaul_types::{MailboxName, Side};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -140,11 +141,20 @@ impl Run<'_> {
         let walk = self.walk;
         walk.progress.doing("signing in".to_owned());
         self.summary.remark_on_plaintext(&walk.job.accounts);
-        let (target, mut mapping) = self.plan().await?;
+        let (Listings { target, counts, .. }, mut mapping) = self.plan().await?;
         walk.progress.expect_mailboxes(mapping.mailboxes.len() as u64);
+        for mapped in &mapping.mailboxes {
+            if let Some(messages) = counts.get(mapped.source.text()) {
+                walk.progress.foresee(mapped.source.text(), u64::from(*messages));
+            }
+        }
         for left_out in mapping.left_out.clone() {
             let wanted = left_out.reason != LeftOutReason::NotSelectable;
-            let messages = if wanted { self.messages_at_source(&left_out.source).await? } else { None };
+            let messages = match counts.get(left_out.source.text()) {
+                Some(messages) => Some(*messages),
+                None if wanted => self.messages_at_source(&left_out.source).await?,
+                None => None,
+            };
             self.summary.leave_out(&left_out.source, &left_out.reason, messages);
         }
         let order = mapping.mailboxes.clone();
@@ -152,9 +162,9 @@ impl Run<'_> {
             let mut tally = Tally::default();
             let result = self.work_on(mapped, &mut mapping, &target, &mut tally).await;
             let end = self.summary.file(walk, mapped, &mapping, &tally, result).await;
-            walk.progress.finish_mailbox();
+            walk.progress.finish_mailbox(mapped.source.text());
             if let Err(error) = end {
-                self.not_reached(&order[place + 1..]).await;
+                self.not_reached(&order[place + 1..], &counts).await;
                 return Err(error);
             }
         }
@@ -163,12 +173,9 @@ impl Run<'_> {
     }
 
     /// Files the mailboxes that the run did not come to, as far as it is still known what they hold.
-    async fn not_reached(&mut self, rest: &[MappedMailbox]) {
+    async fn not_reached(&mut self, rest: &[MappedMailbox], counts: &BTreeMap<String, u32>) {
         for mapped in rest {
-            let listed = match self.walk.stop.is_requested() {
-                false => self.messages_at_source(&mapped.source).await.ok().flatten(),
-                true => None,
-            };
+            let listed = counts.get(mapped.source.text()).copied();
             let known = async { self.walk.lease.mailbox(mapped.source.text()).await?.load().await };
             let (settled, scanned) = match known.await {
                 Ok(state) => (state.settled.len(), state.scan.map(|scan| scan.exists)),
@@ -180,7 +187,7 @@ impl Run<'_> {
     }
 
     /// Signs in, lists both sides, and settles which mailbox goes where.
-    async fn plan(&mut self) -> Result<(AccountListing, Mapping), WalkError> {
+    async fn plan(&mut self) -> Result<(Listings, Mapping), WalkError> {
         let mut pauses = pause::reconnects(bounds::CONNECTIONS_WITHOUT_PROGRESS);
         loop {
             let attempt = async {
@@ -188,10 +195,10 @@ impl Run<'_> {
                 list_both(links).await
             };
             match attempt.await {
-                Ok((source, target)) => {
-                    let mapping = agree_on_mapping(self.walk, &source, &target).await?;
+                Ok(listings) => {
+                    let mapping = agree_on_mapping(self.walk, &listings.source, &listings.target).await?;
                     self.summary.remark_on_mapping(&mapping);
-                    return Ok((target, mapping));
+                    return Ok((listings, mapping));
                 }
                 Err(error) => self.recover(error, &mut pauses, true).await?,
             }

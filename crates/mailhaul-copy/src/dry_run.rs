@@ -2,7 +2,7 @@
 
 use crate::error::{WalkError, mailbox_error, stop_of};
 use crate::job::CopyJob;
-use crate::listing::{connect, list_both};
+use crate::listing::{Listings, connect, list_both};
 use crate::pass::Links;
 use crate::scan::{Known, scan_mailbox};
 use crate::stop::StopSignal;
@@ -33,7 +33,7 @@ async fn plan(job: &CopyJob, ledger: Option<&Ledger>, report: &mut PlanReport) -
         stored.extend(pair.mappings().await?.into_iter().map(|mapping| (mapping.source, mapping.target)));
     }
     let mut links = connect(&job.accounts).await.map_err(WalkError::Link)?;
-    let (source, target) = list_both(&mut links).await?;
+    let Listings { source, target, .. } = list_both(&mut links).await?;
     let mapping = map_mailboxes(&source, &target, &job.rules, &stored).map_err(|error| WalkError::Decision {
         reason: error.to_string(),
         hint: "give each of them a --map of its own, or leave one out with --exclude".to_owned(),

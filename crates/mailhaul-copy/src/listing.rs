@@ -6,6 +6,7 @@ use crate::pass::Links;
 use mailhaul_imap::{Connection, ListedMailbox};
 use mailhaul_plan::mailboxes::{AccountListing, MailboxEntry, Namespace, Namespaces};
 use mailhaul_types::{MailboxName, Side};
+use std::collections::BTreeMap;
 
 /// Signs in on both sides at once.
 pub(crate) async fn connect(accounts: &AccountPair) -> Result<Links, LinkError> {
@@ -19,15 +20,31 @@ pub(crate) async fn connect(accounts: &AccountPair) -> Result<Links, LinkError> 
     Ok(Links { source, target })
 }
 
-/// Lists the mailboxes of both sides at once.
-pub(crate) async fn list_both(links: &mut Links) -> Result<(AccountListing, AccountListing), WalkError> {
-    tokio::try_join!(list(&mut links.source, Side::Source), list(&mut links.target, Side::Target))
+/// What both sides show.
+pub(crate) struct Listings {
+    pub(crate) source: AccountListing,
+    pub(crate) target: AccountListing,
+    /// Messages in source mailboxes, by name, as far as the server told them along with the list.
+    pub(crate) counts: BTreeMap<String, u32>,
 }
 
-async fn list(connection: &mut Connection, side: Side) -> Result<AccountListing, WalkError> {
+/// Lists the mailboxes of both sides at once.
+pub(crate) async fn list_both(links: &mut Links) -> Result<Listings, WalkError> {
+    let ((source, counts), (target, _)) =
+        tokio::try_join!(list(&mut links.source, Side::Source), list(&mut links.target, Side::Target))?;
+    Ok(Listings { source, target, counts })
+}
+
+async fn list(connection: &mut Connection, side: Side) -> Result<(AccountListing, BTreeMap<String, u32>), WalkError> {
     let declared = connection.capabilities().has("NAMESPACE");
     let namespaces = connection.namespaces().await.map_err(on(side))?;
-    let mailboxes = connection.list_mailboxes().await.map_err(on(side))?;
+    let mailboxes = match side {
+        Side::Source => connection.list_mailboxes_with_counts().await,
+        Side::Target => connection.list_mailboxes().await,
+    };
+    let mailboxes = mailboxes.map_err(on(side))?;
+    let counts =
+        mailboxes.iter().filter_map(|listed| Some((listed.name.text().to_owned(), listed.messages?))).collect();
     let encoding = connection.name_encoding();
     let convert = |namespaces: Vec<mailhaul_imap::Namespace>| {
         let convert = |namespace: mailhaul_imap::Namespace| Namespace {
@@ -36,7 +53,7 @@ async fn list(connection: &mut Connection, side: Side) -> Result<AccountListing,
         };
         namespaces.into_iter().map(convert).collect()
     };
-    Ok(AccountListing {
+    let listing = AccountListing {
         mailboxes: mailboxes.into_iter().map(entry).collect(),
         namespaces: Namespaces {
             personal: convert(namespaces.personal),
@@ -44,7 +61,8 @@ async fn list(connection: &mut Connection, side: Side) -> Result<AccountListing,
             shared: convert(namespaces.shared),
             declared,
         },
-    })
+    };
+    Ok((listing, counts))
 }
 
 fn entry(listed: ListedMailbox) -> MailboxEntry {

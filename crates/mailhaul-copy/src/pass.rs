@@ -119,7 +119,7 @@ async fn read_source(
     }
     let known = Known::new(Some(state), &walk.job.selection);
     let listing = scan_mailbox(&mut links.source, Side::Source, pair.source, selected, uid_validity, &known).await?;
-    walk.progress.expect(listing.todo.len() as u64, listing.bytes());
+    walk.progress.listed(pair.source.text(), listing.todo.len() as u64, listing.bytes());
     tally.listed.clone_from(&listing.listed);
     tally.skipped.clone_from(&listing.skipped);
     for stored in &state.exceptions {

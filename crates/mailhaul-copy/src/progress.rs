@@ -1,18 +1,17 @@
 //! What a run is doing right now, for whoever draws it. Numbers only: the report is computed elsewhere, from the ledger.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Shared between the walker, which counts, and a display, which reads at its own pace.
 #[derive(Debug, Default)]
 pub struct Progress {
-    messages_expected: AtomicU64,
-    bytes_expected: AtomicU64,
     messages_settled: AtomicU64,
     bytes_settled: AtomicU64,
     mailboxes_expected: AtomicU64,
     mailboxes_finished: AtomicU64,
-    activity: Mutex<String>,
+    ahead: Mutex<Ahead>,
 }
 
 /// The numbers at one moment.
@@ -20,9 +19,9 @@ pub struct Progress {
 pub struct Snapshot {
     /// Messages that this run has to look after, as far as is known.
     pub messages_expected: u64,
-    /// Their octets, as the source announces them.
+    /// Their octets, as the source announces them; what is not listed yet is counted at the average of what is.
     pub bytes_expected: u64,
-    /// Messages settled so far: already there, copied, adopted, or set aside.
+    /// Messages settled so far: copied, adopted, or set aside.
     pub messages_settled: u64,
     /// Their octets.
     pub bytes_settled: u64,
@@ -34,19 +33,35 @@ pub struct Snapshot {
     pub activity: String,
 }
 
+/// What lies ahead, by mailbox. A mailbox that is listed a second time, after a lost connection, replaces itself.
+#[derive(Debug, Default)]
+struct Ahead {
+    /// Counted by the server and not listed yet.
+    foreseen: BTreeMap<String, u64>,
+    /// Listed and not settled yet: the mailbox that is worked on.
+    listed: Option<(u64, u64)>,
+    activity: String,
+}
+
 impl Progress {
     /// The numbers at this moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        let (messages_settled, bytes_settled) = (load(&self.messages_settled), load(&self.bytes_settled));
+        let ahead = self.ahead();
+        let (messages, bytes) = ahead.listed.unwrap_or_default();
+        let (messages, bytes) = (messages_settled + messages, bytes_settled + bytes);
+        let foreseen: u64 = ahead.foreseen.values().sum();
+        let average = bytes.checked_div(messages).unwrap_or_default();
         Snapshot {
-            messages_expected: load(&self.messages_expected),
-            bytes_expected: load(&self.bytes_expected),
-            messages_settled: load(&self.messages_settled),
-            bytes_settled: load(&self.bytes_settled),
+            messages_expected: messages + foreseen,
+            bytes_expected: bytes + foreseen * average,
+            messages_settled,
+            bytes_settled,
             mailboxes_expected: load(&self.mailboxes_expected),
             mailboxes_finished: load(&self.mailboxes_finished),
-            activity: self.activity.lock().map(|text| text.clone()).unwrap_or_default(),
+            activity: ahead.activity.clone(),
         }
     }
 
@@ -54,23 +69,58 @@ impl Progress {
         self.mailboxes_expected.store(mailboxes, Ordering::Relaxed);
     }
 
-    pub(crate) fn expect(&self, messages: u64, bytes: u64) {
-        self.messages_expected.fetch_add(messages, Ordering::Relaxed);
-        self.bytes_expected.fetch_add(bytes, Ordering::Relaxed);
+    pub(crate) fn foresee(&self, mailbox: &str, messages: u64) {
+        self.ahead().foreseen.insert(mailbox.to_owned(), messages);
+    }
+
+    pub(crate) fn listed(&self, mailbox: &str, messages: u64, bytes: u64) {
+        let mut ahead = self.ahead();
+        ahead.foreseen.remove(mailbox);
+        ahead.listed = Some((messages, bytes));
     }
 
     pub(crate) fn settle(&self, messages: u64, bytes: u64) {
         self.messages_settled.fetch_add(messages, Ordering::Relaxed);
         self.bytes_settled.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(listed) = &mut self.ahead().listed {
+            *listed = (listed.0.saturating_sub(messages), listed.1.saturating_sub(bytes));
+        }
     }
 
-    pub(crate) fn finish_mailbox(&self) {
+    pub(crate) fn finish_mailbox(&self, mailbox: &str) {
         self.mailboxes_finished.fetch_add(1, Ordering::Relaxed);
+        let mut ahead = self.ahead();
+        ahead.foreseen.remove(mailbox);
+        ahead.listed = None;
     }
 
     pub(crate) fn doing(&self, activity: String) {
-        if let Ok(mut text) = self.activity.lock() {
-            *text = activity;
-        }
+        self.ahead().activity = activity;
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, Ahead> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mailbox_that_is_listed_again_is_not_expected_twice() {
+        let progress = Progress::default();
+        progress.foresee("a", 100);
+        progress.foresee("b", 50);
+        assert_eq!(progress.snapshot().messages_expected, 150);
+        progress.listed("a", 80, 8_000);
+        progress.settle(30, 3_000);
+        progress.listed("a", 50, 5_000);
+        let now = progress.snapshot();
+        assert_eq!((now.messages_expected, now.messages_settled), (130, 30));
+        assert_eq!((now.bytes_expected, now.bytes_settled), (13_000, 3_000));
+        progress.settle(50, 5_000);
+        progress.finish_mailbox("a");
+        assert_eq!(progress.snapshot().messages_expected, 130);
     }
 }

@@ -4,7 +4,7 @@ use crate::bodies::{Metadata, digest_bodies};
 use crate::comparison::{Comparison, Seen, compare};
 use crate::error::{LinkError, WalkError, mailbox_error, stop_of};
 use crate::job::AccountPair;
-use crate::listing::{connect, list_both};
+use crate::listing::{Listings, connect, list_both};
 use crate::pass::Links;
 use crate::progress::Progress;
 use crate::scan::{Known, scan_mailbox};
@@ -77,7 +77,7 @@ impl Verifier<'_> {
     async fn work(&mut self) -> Result<(), WalkError> {
         self.progress.doing("signing in".to_owned());
         let mut links = connect(&self.job.accounts).await.map_err(WalkError::Link)?;
-        let (source, target) = list_both(&mut links).await?;
+        let Listings { source, target, .. } = list_both(&mut links).await?;
         let mapping = map_mailboxes(&source, &target, &self.job.rules, &BTreeMap::new()).map_err(|error| {
             let hint = "give the same --map options as for the copy".to_owned();
             WalkError::Decision { reason: error.to_string(), hint }
@@ -89,7 +89,7 @@ impl Verifier<'_> {
                 Err(WalkError::Mailbox(reason)) => self.differ(mapped, DifferenceKind::Mailbox, None, None, reason),
                 other => other?,
             }
-            self.progress.finish_mailbox();
+            self.progress.finish_mailbox(mapped.source.text());
         }
         let _ = tokio::join!(links.source.logout(), links.target.logout());
         Ok(())
@@ -119,7 +119,7 @@ impl Verifier<'_> {
                 self.differ(mapped, DifferenceKind::Mailbox, None, None, reason);
             }
         }
-        self.progress.expect(source.listed.len() + target.listed.len(), 0);
+        self.progress.listed(mapped.source.text(), source.listed.len() + target.listed.len(), 0);
         match self.job.level {
             VerifyLevel::Counts => self.compare_counts(mapped, &source, &target),
             VerifyLevel::Keys => self.compare_keys(links, mapped, &source, &target, &mut line).await?,

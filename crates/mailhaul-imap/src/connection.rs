@@ -162,7 +162,15 @@ impl Connection {
     /// # Errors
     /// As every command; also if a line could not be read, since that mailbox would be lost.
     pub async fn list_mailboxes(&mut self) -> Result<Vec<ListedMailbox>, ImapError> {
-        list::list_mailboxes(&mut self.talk()).await
+        list::list_mailboxes(&mut self.talk(), false).await
+    }
+
+    /// The same, with the number of messages in each mailbox where the server can tell it along with the list.
+    ///
+    /// # Errors
+    /// As [`Connection::list_mailboxes`].
+    pub async fn list_mailboxes_with_counts(&mut self) -> Result<Vec<ListedMailbox>, ImapError> {
+        list::list_mailboxes(&mut self.talk(), true).await
     }
 
     /// The figures of one mailbox. Not for the mailbox that is selected (RFC 9051 §6.3.11).

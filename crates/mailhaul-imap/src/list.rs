@@ -4,6 +4,7 @@ use crate::command::Command;
 use crate::error::ImapError;
 use crate::response::Response;
 use crate::session::Talk;
+use crate::status::read_status;
 use crate::tokens::{Tokens, Value};
 use mailhaul_types::{MailboxName, NameEncoding, SpecialUse};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,14 +25,24 @@ pub struct ListedMailbox {
     pub special_use: Option<SpecialUse>,
     /// Whether the user is subscribed to it.
     pub subscribed: bool,
+    /// MESSAGES, if that was asked for and the server tells it along with the list (RFC 5819).
+    pub messages: Option<u32>,
 }
 
 /// Every mailbox, in the order of the names' octets. With LIST-EXTENDED one command tells special use and
-/// subscriptions as well; a server that announces it and then refuses it is asked the old way.
-pub(crate) async fn list_mailboxes(talk: &mut Talk<'_>) -> Result<Vec<ListedMailbox>, ImapError> {
+/// subscriptions as well, and with LIST-STATUS how many messages there are, if `counts` asks for that; a server that
+/// announces these and then refuses them is asked the old way.
+pub(crate) async fn list_mailboxes(talk: &mut Talk<'_>, counts: bool) -> Result<Vec<ListedMailbox>, ImapError> {
     if talk.capabilities.list_extended() {
-        let returned = if talk.capabilities.special_use() { "SPECIAL-USE SUBSCRIBED" } else { "SUBSCRIBED" };
-        let command = Command::new("LIST").text(&format!(" \"\" \"*\" RETURN ({returned})"));
+        let mut returned = Vec::new();
+        if talk.capabilities.special_use() {
+            returned.push("SPECIAL-USE");
+        }
+        returned.push("SUBSCRIBED");
+        if counts && talk.capabilities.has("LIST-STATUS") {
+            returned.push("STATUS (MESSAGES)");
+        }
+        let command = Command::new("LIST").text(&format!(" \"\" \"*\" RETURN ({})", returned.join(" ")));
         match collect(talk, command, "LIST").await {
             Err(ImapError::Refused { .. }) => {}
             listed => return listed.map(|listed| listed.into_values().collect()),
@@ -53,9 +64,14 @@ async fn collect(
 ) -> Result<BTreeMap<Vec<u8>, ListedMailbox>, ImapError> {
     let encoding = talk.encoding;
     let mut listed = BTreeMap::new();
+    let mut counts = BTreeMap::new();
     let mut unreadable = 0_u32;
     let mut take = |response: Response<'_>| {
         let Response::Data { word: seen, rest, .. } = response else { return };
+        if seen.eq_ignore_ascii_case(b"STATUS") && counts.len() <= MAILBOXES_MAX {
+            counts.extend(read_status(rest));
+            return;
+        }
         if !seen.eq_ignore_ascii_case(word.as_bytes()) || listed.len() > MAILBOXES_MAX {
             return;
         }
@@ -72,6 +88,12 @@ async fn collect(
     if unreadable > 0 {
         // A mailbox that cannot be read would be a mailbox that is silently not copied.
         return Err(ImapError::Protocol { during: word, detail: format!("{unreadable} lines could not be read") });
+    }
+    // A mailbox may come without its STATUS line (RFC 5819 §2), and a STATUS line without its mailbox.
+    for (wire, status) in counts {
+        if let Some(mailbox) = listed.get_mut(&wire) {
+            mailbox.messages = status.messages;
+        }
     }
     Ok(listed)
 }
@@ -97,6 +119,7 @@ pub(crate) fn read_listed(mut tokens: Tokens<'_>, encoding: NameEncoding) -> Opt
         selectable: true,
         special_use: None,
         subscribed: false,
+        messages: None,
     };
     for attribute in attributes.split(u8::is_ascii_whitespace).filter_map(|word| std::str::from_utf8(word).ok()) {
         match attribute {

@@ -39,7 +39,7 @@ pub(crate) async fn status(talk: &mut Talk<'_>, name: &MailboxName) -> Result<Ma
     })
 }
 
-fn read_status(mut tokens: Tokens<'_>) -> Option<(Vec<u8>, MailboxStatus)> {
+pub(crate) fn read_status(mut tokens: Tokens<'_>) -> Option<(Vec<u8>, MailboxStatus)> {
     let name = match tokens.value()? {
         Value::Nil => b"NIL".to_vec(),
         value => tokens.string_of(value)?.into_owned(),

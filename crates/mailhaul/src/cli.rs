@@ -48,7 +48,7 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Endpoints")]
 pub(crate) struct EndpointArgs {
-    /// Source: imaps://user@host[:993], or imap://user@host[:143] for STARTTLS. In a user name write `%` as `%25`.
+    /// Source: imaps://user@host, or imap://user@host for STARTTLS; :port may follow. In a user name write `%` as `%25`.
     #[arg(long, value_name = "URL")]
     pub(crate) from: String,
     /// Target, in the same form.

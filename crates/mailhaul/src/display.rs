@@ -111,7 +111,7 @@ fn describe(now: &Snapshot, speed: &Speed) -> String {
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let left = now.bytes_expected.saturating_sub(now.bytes_settled) as f64;
     let time_left = if speed.bytes > 1.0 && left > 0.0 {
-        format!(", {} left in what is listed", duration_for_people(left / speed.bytes))
+        format!(", {} left", duration_for_people(left / speed.bytes))
     } else {
         String::new()
     };
@@ -148,7 +148,7 @@ mod tests {
         let speed = rate.take(start + Duration::from_secs(2), &now);
         assert_eq!(
             describe(&now, &speed),
-            "1,000 of 2,000 messages, 2.0 MiB of 4.0 MiB, 500/s, 1.0 MiB/s, 2.0 s left in what is listed \
+            "1,000 of 2,000 messages, 2.0 MiB of 4.0 MiB, 500/s, 1.0 MiB/s, 2.0 s left \
              · INBOX: copying"
         );
     }
