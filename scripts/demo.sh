@@ -4,12 +4,19 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-command -v cargo >/dev/null || { echo "demo: Rust is missing; install it from Debian or with rustup" >&2; exit 1; }
+say() { printf 'demo: %s\n' "$*"; }
+
+for tool in cargo cc; do
+    if ! command -v "$tool" >/dev/null; then
+        say "$tool is missing: install Rust with rustup (https://rustup.rs) and the packages build-essential and ca-certificates" >&2
+        exit 1
+    fi
+done
 if ! scripts/install-test-servers.sh --check --only dovecot >/dev/null 2>&1; then
-    echo "demo: Dovecot is missing; installing it"
+    say "Dovecot is missing; installing it (it is neither started nor enabled)"
     scripts/install-test-servers.sh --only dovecot
 fi
-echo "demo: building (the first time this takes a few minutes)"
-cargo build --release --quiet -p mailhaul
-cargo build --release --quiet -p mailhaul-testing --example demo
-exec target/release/examples/demo target/release/mailhaul
+say "building (the first time this takes a few minutes)"
+cargo build --release --quiet -p mailhaul -p mailhaul-testing --bin mailhaul --example demo
+built=${CARGO_TARGET_DIR:-target}/release
+exec "$built/examples/demo" "$built/mailhaul"
