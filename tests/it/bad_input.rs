@@ -214,3 +214,56 @@ fn an_answer_that_is_not_ok_never_means_empty() {
         }
     }
 }
+
+#[test]
+fn a_pinned_certificate_is_trusted_by_its_digest_alone() {
+    let authority = Arc::new(TestAuthority::new());
+    let source = Dovecot::builder().tls_with(&authority, CertificateKind::SelfSigned).start();
+    let target = Dovecot::start();
+    fill(&source, "INBOX", 3);
+    let mut bench = Bench::dovecots(&source, &target);
+    bench.from = format!("imaps://{USER}@localhost:{}", source.tls_address().expect("it speaks TLS").port());
+    let digest = source.certificate().expect("a certificate").sha256;
+    let pin: String = digest.iter().map(|octet| format!("{octet:02X}:")).collect();
+    let pin = pin.trim_end_matches(':');
+    bench.copy_completely(&["--from-pin", pin]);
+    let other = pin.replace(&pin[..2], if pin.starts_with("00") { "01" } else { "00" });
+    assert_said(&bench.run("copy", &["--from-pin", &other]), 4, &["none of the pinned ones"]);
+}
+
+/// The state lies on a small file system of its own, made in a mount namespace, which goes away with the shell.
+#[test]
+fn a_full_disk_stops_the_run_with_a_sentence_and_it_resumes_when_there_is_room() {
+    let stage = Stage::with_messages(1_500);
+    let folder = stage.bench.folder.path().join("small");
+    std::fs::create_dir(&folder).expect("a folder");
+    let copy = stage.bench.command("copy", &["--json", "--state"]);
+    let script = "set -u; dir=$1; shift; mount -t tmpfs -o size=160k none \"$dir\" || exit 99; \
+                  \"$@\" \"$dir/mailhaul.db\"; echo \"code $?\"; mount -o remount,size=64m \"$dir\" || exit 99; \
+                  \"$@\" \"$dir/mailhaul.db\"; echo \"code $?\"";
+    let mut shell = std::process::Command::new("unshare");
+    shell.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]).arg(&folder);
+    shell.arg(copy.get_program());
+    // The state that the harness names is replaced by the one on the small file system.
+    let state = stage.bench.state();
+    let mut skip = 0;
+    for argument in copy.get_args() {
+        if argument == "--state" && skip == 0 {
+            skip = 1;
+            continue;
+        }
+        if argument == state.as_os_str() {
+            continue;
+        }
+        shell.arg(argument);
+    }
+    let said = finish(shell);
+    let lines: Vec<&str> = said.stdout.lines().collect();
+    assert_eq!(lines.len(), 4, "{said:?}");
+    let full: serde_json::Value = serde_json::from_str(lines[0]).expect("a result");
+    assert_eq!((lines[1], full["verdict"].as_str()), ("code 6", Some("stopped")), "{said:?}");
+    assert!(full["stop"]["reason"].as_str().is_some_and(|reason| reason.contains("disk is full")), "{full:#}");
+    let done: serde_json::Value = serde_json::from_str(lines[2]).expect("a result");
+    assert_eq!((lines[3], done["verdict"].as_str()), ("code 0", Some("complete")), "{said:?}");
+    stage.assert_same_mail();
+}

@@ -7,6 +7,7 @@ mod first_copy;
 mod harness;
 mod interrupted;
 mod options;
+mod quirks;
 mod servers;
 mod stage;
 mod unusual;
