@@ -27,6 +27,7 @@ pub(crate) enum Command {
 
 /// How mailhaul talks while it works. Data goes to stdout, talk to stderr.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Talk")]
 pub(crate) struct Talk {
     /// Say more on stderr; twice for protocol detail. Never prints passwords or mail.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -119,10 +120,6 @@ pub(crate) struct SelectionArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
-    #[command(flatten)]
-    pub(crate) endpoints: EndpointArgs,
-    #[command(flatten)]
-    pub(crate) selection: SelectionArgs,
     /// File that remembers what was copied. Use one file for one migration: two files cannot see each other, and two
     /// copies of one account under two files at once can double mail.
     #[arg(long, value_name = "FILE")]
@@ -149,6 +146,10 @@ pub(crate) struct CopyArgs {
     /// Print the result as one JSON object on stdout.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) endpoints: EndpointArgs,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -163,10 +164,6 @@ pub(crate) enum Level {
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    #[command(flatten)]
-    pub(crate) endpoints: EndpointArgs,
-    #[command(flatten)]
-    pub(crate) selection: SelectionArgs,
     /// How closely to look.
     #[arg(long, value_enum, default_value_t = Level::Keys)]
     pub(crate) level: Level,
@@ -176,6 +173,10 @@ pub(crate) struct VerifyArgs {
     /// Print the result as one JSON object on stdout.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) endpoints: EndpointArgs,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
 }
 
 #[derive(Debug, Args)]

@@ -11,12 +11,15 @@ Exit codes:
     2  wrong usage, or a file that cannot be what it should be
     3  a server refused the sign-in
     4  a server could not be reached, or its TLS could not be trusted
-    5  finished with exceptions: refused, unreadable, possible duplicate, view incomplete, a mailbox that failed
-    6  stopped for your decision: a brake, target full, disk full, state file damaged or in use, changed mapping
+    5  finished with exceptions: mail refused, unreadable or possibly doubled,
+       a view that is incomplete, a mailbox that failed
+    6  stopped for your decision: a brake, target full, disk full, state file
+       damaged or in use, changed mapping
     7  verify found differences
   130  interrupted; the same command goes on
 
-Remarks (skipped by selection, gone, renamed, flags that could not be stored) leave the code at 0.";
+Remarks leave the code at 0: skipped by selection, gone, renamed, flags that
+could not be stored.";
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
