@@ -23,6 +23,7 @@ mod pass;
 mod pause;
 mod prepare;
 mod progress;
+mod rounds;
 mod scan;
 mod stop;
 mod summary;
