@@ -43,5 +43,9 @@ bench: ## Ratios against the servers' own limits, measured in one run
 	@scripts/install-test-servers.sh --only dovecot
 	$(CARGO) run --release --quiet -p mailhaul-testing --example bench
 
+picture: ## Record the demonstration anew as the picture of the README
+	@scripts/demo.sh --build-only
+	@scripts/terminal_picture.py docs/images/copy.svg -- scripts/demo.sh --run-only
+
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # The main job on real servers, to look at. Installs Dovecot if it is missing, builds, and runs the demonstration,
 # which starts everything it needs in a temporary directory and leaves nothing running.
+# --build-only and --run-only do one half of it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+only=${1:-}
 say() { printf 'demo: %s\n' "$*"; }
 
+built=${CARGO_TARGET_DIR:-target}/release
+[ "$only" != --run-only ] || exec "$built/examples/demo" "$built/mailhaul"
 for tool in cargo cc; do
     if ! command -v "$tool" >/dev/null; then
         say "$tool is missing: install Rust with rustup (https://rustup.rs) and the packages build-essential and ca-certificates" >&2
@@ -18,5 +22,4 @@ if ! scripts/install-test-servers.sh --check --only dovecot >/dev/null 2>&1; the
 fi
 say "building (the first time this takes a few minutes)"
 cargo build --release --quiet -p mailhaul -p mailhaul-testing --bin mailhaul --example demo
-built=${CARGO_TARGET_DIR:-target}/release
-exec "$built/examples/demo" "$built/mailhaul"
+[ "$only" = --build-only ] || exec "$built/examples/demo" "$built/mailhaul"

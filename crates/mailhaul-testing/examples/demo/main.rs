@@ -141,7 +141,7 @@ fn resumes(talk: &Talk, stage: &Stage, copier: &Copier) -> Result<Finished, Prob
 
 /// Once more: no mail is sent.
 fn finds_nothing_to_do(talk: &Talk, stage: &Stage, copier: &Copier, messages: usize) -> Result<(), Problem> {
-    /// Sign-in, one look at each mailbox and the TLS around it; the smallest hundred mails would not fit in.
+    /// Sign-in, one look at each mailbox, and the TLS around it; any large or well-filled mailbox would be far more.
     const COMMANDS_MAX: u64 = 64 * 1024;
     talk.heading("And again: nothing to do");
     let sent_before = stage.octets_to_target();
