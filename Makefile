@@ -39,9 +39,10 @@ fmt: ## Format everything
 servers: ## Install the mail servers that the tests start privately (Dovecot, Cyrus)
 	@scripts/install-test-servers.sh
 
-bench: ## Ratios against the servers' own limits, measured in one run
+bench: ## Ratios against the servers' own limits, in one run (BENCH=--quick: in a minute)
 	@scripts/install-test-servers.sh --only dovecot
-	$(CARGO) run --release --quiet -p mailhaul-testing --example bench
+	$(CARGO) build --release --quiet -p mailhaul
+	$(CARGO) run --release --quiet -p mailhaul-testing --example bench -- $(BENCH)
 
 picture: ## Record the demonstration anew as the picture of the README
 	@scripts/demo.sh --build-only

@@ -1,0 +1,152 @@
+//! Running the product as an operator does, and what it cost.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+use crate::raw::Account;
+
+/// `USER_HZ`: the unit of times in /proc, the same on every Linux that Debian ships.
+const TICKS_PER_SEC: f64 = 100.0;
+const MEMORY_LOOK: Duration = Duration::from_millis(4);
+
+/// The built command and what it needs beside the accounts.
+pub(crate) struct Haul {
+    program: PathBuf,
+    folder: PathBuf,
+    password_file: PathBuf,
+    ca_file: PathBuf,
+}
+
+/// One run's price.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    pub(crate) wall_secs: f64,
+    /// User and system time of the process.
+    pub(crate) cpu_secs: f64,
+    /// VmHWM; 0 when nobody looked.
+    pub(crate) peak_kib: u64,
+}
+
+/// How the product reaches both servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    PlainText,
+    Tls,
+}
+
+impl Haul {
+    /// Looks for the command beside this program: `target/release/mailhaul`.
+    pub(crate) fn find(folder: &Path, password: &str, ca_file: PathBuf) -> io::Result<Haul> {
+        let here = std::env::current_exe()?;
+        let program = here.parent().and_then(Path::parent).unwrap_or(Path::new(".")).join("mailhaul");
+        if !program.exists() {
+            let hint = format!("{} is not there: build it first (`make bench` does)", program.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, hint));
+        }
+        let password_file = folder.join("password");
+        fs::write(&password_file, format!("{password}\n"))?;
+        Ok(Haul { program, folder: folder.to_owned(), password_file, ca_file })
+    }
+
+    /// Copies one account with the state in a folder of this name, and makes sure that all of it was copied or, with
+    /// `copied` 0, that nothing was left to copy. `watch` looks at the memory from time to time, which costs a little.
+    pub(crate) fn copy(
+        &self,
+        source: &Account,
+        target: &Account,
+        over: Over,
+        state: &str,
+        copied: u64,
+        watch: bool,
+    ) -> io::Result<Cost> {
+        let state = self.folder.join(state);
+        fs::create_dir_all(&state)?;
+        let (output, errors) = (self.folder.join("stdout"), self.folder.join("stderr"));
+        let mut command = Command::new(&self.program);
+        command.arg("copy").arg("--json");
+        command.arg("--from").arg(url(source, over)).arg("--to").arg(url(target, over));
+        command.arg("--from-password-file").arg(&self.password_file);
+        command.arg("--to-password-file").arg(&self.password_file);
+        command.arg("--state").arg(state.join("ledger.db"));
+        if over == Over::Tls {
+            command.arg("--ca-file").arg(&self.ca_file);
+        }
+        command.stdin(Stdio::null()).stdout(File::create(&output)?).stderr(File::create(&errors)?);
+        let cost = run(command, watch)?;
+        let said = fs::read_to_string(&output)?;
+        let dense: String = said.split_whitespace().collect();
+        if !dense.contains("\"verdict\":\"complete\"") || !dense.contains(&format!("\"copied\":{copied},")) {
+            let errors = fs::read_to_string(&errors)?;
+            return Err(io::Error::other(format!("mailhaul did not copy {copied} messages: {said}\n{errors}")));
+        }
+        Ok(cost)
+    }
+
+    pub(crate) fn forget(&self, state: &str) {
+        // It is in a temporary folder, which goes at the end in any case.
+        drop(fs::remove_dir_all(self.folder.join(state)));
+    }
+}
+
+fn url(account: &Account, over: Over) -> String {
+    let Account { address, user, .. } = account;
+    match over {
+        Over::PlainText => format!("imap://{user}@127.0.0.1:{}?tls=none", address.port()),
+        Over::Tls => format!("imaps://{user}@127.0.0.1:{}", address.port()),
+    }
+}
+
+/// Runs a child to its end. Its times are read between its end and its reaping, so that they are complete.
+pub(crate) fn run(mut command: Command, watch: bool) -> io::Result<Cost> {
+    let begin = Instant::now();
+    let mut child = command.spawn()?;
+    let pid = child.id();
+    let peak = AtomicU64::new(0);
+    let ended = AtomicBool::new(false);
+    let (wall, waited) = std::thread::scope(|scope| {
+        if watch {
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    peak.fetch_max(peak_kib(pid).unwrap_or(0), Ordering::Relaxed);
+                    std::thread::sleep(MEMORY_LOOK);
+                }
+            });
+        }
+        let waited = wait_unreaped(pid);
+        ended.store(true, Ordering::Relaxed);
+        (begin.elapsed(), waited)
+    });
+    let cpu_secs = waited.and_then(|()| cpu_secs(pid));
+    let status = child.wait()?;
+    if !status.success() {
+        // The caller knows by this that it failed, and what it said.
+        return Ok(Cost { wall_secs: f64::NAN, cpu_secs: f64::NAN, peak_kib: 0 });
+    }
+    Ok(Cost { wall_secs: wall.as_secs_f64(), cpu_secs: cpu_secs?, peak_kib: peak.into_inner() })
+}
+
+fn wait_unreaped(pid: u32) -> io::Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(|| io::Error::other("no process id"))?;
+    waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
+    Ok(())
+}
+
+/// Fields 14 and 15 of /proc/PID/stat, counted behind the name, which may hold anything.
+fn cpu_secs(pid: u32) -> io::Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields: Vec<&str> = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(f64::NAN);
+    Ok((ticks(11) + ticks(12)) / TICKS_PER_SEC)
+}
+
+fn peak_kib(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
