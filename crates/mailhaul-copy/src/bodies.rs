@@ -1,6 +1,6 @@
 //! Reading whole messages for a digest: only where the cheaper keys leave a choice, and for verify.
 
-use mailhaul_imap::{Completion, Connection, FetchBatch, FetchEvent, FetchOptions, ImapError};
+use mailhaul_imap::{Completion, Connection, FetchBatch, FetchEvent, FetchOptions, ImapError, StatusLine};
 use mailhaul_types::{Flags, InternalDate, Uid, UidSet};
 use std::collections::BTreeMap;
 
@@ -16,20 +16,35 @@ pub(crate) struct Metadata<'a> {
     pub(crate) date: Option<InternalDate>,
 }
 
-/// Feeds the octets of every message to a digest of its own. Messages that the server does not hand out are not in
-/// the result; what that means is the caller's to say.
+/// What came of reading whole messages.
+pub(crate) struct Digested<D> {
+    pub(crate) digests: BTreeMap<Uid, D>,
+    /// Asked for alone, answered OK, and not delivered: gone or unreadable.
+    pub(crate) missing: UidSet,
+    /// Not delivered because the server refused; with its last words.
+    pub(crate) refused: Option<(UidSet, StatusLine)>,
+}
+
+/// Feeds the octets of every message to a digest of its own. A message that the server does not hand out proves
+/// nothing; what that means is the caller's to say.
 pub(crate) async fn digest_bodies<D>(
     connection: &mut Connection,
     uids: &UidSet,
     begin: impl Fn(&Metadata<'_>) -> D,
     push: impl Fn(&mut D, &[u8]),
-) -> Result<BTreeMap<Uid, D>, ImapError> {
-    let (mut digests, left) = digest_once(connection, uids, false, &begin, &push).await?;
+) -> Result<Digested<D>, ImapError> {
+    let mut first = digest_once(connection, uids, false, &begin, &push).await?;
+    let mut left = std::mem::take(&mut first.missing);
+    if let Some((refused, _)) = first.refused.take() {
+        left.extend_ranges(&refused);
+    }
     if !left.is_empty() {
         // Too large for a common answer, or refused together with another: each alone.
-        digests.extend(digest_once(connection, &left, true, &begin, &push).await?.0);
+        let alone = digest_once(connection, &left, true, &begin, &push).await?;
+        first.digests.extend(alone.digests);
+        (first.missing, first.refused) = (alone.missing, alone.refused);
     }
-    Ok(digests)
+    Ok(first)
 }
 
 async fn digest_once<D>(
@@ -38,7 +53,7 @@ async fn digest_once<D>(
     alone: bool,
     begin: &impl Fn(&Metadata<'_>) -> D,
     push: &impl Fn(&mut D, &[u8]),
-) -> Result<(BTreeMap<Uid, D>, UidSet), ImapError> {
+) -> Result<Digested<D>, ImapError> {
     let mut fetcher = connection.fetch_bodies(FetchOptions::default());
     let width = if alone { 1 } else { MESSAGES_PER_BATCH };
     let all: Vec<Uid> = uids.iter().collect();
@@ -47,7 +62,8 @@ async fn digest_once<D>(
         fetcher.push(FetchBatch { id, uids: part.iter().copied().collect(), bytes_expected, large: alone });
     }
     let mut digests = BTreeMap::new();
-    let mut left = UidSet::new();
+    let mut missing = UidSet::new();
+    let mut refused: Option<(UidSet, StatusLine)> = None;
     let mut open: Option<(Uid, D)> = None;
     while let Some(event) = fetcher.next().await? {
         match event {
@@ -65,13 +81,13 @@ async fn digest_once<D>(
                 }
             }
             FetchEvent::LargeEnd => digests.extend(open.take()),
-            FetchEvent::BatchEnd { missing, outcome, .. } => {
-                if let Completion::Refused(status) = outcome {
-                    tracing::debug!(%status, uids = %missing, "the server refused a fetch");
-                }
-                left.extend(missing.iter());
+            FetchEvent::BatchEnd { missing: left, outcome: Completion::Ok, .. } => missing.extend_ranges(&left),
+            FetchEvent::BatchEnd { missing: left, outcome: Completion::Refused(status), .. } => {
+                let (uids, words) = refused.get_or_insert_with(|| (UidSet::new(), status.clone()));
+                uids.extend_ranges(&left);
+                *words = status;
             }
         }
     }
-    Ok((digests, left))
+    Ok(Digested { digests, missing, refused: refused.filter(|(uids, _)| !uids.is_empty()) })
 }

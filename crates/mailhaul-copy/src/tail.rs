@@ -3,14 +3,14 @@
 //! Nothing is appended into a mailbox before this has been done for everything above the mark. It finds copies whose
 //! answer was lost, copies that an old state file has forgotten, and mail that another tool brought over.
 
-use crate::bodies::digest_bodies;
-use crate::error::{WalkError, on};
+use crate::bodies::{Metadata, digest_bodies};
+use crate::error::{WalkError, mailbox_error, on};
 use mailhaul_db::{Settled, SettledState};
-use mailhaul_imap::{Connection, ScanItems};
+use mailhaul_imap::{Connection, ImapError, ScanItems};
 use mailhaul_plan::content::{ContentDigester, ContentDigests};
 use mailhaul_plan::keys::{KeyMaker, KeyStream};
 use mailhaul_plan::matching::{Candidate, CompareGroup, match_messages, resolve_group};
-use mailhaul_plan::steps::difference;
+use mailhaul_plan::steps::{difference, intersection};
 use mailhaul_types::{Flags, MessageKey, Side, Uid, UidSet};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,16 +23,47 @@ pub(crate) struct Known {
 
 /// Which of these target UIDs hold a message. A tail may be wide and nearly empty, and what is asked about messages
 /// costs by the UID, so this comes first.
+///
+/// Two commands that a server answers in different ways have to agree: a listing that falls short would have its
+/// messages copied a second time.
 pub(crate) async fn present_in(target: &mut Connection, uids: &UidSet) -> Result<UidSet, WalkError> {
-    let mut present = UidSet::new();
+    if uids.is_empty() {
+        return Ok(UidSet::new());
+    }
+    let listed = listed_in(target, Side::Target, uids).await?;
+    let searched = match target.uid_search_present(uids).await {
+        Ok(searched) => searched,
+        // Some servers have no usable SEARCH; their listing has to be believed.
+        Err(error) if error.leaves_connection_usable() => listed.clone(),
+        Err(error) => return Err(on(Side::Target)(error)),
+    };
+    let unlisted = difference(&intersection(&searched, uids), &listed);
+    if unlisted.is_empty() {
+        return Ok(listed);
+    }
+    // Mail may have arrived between the two; once more decides.
+    let listed = listed_in(target, Side::Target, uids).await?;
+    let unlisted = difference(&unlisted, &listed);
+    if unlisted.is_empty() {
+        return Ok(listed);
+    }
+    Err(WalkError::Mailbox(format!(
+        "the target finds messages and does not list them (UIDs {unlisted}), so it cannot be told what is there \
+         already; nothing was sent"
+    )))
+}
+
+/// The UIDs that `UID FETCH` lists among these.
+pub(crate) async fn listed_in(connection: &mut Connection, side: Side, uids: &UidSet) -> Result<UidSet, WalkError> {
+    let mut listed = UidSet::new();
     let mut row = |row: mailhaul_imap::ScanRow| {
         // `U:*` returns the last old message when nothing is new.
         if uids.contains(row.uid) {
-            present.insert(row.uid);
+            listed.insert(row.uid);
         }
     };
-    target.scan(uids.ranges(), ScanItems::default(), &mut row).await.map_err(on(Side::Target))?;
-    Ok(present)
+    connection.scan(uids.ranges(), ScanItems::default(), &mut row).await.map_err(on(side))?;
+    Ok(listed)
 }
 
 /// Matches the target messages in `present` with the source messages in `candidates`; returns those that are on the
@@ -106,10 +137,16 @@ pub(crate) async fn read_known(
         let candidate = Candidate { uid: row.uid, key, size: row.size, date };
         rows.push(Known { candidate, flags: row.flags });
     };
-    connection.fetch_headers(uids, &mut take).await.map_err(on(side))?;
+    let mut answered = UidSet::new();
+    let mut take_each = |row: mailhaul_imap::HeaderRow| {
+        answered.insert(row.uid);
+        take(row);
+    };
+    connection.fetch_headers(uids, &mut take_each).await.map_err(on(side))?;
+    // Listed, and no header came: read whole, or proved to be gone meanwhile.
+    prove_absent(connection, side, &difference(uids, &answered)).await?;
     if !without_key.is_empty() {
-        let streams = digest_bodies(connection, &without_key, |_| keys.stream(), KeyStream::push).await;
-        let streams = streams.map_err(on(side))?;
+        let streams = digest_all(connection, side, &without_key, |_| keys.stream(), KeyStream::push).await?;
         let content_keys: BTreeMap<Uid, MessageKey> =
             streams.into_iter().map(|(uid, stream)| (uid, stream.finish())).collect();
         for known in rows.iter_mut().filter(|known| known.candidate.key.is_none()) {
@@ -134,9 +171,41 @@ async fn contents(
     if uids.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let digesters = digest_bodies(connection, &uids, |_| ContentDigester::default(), ContentDigester::push).await;
-    let digests = digesters.map_err(on(side))?.into_iter().map(|(uid, digester)| (uid, digester.finish())).collect();
-    Ok(digests)
+    let digesters = digest_all(connection, side, &uids, |_| ContentDigester::default(), ContentDigester::push).await?;
+    Ok(digesters.into_iter().map(|(uid, digester)| (uid, digester.finish())).collect())
+}
+
+/// Reads whole messages of which every one counts: a message that is there and is not handed out would be taken for
+/// one that is not there, and be copied a second time.
+async fn digest_all<D>(
+    connection: &mut Connection,
+    side: Side,
+    uids: &UidSet,
+    begin: impl Fn(&Metadata<'_>) -> D,
+    push: impl Fn(&mut D, &[u8]),
+) -> Result<BTreeMap<Uid, D>, WalkError> {
+    let read = digest_bodies(connection, uids, begin, push).await.map_err(on(side))?;
+    if let Some((_, status)) = read.refused {
+        return Err(mailbox_error(side, ImapError::Refused { command: "UID FETCH", status }));
+    }
+    prove_absent(connection, side, &read.missing).await?;
+    Ok(read.digests)
+}
+
+/// Insists that messages which were not delivered do not exist any more, by both ways in which a server can say so.
+async fn prove_absent(connection: &mut Connection, side: Side, uids: &UidSet) -> Result<(), WalkError> {
+    if uids.is_empty() {
+        return Ok(());
+    }
+    let mut still_there = connection.uid_search_present(uids).await.map_err(on(side))?;
+    still_there.extend_ranges(&listed_in(connection, side, uids).await?);
+    if still_there.is_empty() {
+        return Ok(());
+    }
+    Err(WalkError::Mailbox(format!(
+        "the {side} lists messages and does not hand them out (UIDs {still_there}), so it cannot be told what is there \
+         already; nothing was sent"
+    )))
 }
 
 /// Which settled messages are still on a target whose UIDs have become void: the pairs, matched by key as a multiset.

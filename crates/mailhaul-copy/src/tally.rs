@@ -3,7 +3,7 @@
 use mailhaul_db::{PassCounts, Settled, SettledState};
 use mailhaul_plan::selection::SkipReason;
 use mailhaul_plan::steps::{difference, intersection};
-use mailhaul_report::Counts;
+use mailhaul_report::{Counts, count_of};
 use mailhaul_types::UidSet;
 use std::collections::BTreeMap;
 
@@ -43,6 +43,14 @@ impl Tally {
             }
         }
         self.bytes += bytes;
+    }
+
+    /// What is on the target, whatever else may have been said of it.
+    fn settled(&self) -> UidSet {
+        let mut settled = self.before.clone().unwrap_or_default();
+        settled.extend_ranges(&self.copied);
+        settled.extend_ranges(&self.adopted);
+        settled
     }
 
     /// Every message in exactly one column. Whatever happened to it, a settled message counts as settled.
@@ -88,8 +96,9 @@ impl Tally {
     /// What there is to know besides the counts, one sentence each.
     pub(crate) fn remarks(&self) -> Vec<(&'static str, String, u64)> {
         let mut remarks = Vec::new();
+        let settled = self.settled();
         for (reason, uids) in &self.skipped {
-            let number = uids.len();
+            let number = difference(uids, &settled).len();
             if number > 0 {
                 remarks.push(("skipped", format!("{number} left out: {reason}"), number));
             }
@@ -104,7 +113,7 @@ impl Tally {
         }
         for (flag, number) in &self.dropped_flags {
             let reason = if flag == "\\Deleted" { "is not copied unless asked for" } else { "cannot be stored there" };
-            remarks.push(("flags", format!("{flag} of {number} messages {reason}"), *number));
+            remarks.push(("flags", format!("{flag} of {} {reason}", count_of(*number, "message")), *number));
         }
         if self.undated > 0 {
             let text = format!("{} have no readable internal date; the target gave them one", self.undated);

@@ -211,7 +211,7 @@ impl Verifier<'_> {
             (Sha256::new(), date, self.flags(metadata.flags, permanent))
         };
         let digests = digest_bodies(connection, uids, begin, |digest, octets| digest.0.update(octets)).await;
-        let digests = digests.map_err(|error| WalkError::Link(LinkError { side, error }))?;
+        let digests = digests.map_err(|error| WalkError::Link(LinkError { side, error }))?.digests;
         let row = |(uid, (digest, date, flags)): (Uid, (Sha256, Option<i64>, Option<String>))| Seen {
             uid: uid.0,
             identity: digest.finalize().into(),
@@ -342,7 +342,7 @@ async fn explain(connection: &mut Connection, side: Side, uids: &UidSet) -> Resu
         digest.1.push(octets);
     };
     let digests = digest_bodies(connection, uids, begin, push).await;
-    let digests = digests.map_err(|error| WalkError::Link(LinkError { side, error }))?;
+    let digests = digests.map_err(|error| WalkError::Link(LinkError { side, error }))?.digests;
     Ok(digests.into_iter().map(|(uid, (content, key))| (uid.0, (content.finish(), key.finish()))).collect())
 }
 

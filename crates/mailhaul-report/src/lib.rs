@@ -12,5 +12,5 @@ mod verify;
 pub use counts::Counts;
 pub use plan::PlanReport;
 pub use run::{Exception, ExceptionState, MailboxLine, Remark, RunReport, Stop, StopClass, Verdict};
-pub use text::{bytes_for_people, duration_for_people, number_for_people};
+pub use text::{bytes_for_people, count_of, duration_for_people, number_for_people};
 pub use verify::{ComparedMailbox, Difference, DifferenceKind, VerifyReport};

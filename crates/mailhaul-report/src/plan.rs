@@ -1,6 +1,6 @@
 //! What a run would do, for `--dry-run`.
 
-use crate::{Counts, Exception, MailboxLine, Remark, Stop, bytes_for_people, number_for_people};
+use crate::{Counts, Exception, MailboxLine, Remark, Stop, bytes_for_people, count_of, number_for_people};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -86,10 +86,10 @@ impl PlanReport {
         let totals = self.totals();
         let _ = writeln!(
             out,
-            "\nnothing was written; {} messages ({}) in {} mailboxes would be copied or found on the target",
-            number_for_people(totals.remaining),
+            "\nnothing was written; {} ({}) in {} would be copied or found on the target",
+            count_of(totals.remaining, "message"),
             bytes_for_people(self.bytes()),
-            self.mailboxes.iter().filter(|line| line.target.is_some()).count(),
+            count_of(self.mailboxes.iter().filter(|line| line.target.is_some()).count() as u64, "mailbox"),
         );
         out
     }
@@ -108,7 +108,7 @@ mod tests {
         assert!(text.contains("a  ->  b: 3 to copy (2.0 KiB), 2 already there"), "{text}");
         assert!(
             text.ends_with(
-                "nothing was written; 3 messages (2.0 KiB) in 1 mailboxes would be copied or found on the target\n"
+                "nothing was written; 3 messages (2.0 KiB) in 1 mailbox would be copied or found on the target\n"
             ),
             "{text}"
         );

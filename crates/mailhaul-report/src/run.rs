@@ -40,6 +40,8 @@ impl Verdict {
 pub enum StopClass {
     /// A fault of mailhaul itself.
     Internal,
+    /// The operator asked for something that cannot be meant.
+    Usage,
     /// A server refused the sign-in.
     SignIn,
     /// A server could not be reached, or its TLS could not be trusted.
@@ -170,7 +172,9 @@ impl RunReport {
         match self.stop.as_ref().map(|stop| stop.class) {
             Some(StopClass::Interrupted) => Verdict::Interrupted,
             Some(StopClass::Decision) => Verdict::Stopped,
-            Some(StopClass::Internal | StopClass::SignIn | StopClass::Unreachable) => Verdict::Failed,
+            Some(StopClass::Internal | StopClass::Usage | StopClass::SignIn | StopClass::Unreachable) => {
+                Verdict::Failed
+            }
             None if self.exceptions.iter().any(|exception| exception.state == ExceptionState::MailboxStopped) => {
                 Verdict::Stopped
             }

@@ -2,9 +2,13 @@
 
 use crate::{Counts, ExceptionState, RunReport, Verdict};
 use std::fmt::Write;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How many exceptions of one kind are listed before the rest is only counted; `--json` has them all.
 const EXCEPTIONS_SHOWN: usize = 20;
+
+/// How many columns of a terminal a mailbox name may take in the table; `--json` has the whole name.
+const NAME_COLUMNS_MAX: usize = 32;
 
 /// `12,345`.
 #[must_use]
@@ -17,6 +21,40 @@ pub fn number_for_people(number: u64) -> String {
         }
         out.push(digit);
     }
+    out
+}
+
+/// `1 message`, `1,200 messages`.
+#[must_use]
+pub fn count_of(number: u64, thing: &str) -> String {
+    let ending = match number {
+        1 => "",
+        _ if thing.ends_with('x') => "es",
+        _ => "s",
+    };
+    format!("{} {thing}{ending}", number_for_people(number))
+}
+
+/// A name at a width, cut with an ellipsis if it is longer and padded if it is shorter. Widths are those of a
+/// terminal, where some characters take two columns and others none.
+fn fit(name: &str, width: usize) -> String {
+    let mut out = String::new();
+    let mut used = 0;
+    let cut = name.width() > width;
+    let room = if cut { width - 1 } else { width };
+    for character in name.chars() {
+        let wide = character.width().unwrap_or(0);
+        if used + wide > room {
+            break;
+        }
+        out.push(character);
+        used += wide;
+    }
+    if cut {
+        out.push('…');
+        used += 1;
+    }
+    out.extend(std::iter::repeat_n(' ', width.saturating_sub(used)));
     out
 }
 
@@ -85,20 +123,24 @@ impl RunReport {
             Verdict::Interrupted => "interrupted: the same command goes on from here",
             Verdict::Failed => "failed",
         };
+        if self.mailboxes.is_empty() && self.stop.is_some() {
+            return format!("{head}: nothing was counted and nothing was copied");
+        }
         format!("{head}: {} at the source = {parts} ({size} copied in {time})", number_for_people(totals.source))
     }
 
     fn write_mailboxes(&self, out: &mut String) {
-        let width = |name: &dyn Fn(&crate::MailboxLine) -> usize| self.mailboxes.iter().map(name).max().unwrap_or(0);
-        let source_width = width(&|line| line.source.chars().count()).clamp(6, 40);
-        let target_width = width(&|line| target_name(line).chars().count()).clamp(6, 40);
+        let width = |name: fn(&crate::MailboxLine) -> &str| {
+            self.mailboxes.iter().map(|line| name(line).width()).max().unwrap_or(0).clamp(6, NAME_COLUMNS_MAX)
+        };
+        let (source_width, target_width) = (width(|line| &line.source), width(target_name));
         for line in &self.mailboxes {
             let counts = &line.messages;
             let _ = writeln!(
                 out,
-                "  {:<source_width$}  ->  {:<target_width$}  {:>9}  {}",
-                line.source,
-                target_name(line),
+                "  {}  ->  {}  {:>9}  {}",
+                fit(&line.source, source_width),
+                fit(target_name(line), target_width),
                 number_for_people(counts.source),
                 describe(counts),
             );
@@ -171,6 +213,22 @@ mod tests {
         assert_eq!(duration_for_people(3.21), "3.2 s");
         assert_eq!(duration_for_people(59.97), "1 min 00 s");
         assert_eq!(duration_for_people(7_620.0), "2 h 07 min");
+    }
+
+    #[test]
+    fn a_run_that_came_to_nothing_does_not_pretend_to_have_counted() {
+        let stop = crate::Stop { class: crate::StopClass::SignIn, reason: "no".into(), hint: String::new() };
+        let report = RunReport { stop: Some(stop), ..RunReport::default() };
+        assert_eq!(report.last_line(), "failed: nothing was counted and nothing was copied");
+    }
+
+    #[test]
+    fn names_are_fitted_by_what_a_terminal_shows() {
+        assert_eq!(fit("abc", 5), "abc  ");
+        assert_eq!(fit("日本語", 7), "日本語 ");
+        assert_eq!(fit("日本語です", 6), "日本… ");
+        assert_eq!(count_of(1, "message"), "1 message");
+        assert_eq!(count_of(1_200, "message"), "1,200 messages");
     }
 
     #[test]

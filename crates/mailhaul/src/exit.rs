@@ -46,6 +46,7 @@ impl From<StopClass> for Exit {
     fn from(class: StopClass) -> Self {
         match class {
             StopClass::Internal => Self::Internal,
+            StopClass::Usage => Self::Usage,
             StopClass::SignIn => Self::SignIn,
             StopClass::Unreachable => Self::Unreachable,
             StopClass::Decision => Self::Decision,
