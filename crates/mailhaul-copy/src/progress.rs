@@ -25,6 +25,10 @@ pub struct Snapshot {
     pub messages_settled: u64,
     /// Their octets.
     pub bytes_settled: u64,
+    /// The octets settled and those on their way to the target; never above `bytes_expected`.
+    pub bytes_moved: u64,
+    /// What is expected will change: some mailboxes are only counted, not listed.
+    pub is_estimate: bool,
     /// Mailboxes to be visited.
     pub mailboxes_expected: u64,
     /// Mailboxes finished.
@@ -40,6 +44,8 @@ struct Ahead {
     foreseen: BTreeMap<String, u64>,
     /// Listed and not settled yet: the mailbox that is worked on.
     listed: Option<(u64, u64)>,
+    /// Octets of these that are written to the target and not settled yet.
+    moved: u64,
     activity: String,
 }
 
@@ -48,9 +54,10 @@ impl Progress {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        let (messages_settled, bytes_settled) = (load(&self.messages_settled), load(&self.bytes_settled));
         let ahead = self.ahead();
+        let (messages_settled, bytes_settled) = (load(&self.messages_settled), load(&self.bytes_settled));
         let (messages, bytes) = ahead.listed.unwrap_or_default();
+        let bytes_moved = bytes_settled + ahead.moved.min(bytes);
         let (messages, bytes) = (messages_settled + messages, bytes_settled + bytes);
         let foreseen: u64 = ahead.foreseen.values().sum();
         let average = bytes.checked_div(messages).unwrap_or_default();
@@ -59,6 +66,8 @@ impl Progress {
             bytes_expected: bytes + foreseen * average,
             messages_settled,
             bytes_settled,
+            bytes_moved,
+            is_estimate: foreseen > 0,
             mailboxes_expected: load(&self.mailboxes_expected),
             mailboxes_finished: load(&self.mailboxes_finished),
             activity: ahead.activity.clone(),
@@ -77,12 +86,22 @@ impl Progress {
         let mut ahead = self.ahead();
         ahead.foreseen.remove(mailbox);
         ahead.listed = Some((messages, bytes));
+        ahead.moved = 0;
+    }
+
+    /// Octets written to the target that are not settled yet, so that a large message is seen to move. What is settled is
+    /// taken off again; a mailbox that is listed anew starts with nothing on its way.
+    pub(crate) fn moved(&self, bytes: u64) {
+        let mut ahead = self.ahead();
+        ahead.moved = ahead.moved.saturating_add(bytes);
     }
 
     pub(crate) fn settle(&self, messages: u64, bytes: u64) {
+        let mut ahead = self.ahead();
         self.messages_settled.fetch_add(messages, Ordering::Relaxed);
         self.bytes_settled.fetch_add(bytes, Ordering::Relaxed);
-        if let Some(listed) = &mut self.ahead().listed {
+        ahead.moved = ahead.moved.saturating_sub(bytes);
+        if let Some(listed) = &mut ahead.listed {
             *listed = (listed.0.saturating_sub(messages), listed.1.saturating_sub(bytes));
         }
     }
@@ -92,6 +111,7 @@ impl Progress {
         let mut ahead = self.ahead();
         ahead.foreseen.remove(mailbox);
         ahead.listed = None;
+        ahead.moved = 0;
     }
 
     pub(crate) fn doing(&self, activity: String) {
@@ -122,5 +142,25 @@ mod tests {
         progress.settle(50, 5_000);
         progress.finish_mailbox("a");
         assert_eq!(progress.snapshot().messages_expected, 130);
+    }
+
+    #[test]
+    fn octets_on_their_way_move_the_bar_and_are_counted_once() {
+        let progress = Progress::default();
+        progress.foresee("b", 1);
+        progress.listed("a", 2, 1_000);
+        assert!(progress.snapshot().is_estimate);
+        progress.moved(600);
+        let now = progress.snapshot();
+        assert_eq!((now.bytes_settled, now.bytes_moved), (0, 600));
+        progress.settle(1, 500);
+        let now = progress.snapshot();
+        assert_eq!((now.bytes_settled, now.bytes_moved), (500, 600));
+        progress.moved(9_000);
+        assert_eq!(progress.snapshot().bytes_moved, 1_000, "never more than there is");
+        progress.listed("a", 1, 500);
+        assert_eq!(progress.snapshot().bytes_moved, 500, "a new pass has nothing on its way");
+        progress.listed("b", 1, 100);
+        assert!(!progress.snapshot().is_estimate);
     }
 }
