@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod first_copy;
+mod ground;
 mod harness;
 mod interrupted;
 mod options;

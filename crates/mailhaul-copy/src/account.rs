@@ -16,10 +16,10 @@ use crate::tally::Tally;
 use mailhaul_db::{Ledger, PairLease, RunVerdict};
 use mailhaul_imap::{ErrorClass, ImapError};
 use mailhaul_plan::keys::KeyMaker;
-use mailhaul_plan::mailboxes::{AccountListing, LeftOutReason, MappedMailbox, Mapping};
+use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping};
 use mailhaul_report::{RunReport, Verdict};
 use mailhaul_types::{MailboxName, Side};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -99,7 +99,7 @@ async fn run_with_lease(
 /// Resolves when a stop was asked for and everybody has had the time to notice by himself.
 async fn stopped_for_long(stop: &StopSignal) {
     stop.requested().await;
-    tokio::time::sleep(Duration::from_secs(9)).await;
+    tokio::time::sleep(bounds::STOP_AT_LAST).await;
 }
 
 async fn finish(lease: PairLease, mut report: RunReport) -> RunReport {
@@ -110,7 +110,8 @@ async fn finish(lease: PairLease, mut report: RunReport) -> RunReport {
         Verdict::Interrupted => RunVerdict::Interrupted,
         Verdict::Failed => RunVerdict::Failed,
     };
-    let recorded = match lease.finish_run(verdict, &report.last_line()).await {
+    let reason = report.stop.as_ref().map(|stop| format!("{}; ", stop.reason)).unwrap_or_default();
+    let recorded = match lease.finish_run(verdict, &format!("{reason}{}", report.last_line())).await {
         Ok(()) => lease.release().await,
         Err(error) => Err(error),
     };
@@ -130,6 +131,17 @@ fn is_near(host: &str) -> bool {
     }
 }
 
+/// What a run knows before it works on the first mailbox.
+struct Planned {
+    /// Messages in source mailboxes, by name, as far as the server told them.
+    counts: BTreeMap<String, u32>,
+    /// Names of the target mailboxes that are subscribed.
+    subscribed: BTreeSet<String>,
+    mapping: Mapping,
+    /// Source mailboxes that earlier runs knew and that are not listed any more.
+    vanished: Vec<String>,
+}
+
 struct Run<'a> {
     walk: &'a Walk<'a>,
     links: Option<Links>,
@@ -141,7 +153,7 @@ impl Run<'_> {
         let walk = self.walk;
         walk.progress.doing("signing in".to_owned());
         self.summary.remark_on_plaintext(&walk.job.accounts);
-        let (Listings { target, counts, .. }, mut mapping) = self.plan().await?;
+        let Planned { counts, subscribed, mut mapping, vanished } = self.plan().await?;
         walk.progress.expect_mailboxes(mapping.mailboxes.len() as u64);
         for mapped in &mapping.mailboxes {
             if let Some(messages) = counts.get(mapped.source.text()) {
@@ -157,11 +169,13 @@ impl Run<'_> {
             };
             self.summary.leave_out(&left_out.source, &left_out.reason, messages);
         }
+        self.look_at_vanished(&vanished, mapping.mailboxes.len()).await?;
         let order = mapping.mailboxes.clone();
         for (place, mapped) in order.iter().enumerate() {
             let mut tally = Tally::default();
-            let result = self.work_on(mapped, &mut mapping, &target, &mut tally).await;
-            let end = self.summary.file(walk, mapped, &mapping, &tally, result).await;
+            let result = self.work_on(place, &mut mapping, &subscribed, &mut tally).await;
+            let target = mapping.mailboxes[place].target_text.clone();
+            let end = self.summary.file(walk, mapped, &target, &tally, result).await;
             walk.progress.finish_mailbox(mapped.source.text());
             if let Err(error) = end {
                 self.not_reached(&order[place + 1..], &counts).await;
@@ -169,6 +183,16 @@ impl Run<'_> {
             }
         }
         walk.progress.doing("done".to_owned());
+        Ok(())
+    }
+
+    /// Says what became of mailboxes that earlier runs knew. All of them gone at once is no tidying.
+    async fn look_at_vanished(&mut self, vanished: &[String], listed: usize) -> Result<(), WalkError> {
+        let all = vanished.len() >= bounds::MAILBOXES_FOR_MASS_ABSENCE && vanished.len() > listed;
+        for source in vanished {
+            let state = self.walk.lease.mailbox(source).await?.load().await?;
+            self.summary.vanished(source, &state, all && !self.walk.job.accept_mass_absence);
+        }
         Ok(())
     }
 
@@ -187,7 +211,7 @@ impl Run<'_> {
     }
 
     /// Signs in, lists both sides, and settles which mailbox goes where.
-    async fn plan(&mut self) -> Result<(Listings, Mapping), WalkError> {
+    async fn plan(&mut self) -> Result<Planned, WalkError> {
         let mut pauses = pause::reconnects(bounds::CONNECTIONS_WITHOUT_PROGRESS);
         loop {
             let attempt = async {
@@ -195,10 +219,12 @@ impl Run<'_> {
                 list_both(links).await
             };
             match attempt.await {
-                Ok(listings) => {
-                    let mapping = agree_on_mapping(self.walk, &listings.source, &listings.target).await?;
+                Ok(Listings { source, target, counts }) => {
+                    let (mapping, vanished) = agree_on_mapping(self.walk, &source, &target).await?;
                     self.summary.remark_on_mapping(&mapping);
-                    return Ok((listings, mapping));
+                    let subscribed = target.mailboxes.iter().filter(|entry| entry.subscribed);
+                    let subscribed = subscribed.map(|entry| entry.name.text().to_owned()).collect();
+                    return Ok(Planned { counts, subscribed, mapping, vanished });
                 }
                 Err(error) => self.recover(error, &mut pauses, true).await?,
             }
@@ -208,21 +234,22 @@ impl Run<'_> {
     /// Passes over one mailbox until one comes to its end.
     async fn work_on(
         &mut self,
-        mapped: &MappedMailbox,
+        place: usize,
         mapping: &mut Mapping,
-        target: &AccountListing,
+        subscribed: &BTreeSet<String>,
         tally: &mut Tally,
     ) -> Result<(), WalkError> {
         let walk = self.walk;
+        let source = mapping.mailboxes[place].source.clone();
         let mut pauses = pause::reconnects(bounds::CONNECTIONS_WITHOUT_PROGRESS);
         let mut first = true;
         loop {
             let settled = tally.copied.len() + tally.adopted.len();
             let attempt = async {
                 let links = self.connected().await?;
-                let name = prepare_target(walk, links, mapped, mapping, target).await?;
-                let ledger = walk.lease.mailbox(mapped.source.text()).await?;
-                let pair = Pair { source: &mapped.source, target: &name, ledger: &ledger };
+                let name = prepare_target(walk, links, mapping, place, subscribed).await?;
+                let ledger = walk.lease.mailbox(source.text()).await?;
+                let pair = Pair { source: &source, target: &name, ledger: &ledger };
                 walk.doing(&pair, "copying");
                 let result = pass(walk, links, &pair, tally).await;
                 ledger.flush().await?;

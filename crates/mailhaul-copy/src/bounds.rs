@@ -30,6 +30,12 @@ pub(crate) const QUARANTINE_AFTER_TIMEOUT_NEAR: Duration = Duration::from_secs(1
 /// See [`QUARANTINE_AFTER_TIMEOUT_NEAR`].
 pub(crate) const QUARANTINE_AFTER_TIMEOUT_FAR: Duration = Duration::from_secs(60);
 
+/// From how many vanished mailboxes on their absence can be called a mass absence.
+pub(crate) const MAILBOXES_FOR_MASS_ABSENCE: usize = 3;
+
+/// How long a run may go on after a stop was asked for, whatever it waits for. Ten seconds are promised.
+pub(crate) const STOP_AT_LAST: Duration = Duration::from_secs(9);
+
 /// How long an answer to LOGOUT is waited for.
 pub(crate) const LOGOUT: Duration = Duration::from_secs(3);
 

@@ -35,6 +35,8 @@ pub(crate) enum WalkError {
     MailboxDecision(String),
     /// Everything listed is copied, but the source does not list everything it says it has.
     ViewIncomplete(String),
+    /// The operator asked for something that cannot be meant.
+    Usage { reason: String, hint: String },
     /// The account waits for the operator.
     Decision { reason: String, hint: String },
     /// The ledger.
@@ -63,6 +65,7 @@ pub(crate) fn stop_of(error: WalkError) -> Stop {
     match error {
         WalkError::Link(link) => stop_of_link(&link),
         WalkError::Ledger(error) => stop_of_ledger(&error),
+        WalkError::Usage { reason, hint } => Stop { class: StopClass::Usage, reason, hint },
         WalkError::Decision { reason, hint } => Stop { class: StopClass::Decision, reason, hint },
         WalkError::Interrupted { unanswered } => Stop {
             class: StopClass::Interrupted,

@@ -3,7 +3,7 @@
 use crate::error::{LinkError, WalkError, on};
 use crate::job::AccountPair;
 use crate::pass::Links;
-use mailhaul_imap::{Connection, ListedMailbox};
+use mailhaul_imap::{Connection, ImapError, ListedMailbox};
 use mailhaul_plan::mailboxes::{AccountListing, MailboxEntry, Namespace, Namespaces};
 use mailhaul_types::{MailboxName, Side};
 use std::collections::BTreeMap;
@@ -43,6 +43,11 @@ async fn list(connection: &mut Connection, side: Side) -> Result<(AccountListing
         Side::Target => connection.list_mailboxes().await,
     };
     let mailboxes = mailboxes.map_err(on(side))?;
+    if side == Side::Source && !mailboxes.iter().any(|listed| listed.name.is_inbox()) {
+        // RFC 9051 §5.1: INBOX always exists. A list without it is not the whole list.
+        let detail = format!("the list of {} mailboxes has no INBOX", mailboxes.len());
+        return Err(on(side)(ImapError::Protocol { during: "LIST", detail }));
+    }
     let counts =
         mailboxes.iter().filter_map(|listed| Some((listed.name.text().to_owned(), listed.messages?))).collect();
     let encoding = connection.name_encoding();

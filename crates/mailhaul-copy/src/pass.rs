@@ -74,14 +74,12 @@ pub(crate) async fn pass(
             state.settled.len(),
         )));
     }
-    if let Some(missing) = listing.missing {
-        return Err(WalkError::ViewIncomplete(format!(
-            "the server says that there are {} messages and lists {missing} fewer, three times over; \
-             what it listed is copied",
-            listing.exists
-        )));
+    match listing.missing {
+        Some(contradiction) => {
+            Err(WalkError::ViewIncomplete(format!("{contradiction}, three times over; what it listed is copied")))
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// With `--retry-exceptions`, what was refused or unreadable becomes work again.
@@ -118,6 +116,9 @@ async fn read_source(
              --state file adopts what is on the target and copies the rest"
         )));
     }
+    if let Some(reason) = is_put_back(&selected, state) {
+        return Err(WalkError::MailboxDecision(reason));
+    }
     let known = Known::new(Some(state), &walk.job.selection);
     let listing = scan_mailbox(&mut links.source, Side::Source, pair.source, selected, uid_validity, &known).await?;
     walk.progress.listed(pair.source.text(), listing.todo.len() as u64, listing.bytes());
@@ -142,6 +143,27 @@ async fn read_source(
         pair.ledger.record_scan(scan).await?;
     }
     Ok(listing)
+}
+
+/// Whether the source mailbox is another one than the last counted scan saw, although its UIDVALIDITY is the same:
+/// UIDs that are given out a second time would be taken for messages that are copied already.
+fn is_put_back(selected: &SelectedMailbox, state: &MailboxState) -> Option<String> {
+    let scan = state.scan.as_ref()?;
+    let advice = "so UIDs may stand for other messages than before; nothing was done in it. A copy of this account \
+                  under a new --state file adopts what is on the target and copies the rest";
+    if let (Some(then), Some(now)) = (scan.uid_next, selected.uid_next)
+        && now < then
+    {
+        return Some(format!(
+            "the source mailbox was put back to an earlier state (UIDNEXT was {then} and is {now}), {advice}"
+        ));
+    }
+    if let (Some(then), Some(now)) = (&scan.mailbox_id, &selected.mailbox_id)
+        && now != then
+    {
+        return Some(format!("another mailbox stands under this name at the source (MAILBOXID changed), {advice}"));
+    }
+    None
 }
 
 /// Opens the target mailbox. If an earlier sender may have left something on its way, waits until it has landed.
@@ -197,30 +219,64 @@ async fn meet(
     if opened.read_only {
         return Err(WalkError::Mailbox("the target opens this mailbox read-only".to_owned()));
     }
+    let ground = Ground::of(&opened, uid_validity, state);
     let filter = FlagFilter::new(opened.permanent_flags, walk.job.copy_deleted_flag);
-    let changed = state.target_uid_validity.is_some_and(|known| known != uid_validity);
     let first_mark = match opened.uid_next {
         // A mailbox without messages has no tail to read.
         Some(uid_next) if opened.exists == 0 => uid_next,
         _ => Uid(1),
     };
-    if changed {
-        return rediscover(links, walk, pair, uid_validity, filter, state).await;
+    if let Some(ground) = ground {
+        return rediscover(links, walk, pair, uid_validity, filter, &ground).await;
     }
     pair.ledger.bind(listing.uid_validity, uid_validity, first_mark).await?;
     Ok(Target { uid_validity, mark: state.target_mark.unwrap_or(first_mark), filter })
 }
 
-/// The target's UIDVALIDITY has changed: the UIDs in the ledger are void. What is settled stays settled; but if much
-/// of it is not there any more, somebody has to look before anything else happens.
+/// In what way the ground has moved under the target mailbox since the ledger was written.
+enum Ground {
+    /// Its UIDVALIDITY changed, now or in a run that was broken off: the UIDs in the ledger are void.
+    Renumbered(String),
+    /// It was put back to an earlier state: its UIDNEXT lies below the mark.
+    PutBack(String),
+}
+
+impl Ground {
+    fn of(opened: &SelectedMailbox, uid_validity: UidValidity, state: &MailboxState) -> Option<Self> {
+        let known = state.target_uid_validity?;
+        if known != uid_validity {
+            let words = format!("the target mailbox was recreated (UIDVALIDITY was {known} and is {uid_validity})");
+            return Some(Self::Renumbered(words));
+        }
+        if state.target_mark == Some(Uid(1)) && state.targets_unknown > 0 {
+            return Some(Self::Renumbered("the target mailbox was recreated".to_owned()));
+        }
+        let (mark, uid_next) = (state.target_mark?, opened.uid_next?);
+        (uid_next < mark).then(|| {
+            let words =
+                format!("the target mailbox was put back to an earlier state (UIDNEXT was {mark} and is {uid_next})");
+            Self::PutBack(words)
+        })
+    }
+
+    fn words(&self) -> &str {
+        match self {
+            Self::Renumbered(words) | Self::PutBack(words) => words,
+        }
+    }
+}
+
+/// Finds settled messages again on a target whose ground has moved. What is settled stays settled; but if much of it
+/// is not there any more, somebody has to look before anything else happens.
 async fn rediscover(
     links: &mut Links,
     walk: &Walk<'_>,
     pair: &Pair<'_>,
     uid_validity: UidValidity,
     filter: FlagFilter,
-    state: &MailboxState,
+    ground: &Ground,
 ) -> Result<Target, WalkError> {
+    walk.doing(pair, "finding again what was copied");
     let mut settled = Vec::new();
     let mut pages = pair.ledger.messages().await?;
     while let Some(page) = pages.next().await? {
@@ -230,20 +286,29 @@ async fn rediscover(
     let uid_next = target_uid_next(links, pair.target, Uid(1)).await?;
     let everything = present_in(&mut links.target, &unclaimed(Uid(1), uid_next, &UidSet::new())).await?;
     let theirs = read_known(&mut links.target, Side::Target, &walk.keys, &everything, |_| true).await?;
-    let (found, claimed, missing) = rematch_settled(settled, &theirs);
+    let (messages, missing) = rematch_settled(settled, &theirs);
     if missing * 5 > total && !walk.job.accept_target_change {
         return Err(WalkError::MailboxDecision(format!(
-            "the target mailbox was recreated (UIDVALIDITY was {} and is {uid_validity}), and {missing} of {total} \
-             messages copied earlier are not in it; nothing was done. If they were deleted on purpose, \
-             --accept-target-change goes on without them; to copy them again, use a new --state file",
-            state.target_uid_validity.map_or_else(String::new, |known| known.to_string()),
+            "{}, and {missing} of {total} messages copied earlier are not in it; nothing was done. If they were deleted \
+             on purpose, --accept-target-change goes on without them; to copy them again, use a new --state file",
+            ground.words(),
         )));
     }
-    pair.ledger.void_target_uids(uid_validity, Uid(1)).await?;
-    let settlement = Settlement { messages: found, target_mark: None, clear_sent: false };
-    pair.ledger.settle(settlement).await?;
-    tracing::info!(mailbox = %pair.source, found = total - missing, missing, claimed = claimed.len(),
-        "target mailbox was renumbered; settled messages were found again");
+    let settlement = Settlement { messages, target_mark: None, clear_sent: false };
+    match ground {
+        // If this is broken off between the two, the next pass sees UIDs that are not known below a mark of 1.
+        Ground::Renumbered(_) => {
+            pair.ledger.void_target_uids(uid_validity, Uid(1)).await?;
+            pair.ledger.settle(settlement).await?;
+        }
+        // If this is broken off between the two, the mark still lies above UIDNEXT.
+        Ground::PutBack(_) => {
+            pair.ledger.settle(settlement).await?;
+            pair.ledger.flush().await?;
+            pair.ledger.void_target_uids(uid_validity, Uid(1)).await?;
+        }
+    }
+    tracing::info!(mailbox = %pair.source, found = total - missing, missing, "{}", ground.words());
     Ok(Target { uid_validity, mark: Uid(1), filter })
 }
 

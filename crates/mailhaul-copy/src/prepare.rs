@@ -5,26 +5,25 @@ use crate::error::{WalkError, mailbox_error};
 use crate::mapping::as_stored;
 use crate::pass::Links;
 use mailhaul_imap::{ErrorClass, ImapError};
-use mailhaul_plan::mailboxes::{AccountListing, MappedMailbox, Mapping};
-use mailhaul_types::{MailboxName, Side};
+use mailhaul_plan::mailboxes::{MappedMailbox, Mapping};
+use mailhaul_types::{MailboxName, Side, escape};
+use std::collections::BTreeSet;
 
-/// Creates and subscribes what is missing; returns the name to write to.
+/// Creates and subscribes what is missing; returns the name to write to. `place` is the mailbox's place in the mapping;
+/// `subscribed` holds what is subscribed on the target.
 pub(crate) async fn prepare_target(
     walk: &Walk<'_>,
     links: &mut Links,
-    mapped: &MappedMailbox,
     mapping: &mut Mapping,
-    target: &AccountListing,
+    place: usize,
+    subscribed: &BTreeSet<String>,
 ) -> Result<MailboxName, WalkError> {
-    let encoding = links.target.name_encoding();
-    // As it stands by now: the target may have refused the name that was first thought of.
-    let current = mapping.mailboxes.iter().find(|current| current.source == mapped.source).unwrap_or(mapped);
-    let mut name = current.target_name(encoding);
+    let mapped = mapping.mailboxes[place].clone();
+    let mut name = mapped.target_name(links.target.name_encoding());
     if !mapped.exists_on_target && !name.is_inbox() {
-        name = create_somehow(walk, links, mapped, mapping, name).await?;
+        name = create_somehow(walk, links, &mapped, mapping, name).await?;
     }
-    let subscribed = target.mailboxes.iter().any(|entry| entry.subscribed && entry.name.text() == name.text());
-    if mapped.subscribed && !subscribed {
+    if mapped.subscribed && !subscribed.contains(name.text()) {
         match links.target.subscribe(&name).await {
             Err(error) if !error.leaves_connection_usable() => return Err(mailbox_error(Side::Target, error)),
             // Not worth a mailbox: some servers subscribe everything by themselves and refuse the command.
@@ -47,6 +46,16 @@ async fn create_somehow(
     let Err(refused) = create(links, &wanted).await else { return Ok(wanted) };
     if !may_be_about_the_name(&refused) {
         return Err(mailbox_error(Side::Target, refused));
+    }
+    let state = walk.lease.mailbox(mapped.source.text()).await?.load().await?;
+    if !state.settled.is_empty() {
+        // Under another name everything would be copied a second time.
+        return Err(WalkError::MailboxDecision(format!(
+            "the target mailbox `{wanted}`, which holds {} messages copied earlier, is gone and cannot be made again: \
+             \"{}\"; nothing was done. If it was renamed there, --map with --remap follows it",
+            state.settled.len(),
+            escape(&refused.to_string()),
+        )));
     }
     tracing::warn!(mailbox = %mapped.source, name = %wanted, error = %refused, "the target refuses this name");
     let mut attempt = 0;
@@ -80,8 +89,12 @@ async fn create(links: &mut Links, name: &MailboxName) -> Result<(), ImapError> 
     }
 }
 
-/// Whether a refusal of CREATE may be about the name.
+/// Whether a refusal of CREATE may be about the name. RFC 5530 has codes for refusals that are about something else.
 fn may_be_about_the_name(error: &ImapError) -> bool {
-    let other = [ErrorClass::Throttle, ErrorClass::SignIn, ErrorClass::Quota, ErrorClass::Server];
-    matches!(error, ImapError::Refused { .. }) && !other.contains(&error.class())
+    const ABOUT_SOMETHING_ELSE: [&str; 6] =
+        ["NOPERM", "INUSE", "NONEXISTENT", "UNAVAILABLE", "SERVERBUG", "CONTACTADMIN"];
+    let ImapError::Refused { status, .. } = error else { return false };
+    let code = status.code_name().unwrap_or_default();
+    let classes = [ErrorClass::Throttle, ErrorClass::SignIn, ErrorClass::Quota, ErrorClass::Server];
+    !ABOUT_SOMETHING_ELSE.contains(&code.as_str()) && !classes.contains(&error.class())
 }

@@ -21,8 +21,8 @@ pub(crate) struct Listing {
     /// UID and size (octets, capped at 4 GiB) of what is neither settled, nor set aside, nor left out; ascending.
     pub(crate) todo: Vec<(Uid, u32)>,
     pub(crate) skipped: BTreeMap<SkipReason, UidSet>,
-    /// How many messages the server would not list, if the listing could not be completed.
-    pub(crate) missing: Option<u64>,
+    /// In what way the listing contradicts what the server says of the mailbox, if it does so every time.
+    pub(crate) missing: Option<String>,
 }
 
 impl Listing {
@@ -99,10 +99,14 @@ pub(crate) async fn scan_mailbox(
         listing.todo.dedup_by_key(|(uid, _)| *uid);
         listing.missing = match judge_scan(listing.listed.len(), selected.exists, tally.expunged) {
             ScanVerdict::Counted => None,
-            ScanVerdict::TooFew(missing) => Some(missing),
+            ScanVerdict::TooFew(missing) => {
+                Some(format!("the server says that there are {} messages and lists {missing} fewer", selected.exists))
+            }
             // More rows than messages: mail that arrived meanwhile on a server that does not say UIDNEXT.
             ScanVerdict::TooMany(_) if uid_next.is_none() => None,
-            ScanVerdict::TooMany(_) => Some(0),
+            ScanVerdict::TooMany(more) => {
+                Some(format!("the server says that there are {} messages and lists {more} more", selected.exists))
+            }
         };
         if listing.missing.is_none() || attempt >= SCANS_MAX {
             return Ok(listing);

@@ -4,10 +4,10 @@ use crate::account::Walk;
 use crate::error::WalkError;
 use crate::job::AccountPair;
 use crate::tally::Tally;
-use mailhaul_db::{ExceptionState as Stored, MailboxLedger};
+use mailhaul_db::{ExceptionState as Stored, MailboxLedger, MailboxState};
 use mailhaul_imap::TlsMode;
 use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping};
-use mailhaul_report::{Counts, Exception, ExceptionState, MailboxLine, Remark, RunReport, Stop};
+use mailhaul_report::{Counts, Exception, ExceptionState, MailboxLine, Remark, RunReport, Stop, count_of};
 use mailhaul_types::{Escaped, MailboxName, escape};
 
 /// A report in the making.
@@ -22,7 +22,7 @@ impl Summary {
         &mut self,
         walk: &Walk<'_>,
         mapped: &MappedMailbox,
-        mapping: &Mapping,
+        target: &str,
         tally: &Tally,
         result: Result<(), WalkError>,
     ) -> Result<(), WalkError> {
@@ -42,12 +42,11 @@ impl Summary {
             }
         }
         let name = mapped.source.to_string();
-        let target = mapping.mailboxes.iter().find(|now| now.source == mapped.source).unwrap_or(mapped);
         for (_, text, _) in tally.remarks() {
             self.remark(Some(&name), text);
         }
-        if target.target_text != mapped.target_text {
-            let text = format!("the target refuses this name; it is `{}` there", Escaped(&target.target_text));
+        if target != mapped.target_text {
+            let text = format!("the target refuses this name; it is `{}` there", Escaped(target));
             self.remark(Some(&name), text);
         }
         if let Some((state, reason)) = problem {
@@ -62,7 +61,7 @@ impl Summary {
         }
         self.report.mailboxes.push(MailboxLine {
             source: name,
-            target: Some(escape(&target.target_text)),
+            target: Some(escape(target)),
             messages: counts,
             bytes: tally.bytes,
         });
@@ -81,7 +80,10 @@ impl Summary {
             LeftOutReason::OtherNamespace => "left out: it belongs to another user or is shared (--all-namespaces)",
             LeftOutReason::NotIncluded => "left out: no --mailbox fits it",
             LeftOutReason::Excluded(_) => "left out by --exclude",
-            LeftOutReason::SameText => "left out: another mailbox is shown by the same name; rename one at the source",
+            LeftOutReason::SameText => {
+                let reason = "another mailbox is shown by the same name; rename one of them at the source";
+                return self.except(&name.to_string(), None, ExceptionState::MailboxFailed, reason.to_owned());
+            }
         };
         self.remark(Some(&name.to_string()), words.to_owned());
         let messages = u64::from(messages.unwrap_or_default());
@@ -91,6 +93,28 @@ impl Summary {
             messages: Counts { source: messages, skipped: messages, ..Counts::default() },
             bytes: 0,
         });
+    }
+
+    /// A mailbox that earlier runs knew and that the source does not list any more.
+    pub(crate) fn vanished(&mut self, source: &str, state: &MailboxState, all: bool) {
+        let name = escape(source);
+        let copied = state.settled.len() + state.set_aside().len();
+        let known = state.scan.as_ref().map(|scan| u64::from(scan.exists));
+        let settled = count_of(state.settled.len(), "message");
+        if all {
+            let reason = format!(
+                "the source lists none of the mailboxes that were copied earlier, this one among them ({settled}); \
+                 nothing was deleted on the target. If that is right, --accept-mass-absence says so"
+            );
+            self.except(&name, None, ExceptionState::MailboxStopped, reason);
+        } else if known.is_some_and(|known| known <= copied) {
+            self.remark(Some(&name), format!("the source does not list it any more; {settled} were copied and stay"));
+        } else {
+            let known = known.map_or_else(|| "an unknown number".to_owned(), |known| known.to_string());
+            let reason =
+                format!("the source does not list it any more, and of {known} there only {settled} were copied");
+            self.except(&name, None, ExceptionState::MailboxFailed, reason);
+        }
     }
 
     /// A mailbox that the run did not come to.
@@ -110,9 +134,6 @@ impl Summary {
                 let text = format!("goes to `{}`: {remark}", Escaped(&mapped.target_text));
                 self.remark(Some(&mapped.source.to_string()), text);
             }
-        }
-        for rule in &mapping.unused_rules {
-            self.remark(None, format!("{} fits no mailbox", Escaped(rule)));
         }
         let parents: Vec<String> = mapping
             .left_out

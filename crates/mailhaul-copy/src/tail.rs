@@ -102,10 +102,14 @@ async fn match_known(
         pairs.extend(resolution.adopted.iter().map(|&(source, target)| (source, target, SettledState::Adopted)));
         pairs.extend(resolution.altered.iter().map(|&(source, target)| (source, target, SettledState::AdoptedAltered)));
     }
-    let by_uid: BTreeMap<Uid, &Known> = ours.iter().map(|known| (known.candidate.uid, known)).collect();
+    let by_uid = |known: &[Known]| -> BTreeMap<Uid, usize> {
+        known.iter().enumerate().map(|(place, known)| (known.candidate.uid, place)).collect()
+    };
+    let (ours_by_uid, theirs_by_uid) = (by_uid(ours), by_uid(theirs));
     let settled = |(source_uid, target_uid, state)| {
-        let known = by_uid.get(&source_uid)?;
-        let (key, flags) = (known.candidate.key, known.flags.clone());
+        let key = ours[*ours_by_uid.get(&source_uid)?].candidate.key;
+        // The flags as they were found: they are what both sides last had in common with the ledger.
+        let flags = theirs[*theirs_by_uid.get(&target_uid)?].flags.clone();
         Some(Settled { source_uid, target_uid: Some(target_uid), state, key, flags })
     };
     Ok(pairs.into_iter().filter_map(settled).collect())
@@ -208,30 +212,22 @@ async fn prove_absent(connection: &mut Connection, side: Side, uids: &UidSet) ->
     )))
 }
 
-/// Which settled messages are still on a target whose UIDs have become void: the pairs, matched by key as a multiset.
-/// Contents are not compared: a settled message stays settled either way, and what is decided here is only whether
-/// so much is missing that the operator has to look.
-pub(crate) fn rematch_settled(settled: Vec<Settled>, theirs: &[Known]) -> (Vec<Settled>, UidSet, u64) {
+/// Which settled messages are still on a target whose UIDs mean nothing any more: all of them, matched by key as a
+/// multiset, with the UID found or none; and how many were not found. Contents are not compared: a settled message
+/// stays settled either way, and what is decided here is only whether so much is missing that the operator has to look.
+pub(crate) fn rematch_settled(mut settled: Vec<Settled>, theirs: &[Known]) -> (Vec<Settled>, u64) {
     let mut by_key: BTreeMap<MessageKey, Vec<Uid>> = BTreeMap::new();
     for known in theirs.iter().rev() {
         if let Some(key) = known.candidate.key {
             by_key.entry(key).or_default().push(known.candidate.uid);
         }
     }
-    let mut claimed = UidSet::new();
     let mut missing = 0;
-    let mut found = Vec::new();
-    for mut message in settled {
-        match message.key.and_then(|key| by_key.get_mut(&key)?.pop()) {
-            Some(uid) => {
-                claimed.insert(uid);
-                message.target_uid = Some(uid);
-                found.push(message);
-            }
-            None => missing += 1,
-        }
+    for message in &mut settled {
+        message.target_uid = message.key.and_then(|key| by_key.get_mut(&key)?.pop());
+        missing += u64::from(message.target_uid.is_none());
     }
-    (found, claimed, missing)
+    (settled, missing)
 }
 
 /// The UIDs from `mark` to below `uid_next`, without those that settled messages own already.

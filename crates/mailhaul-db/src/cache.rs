@@ -92,6 +92,8 @@ impl CachedMailbox {
     /// UIDVALIDITY.
     pub(crate) fn void_target_uids(&mut self, new: UidValidity, mark: Uid) {
         if self.row.target_uid_validity == Some(new) {
+            // The target was put back to an earlier state of its own: only this may move the mark back.
+            self.row.target_mark = Some(mark);
             return;
         }
         self.row.target_uid_validity = Some(new);

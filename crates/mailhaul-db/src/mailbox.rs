@@ -43,8 +43,8 @@ impl MailboxLedger {
     }
 
     /// The target's UIDVALIDITY has changed: settled stays settled, its target UIDs are void, and the target is to be
-    /// read from `mark`. To make a UID known again, settle its message once more. Durable on return; with the
-    /// UIDVALIDITY that is stored already it does nothing.
+    /// read from `mark`. Under the UIDVALIDITY that is stored already only the mark is set, even back: for a target
+    /// that was put back to an earlier state, after what is still there has been settled anew. Durable on return.
     ///
     /// # Errors
     /// If nothing can be written.
