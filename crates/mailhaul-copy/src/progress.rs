@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub bytes_moved: u64,
     /// What is expected will change: some mailboxes are only counted, not listed.
     pub is_estimate: bool,
+    /// Whether every mailbox is counted or listed, so that what is expected is the whole work and not a part of it.
+    pub is_whole: bool,
     /// Mailboxes to be visited.
     pub mailboxes_expected: u64,
     /// Mailboxes finished.
@@ -60,6 +62,9 @@ impl Progress {
         let bytes_moved = bytes_settled + ahead.moved.min(bytes);
         let (messages, bytes) = (messages_settled + messages, bytes_settled + bytes);
         let foreseen: u64 = ahead.foreseen.values().sum();
+        let mailboxes_finished = load(&self.mailboxes_finished);
+        let mailboxes_expected = load(&self.mailboxes_expected);
+        let known = mailboxes_finished + ahead.foreseen.len() as u64 + u64::from(ahead.listed.is_some());
         let average = bytes.checked_div(messages).unwrap_or_default();
         Snapshot {
             messages_expected: messages + foreseen,
@@ -68,8 +73,9 @@ impl Progress {
             bytes_settled,
             bytes_moved,
             is_estimate: foreseen > 0,
-            mailboxes_expected: load(&self.mailboxes_expected),
-            mailboxes_finished: load(&self.mailboxes_finished),
+            is_whole: mailboxes_expected > 0 && known >= mailboxes_expected,
+            mailboxes_expected,
+            mailboxes_finished,
             activity: ahead.activity.clone(),
         }
     }
@@ -162,5 +168,19 @@ mod tests {
         assert_eq!(progress.snapshot().bytes_moved, 500, "a new pass has nothing on its way");
         progress.listed("b", 1, 100);
         assert!(!progress.snapshot().is_estimate);
+    }
+
+    #[test]
+    fn the_whole_is_known_only_when_every_mailbox_is_counted() {
+        let progress = Progress::default();
+        assert!(!progress.snapshot().is_whole, "nothing is known before the mailboxes are");
+        progress.expect_mailboxes(2);
+        progress.listed("a", 10, 0);
+        assert!(!progress.snapshot().is_whole);
+        progress.foresee("b", 5);
+        assert!(progress.snapshot().is_whole);
+        progress.finish_mailbox("a");
+        progress.listed("b", 5, 0);
+        assert!(progress.snapshot().is_whole);
     }
 }

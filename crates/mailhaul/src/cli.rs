@@ -5,6 +5,24 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mailhaul_types::InternalDate;
 use std::path::PathBuf;
 
+/// What stands below the options of `copy --help`.
+const COPY_HELP: &str = "\
+Exceptions (exit code 5; the last one 6), each with its mailbox, UID and reason:
+  refused             the target would not have this message; its words are given
+  unreadable          the source lists this message and does not hand it out
+  possible duplicate  an unanswered copy may have been stored and then moved or deleted by its owner; the message
+                      was sent again
+  view incomplete     the source lists fewer messages than it says it has
+  mailbox failed      this mailbox could not be worked on; the others went on
+  does not add up     the numbers of a mailbox contradict each other: a fault of mailhaul, please report it
+  mailbox stopped     this mailbox waits for your decision: one side was recreated or renumbered
+
+What counts as one account: its host and its user, whatever the port. imaps://ann@localhost:9931 and
+imaps://ann@localhost:9932 are the same account to the state file; if tunnels make them two, use --state with a file
+for each.
+
+`mailhaul --help` lists the exit codes.";
+
 /// Moves an organisation's mail from one server to another, and proves that all of it arrived.
 #[derive(Debug, Parser)]
 #[command(name = "mailhaul", version, after_help = EXIT_CODES_HELP, max_term_width = 110)]
@@ -18,6 +36,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Copy one account now. The same command again resumes, or finds that nothing is left.
+    #[command(after_long_help = COPY_HELP)]
     Copy(Box<CopyArgs>),
     /// Compare one account on both servers, message by message. Needs no state; judges a copy that any tool made.
     Verify(Box<VerifyArgs>),
@@ -120,11 +139,18 @@ pub(crate) struct SelectionArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
-    /// File that remembers what was copied. Use one file for one migration: two files cannot see each other, and two
-    /// copies of one account under two files at once can double mail.
+    /// File that remembers what was copied [default: mailhaul/mailhaul.db in the user's data directory].
+    ///
+    /// Use one file for one migration: two files cannot see each other, and two copies of one account under two files at
+    /// once can double mail.
+    ///
+    /// In it an account is known by host and user, not by port. Where several servers are reached through tunnels on
+    /// localhost, give each migration a file of its own.
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
     /// Try messages again that were refused or unreadable in an earlier run.
+    ///
+    /// Also clears what stands there as `possible duplicate`, once you have looked at it.
     #[arg(long)]
     pub(crate) retry_exceptions: bool,
     /// Accept that mailboxes now map to other names than in an earlier run.

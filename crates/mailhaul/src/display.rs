@@ -1,155 +1,140 @@
-//! Progress on stderr: a bar on a terminal, a line every few seconds elsewhere.
+//! Progress on stderr: two lines that stay where they are on a terminal, a line every few seconds elsewhere.
+//!
+//! Whoever else writes to stderr meanwhile does it through [`aside`], so that his line stands above the two.
 
+use crate::progress_text::{Rate, Speed, amounts, label, last_line, line, share_done};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mailhaul_copy::{Progress, Snapshot};
-use mailhaul_report::{bytes_for_people, duration_for_people, number_for_people};
-use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 /// How often the bar is redrawn.
-const REDRAW: Duration = Duration::from_millis(150);
+const REDRAW: Duration = Duration::from_millis(200);
+/// The numbers change less often than the bar: one that flickers cannot be read.
+const DRAWS_PER_SPEED: u64 = 5;
 /// How often a line is written where there is no terminal.
 const LINE: Duration = Duration::from_secs(5);
-/// Rates are taken over this long, so that a pause or a burst shows.
-const RATE_WINDOW: Duration = Duration::from_secs(10);
+/// What a terminal is taken for that does not say how wide it is.
+const COLUMNS: usize = 80;
+
+/// The bar that is on the terminal now.
+static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// A display that runs until it is told to end.
 pub(crate) struct Display {
     task: JoinHandle<()>,
+    progress: Arc<Progress>,
+    started: Instant,
     bar: Option<ProgressBar>,
+    has_written: Arc<AtomicBool>,
 }
 
 impl Display {
     /// Starts showing `progress`.
     pub(crate) fn start(progress: Arc<Progress>) -> Self {
-        let bar = std::io::stderr().is_terminal().then(new_bar);
-        let task = tokio::spawn(show(progress, bar.clone()));
-        Self { task, bar }
+        let bar = is_drawable().then(new_bar);
+        drawn().clone_from(&bar);
+        let has_written = Arc::new(AtomicBool::new(false));
+        let task = match &bar {
+            Some(bar) => tokio::spawn(draw(Arc::clone(&progress), bar.clone())),
+            None => tokio::spawn(write_lines(Arc::clone(&progress), Arc::clone(&has_written))),
+        };
+        Self { task, progress, started: Instant::now(), bar, has_written }
     }
 
-    /// Ends the display and takes the bar away.
+    /// Ends the display: one line with what was reached stays, where there was anything to follow at all.
     pub(crate) fn end(self) {
         self.task.abort();
+        let was_seen = self.bar.is_some() || self.has_written.load(Ordering::Relaxed);
+        *drawn() = None;
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
+        }
+        let now = self.progress.snapshot();
+        if was_seen && now.mailboxes_expected > 0 {
+            say(&last_line(&now, self.started.elapsed()));
         }
     }
 }
 
+/// Does something that writes to stderr, with the bar out of the way meanwhile.
+pub(crate) fn aside<T>(write: impl FnOnce() -> T) -> T {
+    let bar = drawn().clone();
+    match bar {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
+
+fn drawn() -> MutexGuard<'static, Option<ProgressBar>> {
+    DRAWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_drawable() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+}
+
 fn new_bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    let bar = ProgressBar::with_draw_target(Some(10_000), ProgressDrawTarget::stderr());
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let template = if colour {
-        "{prefix:.bold} {wide_bar:.cyan/dim} {percent:>3}%\n{msg}"
+        "{prefix:.bold} {wide_bar:.cyan/dim} {percent:>3}%\n{wide_msg}"
     } else {
-        "{prefix} {wide_bar} {percent:>3}%\n{msg}"
+        "{prefix} {wide_bar} {percent:>3}%\n{wide_msg}"
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style.progress_chars("━━─"));
     bar
 }
 
-async fn show(progress: Arc<Progress>, bar: Option<ProgressBar>) {
+async fn draw(progress: Arc<Progress>, bar: ProgressBar) {
+    let (mut rate, mut speed) = (Rate::default(), Speed::default());
+    let mut tick = tokio::time::interval(REDRAW);
+    for count in 0.. {
+        tick.tick().await;
+        let now = progress.snapshot();
+        if count % DRAWS_PER_SPEED == 0 {
+            speed = rate.take(Instant::now(), &now);
+        }
+        draw_once(&bar, &now, &speed);
+    }
+}
+
+fn draw_once(bar: &ProgressBar, now: &Snapshot, speed: &Speed) {
+    let columns = columns();
+    // A label of one width, so that the bar does not jump when the name changes.
+    bar.set_prefix(crate::columns::fit(&label(now, columns * 2 / 5), columns * 2 / 5));
+    bar.set_position(share_done(now));
+    let text = if now.mailboxes_expected == 0 { String::new() } else { amounts(now, speed, columns - 1) };
+    bar.set_message(text);
+}
+
+fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr());
+    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(COLUMNS)
+}
+
+async fn write_lines(progress: Arc<Progress>, has_written: Arc<AtomicBool>) {
     let mut rate = Rate::default();
-    let mut tick = tokio::time::interval(if bar.is_some() { REDRAW } else { LINE });
+    let mut tick = tokio::time::interval(LINE);
+    // A run that ends before the first line is told by its result alone.
     tick.tick().await;
     loop {
         tick.tick().await;
         let now = progress.snapshot();
         let speed = rate.take(Instant::now(), &now);
-        let line = describe(&now, &speed);
-        match &bar {
-            Some(bar) => {
-                bar.set_length(now.bytes_expected.max(1));
-                bar.set_position(now.bytes_settled.min(now.bytes_expected));
-                bar.set_prefix(format!("mailbox {}/{}", now.mailboxes_finished, now.mailboxes_expected));
-                bar.set_message(line);
-            }
-            None => {
-                // A closed stderr is no reason to stop copying.
-                let _ = writeln!(std::io::stderr(), "{line}");
-            }
+        if now.activity.is_empty() {
+            continue;
         }
+        say(&line(&now, &speed));
+        has_written.store(true, Ordering::Relaxed);
     }
 }
 
-/// What is moved in a second, and what that means for the rest.
-#[derive(Debug, Default, PartialEq)]
-struct Speed {
-    messages: f64,
-    bytes: f64,
-}
-
-#[derive(Debug, Default)]
-struct Rate {
-    samples: VecDeque<(Instant, u64, u64)>,
-}
-
-impl Rate {
-    fn take(&mut self, at: Instant, now: &Snapshot) -> Speed {
-        self.samples.push_back((at, now.messages_settled, now.bytes_settled));
-        while self.samples.len() > 2 && self.samples.front().is_some_and(|first| at - first.0 > RATE_WINDOW) {
-            self.samples.pop_front();
-        }
-        let Some(&(since, messages, bytes)) = self.samples.front() else { return Speed::default() };
-        let seconds = (at - since).as_secs_f64();
-        if seconds <= 0.0 {
-            return Speed::default();
-        }
-        #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
-        let over = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
-        Speed { messages: over(now.messages_settled, messages), bytes: over(now.bytes_settled, bytes) }
-    }
-}
-
-fn describe(now: &Snapshot, speed: &Speed) -> String {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate, positive and far below 2^63")]
-    let whole = |rate: f64| rate as u64;
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    let left = now.bytes_expected.saturating_sub(now.bytes_settled) as f64;
-    let time_left = if speed.bytes > 1.0 && left > 0.0 {
-        format!(", {} left", duration_for_people(left / speed.bytes))
-    } else {
-        String::new()
-    };
-    format!(
-        "{} of {} messages, {} of {}, {}/s, {}/s{time_left} · {}",
-        number_for_people(now.messages_settled),
-        number_for_people(now.messages_expected),
-        bytes_for_people(now.bytes_settled),
-        bytes_for_people(now.bytes_expected),
-        number_for_people(whole(speed.messages)),
-        bytes_for_people(whole(speed.bytes)),
-        now.activity,
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_line_tells_amounts_rates_and_time_left() {
-        let mut rate = Rate::default();
-        let start = Instant::now();
-        let at = |messages, bytes| Snapshot {
-            messages_expected: 2_000,
-            bytes_expected: 4 << 20,
-            messages_settled: messages,
-            bytes_settled: bytes,
-            activity: "INBOX: copying".to_owned(),
-            ..Snapshot::default()
-        };
-        rate.take(start, &at(0, 0));
-        let now = at(1_000, 2 << 20);
-        let speed = rate.take(start + Duration::from_secs(2), &now);
-        assert_eq!(
-            describe(&now, &speed),
-            "1,000 of 2,000 messages, 2.0 MiB of 4.0 MiB, 500/s, 1.0 MiB/s, 2.0 s left \
-             · INBOX: copying"
-        );
-    }
+fn say(line: &str) {
+    // A closed stderr is no reason to stop copying.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,10 +1,10 @@
-//! The log on stderr.
+//! The log on stderr, above the progress display where there is one.
 //!
 //! Whatever the operator asks for, the libraries that see credentials or mail stay at INFO: at TRACE one of them
 //! writes down what it sends.
 
 use crate::cli::{LogFormat, Talk};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -27,10 +27,23 @@ pub(crate) fn start(talk: &Talk) {
         caps.with_target(target, LevelFilter::INFO)
     });
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(colour).with_target(false);
+    let layer = fmt::layer().with_writer(|| AboveProgress).with_ansi(colour).with_target(false);
     let layer = match talk.log_format {
         LogFormat::Text => layer.boxed(),
         LogFormat::Json => layer.json().boxed(),
     };
     tracing_subscriber::registry().with(layer.with_filter(caps)).with(filter).init();
+}
+
+/// Standard error, with the progress display out of the way while a line is written.
+struct AboveProgress;
+
+impl Write for AboveProgress {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        crate::display::aside(|| std::io::stderr().write(line))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
 }

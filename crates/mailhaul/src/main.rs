@@ -1,13 +1,16 @@
 //! The command: one file for each subcommand, and what they share.
 
 mod cli;
+mod columns;
 mod copy;
 mod display;
 mod endpoint_url;
 mod exit;
 mod logging;
 mod output;
+mod progress_text;
 mod report;
+mod report_text;
 mod secrets;
 mod setup;
 mod signals;
@@ -21,6 +24,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    leave_no_core();
     logging::start(&cli.talk);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime {
@@ -36,6 +40,13 @@ fn main() -> ExitCode {
             error.exit.into()
         }
     }
+}
+
+/// No core dump may hold a password or somebody's mail.
+fn leave_no_core() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    // Lowering one's own limit cannot be refused; where it is all the same, copying goes on.
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
 }
 
 async fn run(command: &Command) -> Result<Exit, CommandError> {

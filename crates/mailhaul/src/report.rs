@@ -2,12 +2,11 @@
 
 use crate::cli::ReportArgs;
 use crate::exit::{CommandError, Exit};
+use crate::report_text::to_text;
 use crate::{output, setup};
-use mailhaul_db::{Ledger, MailboxReport, OpenOptions, PairReport, PassCounts, RunReport};
-use mailhaul_report::number_for_people;
-use mailhaul_types::{Escaped, InternalDate, escape};
+use mailhaul_db::{Ledger, MailboxReport, OpenOptions, PairReport, PassCounts};
+use mailhaul_types::escape;
 use serde_json::{Value, json};
-use std::fmt::Write;
 
 /// Runs the command to its exit code. It reports; what it reports does not change the code.
 pub(crate) async fn run(args: &ReportArgs) -> Result<Exit, CommandError> {
@@ -32,6 +31,7 @@ fn to_json(pairs: &[PairReport]) -> Value {
                     "verdict": pair.run.verdict.map(mailhaul_db::RunVerdict::as_str),
                     "detail": pair.run.detail,
                 },
+                "remarks": pair.remarks.iter().map(|remark| escape(&remark.text)).collect::<Vec<_>>(),
                 "mailboxes": pair.mailboxes.iter().map(mailbox_json).collect::<Vec<_>>(),
             })
         })
@@ -73,70 +73,4 @@ fn pass_json(counts: &PassCounts, at: i64) -> Value {
         "skipped": counts.skipped, "refused": counts.refused, "gone": counts.gone,
         "unreadable": counts.unreadable, "remaining": counts.remaining, "bytes": counts.bytes,
     })
-}
-
-fn to_text(pairs: &[PairReport]) -> String {
-    let mut out = String::new();
-    if pairs.is_empty() {
-        out.push_str("nothing has been copied with this state file yet\n");
-    }
-    for pair in pairs {
-        let _ = writeln!(out, "{}", pair.identity);
-        for mailbox in &pair.mailboxes {
-            describe_mailbox(&mut out, mailbox);
-        }
-        describe_run(&mut out, &pair.run);
-    }
-    out
-}
-
-fn describe_run(out: &mut String, run: &RunReport) {
-    let at = |secs| InternalDate::from_unix_secs(secs).to_string();
-    let started = at(run.started_unix_secs);
-    let _ = match (run.finished_unix_secs, run.verdict) {
-        (Some(end), Some(verdict)) => writeln!(out, "  last run: {} from {started} to {}", verdict.as_str(), at(end)),
-        _ => writeln!(out, "  last run: began {started} and is running or was killed"),
-    };
-    if !run.detail.is_empty() {
-        let _ = writeln!(out, "  {}", run.detail);
-    }
-}
-
-fn describe_mailbox(out: &mut String, mailbox: &MailboxReport) {
-    let number = number_for_people;
-    let settled = &mailbox.settled;
-    let adopted = settled.adopted + settled.adopted_altered;
-    let _ = write!(
-        out,
-        "  {}  ->  {}: {} copied, {} adopted",
-        Escaped(&mailbox.mapping.source),
-        Escaped(&mailbox.mapping.target),
-        number(settled.copied),
-        number(adopted),
-    );
-    if let Some((counts, _)) = &mailbox.last_pass {
-        let _ = write!(out, "; {} at the source in the last pass", number(counts.source));
-        for (count, word) in [
-            (counts.skipped, "skipped"),
-            (counts.refused, "refused"),
-            (counts.unreadable, "unreadable"),
-            (counts.remaining, "remaining"),
-        ] {
-            if count > 0 {
-                let _ = write!(out, ", {} {word}", number(count));
-            }
-        }
-    }
-    if mailbox.sent.is_some() {
-        out.push_str("; something may be in flight: the next run looks for it first");
-    }
-    out.push('\n');
-    for stored in &mailbox.exceptions {
-        let uid = stored.exception.uid.map(|uid| format!(" uid {uid}")).unwrap_or_default();
-        let reason = escape(&stored.exception.reason);
-        let _ = writeln!(out, "    {}{uid}: {reason}", stored.exception.state.as_str());
-    }
-    for remark in &mailbox.remarks {
-        let _ = writeln!(out, "    remark: {}", Escaped(&remark.text));
-    }
 }

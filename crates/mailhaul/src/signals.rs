@@ -18,7 +18,9 @@ pub(crate) fn stop_on_signal(switch: StopSwitch) -> Result<(), CommandError> {
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     tokio::spawn(async move {
         either(&mut interrupt, &mut terminate).await;
-        let _ = writeln!(std::io::stderr(), "stopping: what is in flight is finished first (again to end at once)");
+        crate::display::aside(|| {
+            let _ = writeln!(std::io::stderr(), "stopping: what is in flight is finished first (again to end at once)");
+        });
         switch.request();
         either(&mut interrupt, &mut terminate).await;
         std::process::exit(i32::from(Exit::Interrupted as u8));

@@ -1,0 +1,52 @@
+//! Text in columns of a terminal, where some characters take two columns and others none.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// The text, cut with an ellipsis if it is wider than `columns`.
+pub(crate) fn shorten(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let (mut out, mut used) = (String::new(), 1);
+    for character in text.chars() {
+        used += character.width().unwrap_or(0);
+        if used > columns {
+            break;
+        }
+        out.push(character);
+    }
+    if columns > 0 {
+        out.push('…');
+    }
+    out
+}
+
+/// The text at exactly `columns`: cut if it is wider, filled with spaces if it is narrower.
+pub(crate) fn fit(text: &str, columns: usize) -> String {
+    let mut out = shorten(text, columns);
+    out.extend(std::iter::repeat_n(' ', columns.saturating_sub(out.width())));
+    out
+}
+
+/// The widest of several texts.
+pub(crate) fn widest<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
+    texts.map(UnicodeWidthStr::width).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_fitted_by_what_a_terminal_shows() {
+        assert_eq!(fit("abc", 5), "abc  ");
+        assert_eq!(fit("日本語", 7), "日本語 ");
+        assert_eq!(fit("日本語です", 6), "日本… ");
+        assert_eq!(shorten("cafe\u{301} noir", 5), "cafe\u{301}…");
+        assert_eq!(shorten("abc", 0), "");
+        assert_eq!(widest(["a", "日本", "abc"].into_iter()), 4);
+        for columns in 1..12 {
+            assert_eq!(fit("emoji 🎉🎉 and 日本語", columns).width(), columns);
+        }
+    }
+}
