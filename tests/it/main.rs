@@ -2,6 +2,7 @@
 //! code with the copier.
 #![expect(clippy::expect_used, reason = "a test ends where its setup fails")]
 
+mod answers;
 mod bad_input;
 mod first_copy;
 mod ground;

@@ -6,7 +6,7 @@ use mailhaul_types::{Flags, SystemFlag};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-/// Keeps what the target can store for good (RFC 9051 §7.1, PERMANENTFLAGS) and counts the rest.
+/// Keeps what the target can store for good (RFC 9051 §7.1, PERMANENTFLAGS), and counts what stored messages lack.
 #[derive(Debug)]
 pub(crate) struct FlagFilter {
     permanent: PermanentFlags,
@@ -25,34 +25,35 @@ impl FlagFilter {
             return Flags::new();
         }
         let mut kept = flags.clone();
-        if !self.copy_deleted {
-            self.drop_system(&mut kept, SystemFlag::Deleted, true);
-        }
         for flag in SystemFlag::ALL {
-            let keep = sent != FlagsSent::None && self.permanent.flags.contains(flag);
-            self.drop_system(&mut kept, flag, !keep);
+            let wanted = flag != SystemFlag::Deleted || self.copy_deleted;
+            if !wanted || sent == FlagsSent::None || !self.permanent.flags.contains(flag) {
+                kept.remove(flag);
+            }
         }
         kept.retain_keywords(|keyword| {
             let known = || self.permanent.flags.keywords().iter().any(|known| known.eq_ignore_ascii_case(keyword));
-            let keep = sent == FlagsSent::All && (self.permanent.any_keyword || known());
-            if !keep {
-                self.count(keyword);
-            }
-            keep
+            sent == FlagsSent::All && (self.permanent.any_keyword || known())
         });
         kept
+    }
+
+    /// Counts the flags that a message had at the source and was stored without. To be called once it is stored: a
+    /// message may be offered more than once, and may be refused in the end.
+    pub(crate) fn count_dropped(&self, had: &Flags, stored: &Flags) {
+        for flag in SystemFlag::ALL {
+            if had.contains(flag) && !stored.contains(flag) {
+                self.count(flag.as_str());
+            }
+        }
+        for keyword in had.keywords().iter().filter(|keyword| !stored.keywords().contains(keyword)) {
+            self.count(keyword);
+        }
     }
 
     /// Flags that could not be handed over, with the number of messages that had them.
     pub(crate) fn dropped(&self) -> BTreeMap<String, u64> {
         self.dropped.lock().map(|dropped| dropped.clone()).unwrap_or_default()
-    }
-
-    fn drop_system(&self, flags: &mut Flags, flag: SystemFlag, drop: bool) {
-        if drop && flags.contains(flag) {
-            flags.remove(flag);
-            self.count(flag.as_str());
-        }
     }
 
     fn count(&self, flag: &str) {
@@ -81,8 +82,11 @@ mod tests {
     #[test]
     fn keeps_what_the_target_can_store_and_counts_the_rest() {
         let filter = FlagFilter::new(permanent(&["\\Seen", "\\Deleted", "$Label1"], false), false);
-        let sent = filter.apply(&flags(&["\\Seen", "\\Flagged", "\\Deleted", "$LABEL1", "other"]), FlagsSent::All);
+        let had = flags(&["\\Seen", "\\Flagged", "\\Deleted", "$LABEL1", "other"]);
+        let sent = filter.apply(&had, FlagsSent::All);
         assert_eq!(sent.to_string(), "\\Seen $LABEL1");
+        assert!(filter.dropped().is_empty(), "nothing is stored yet");
+        filter.count_dropped(&had, &sent);
         let dropped: Vec<_> = filter.dropped().into_iter().collect();
         assert_eq!(dropped, [("\\Deleted".into(), 1), ("\\Flagged".into(), 1), ("other".into(), 1)]);
     }

@@ -3,11 +3,11 @@
 
 use crate::account::Walk;
 use crate::bounds;
-use crate::error::{LinkError, WalkError, on};
+use crate::error::{LinkError, WalkError, mailbox_error, on};
 use crate::pass::{Links, Pair, Target, target_uid_next};
-use crate::tail::{match_tail, present_in, unclaimed};
+use crate::tail::{listed_in, match_tail, present_in, unclaimed};
 use crate::tally::Tally;
-use crate::transfer::{Context, End, FlagsSent, Outcome, Refusal, Shipment, transfer};
+use crate::transfer::{Context, End, FlagsSent, Outcome, Refusal, Shipment, from_mark, transfer};
 use mailhaul_db::{Exception, ExceptionState, Settled, Settlement};
 use mailhaul_imap::{Context as Doing, ErrorClass, ImapError, StatusLine};
 use mailhaul_plan::batches::{Batch, halve};
@@ -23,8 +23,14 @@ pub(crate) struct Sender<'a, 'w> {
     pair: &'a Pair<'a>,
     tally: &'a mut Tally,
     target: &'a mut Target,
-    /// How often a message was asked for alone and not delivered.
+    /// UIDs of the target from its mark on that belong to settled messages.
+    claimed: UidSet,
+    /// Whether `claimed` also holds what the ledger knew before.
+    claims_loaded: bool,
+    /// How often a message was asked for, or offered, in vain.
     tries: BTreeMap<Uid, u32>,
+    /// Whether the target mailbox had to be created because it was not there any more.
+    recreated: bool,
 }
 
 impl<'a, 'w> Sender<'a, 'w> {
@@ -35,7 +41,17 @@ impl<'a, 'w> Sender<'a, 'w> {
         tally: &'a mut Tally,
         target: &'a mut Target,
     ) -> Self {
-        Self { walk, links, pair, tally, target, tries: BTreeMap::new() }
+        Self {
+            walk,
+            links,
+            pair,
+            tally,
+            target,
+            claimed: UidSet::new(),
+            claims_loaded: false,
+            tries: BTreeMap::new(),
+            recreated: false,
+        }
     }
 
     pub(crate) async fn send(mut self, shipments: Vec<Shipment>) -> Result<(), WalkError> {
@@ -43,10 +59,13 @@ impl<'a, 'w> Sender<'a, 'w> {
         let mut patience = bounds::ROUNDS_WITHOUT_PROGRESS;
         while !round.is_empty() {
             let settled_before = self.tally.copied.len();
-            let width = if self.links.target.capabilities().uidplus() { round.len() } else { bounds::UNNAMED_SLICE };
+            let named = self.links.target.capabilities().uidplus();
             let mut again = Vec::new();
-            for slice in round.chunks(width.max(1)) {
-                again.extend(self.send_slice(slice).await?);
+            let mut rest = &round[..];
+            while !rest.is_empty() {
+                let width = if named { rest.len() } else { rest.len().min(bounds::UNNAMED_SLICE) };
+                let begun = self.send_slice(&rest[..width], &mut again).await?;
+                rest = &rest[begun..];
             }
             let waiting = again.iter().any(|retry| retry.wait);
             if self.tally.copied.len() > settled_before || !waiting {
@@ -59,13 +78,18 @@ impl<'a, 'w> Sender<'a, 'w> {
             if waiting {
                 self.rest(&again).await?;
             }
+            if let Some(doubt) = again.iter().find_map(|retry| retry.refusal.clone().filter(is_doubtful)) {
+                // What was refused may have been stored since.
+                self.insist_on_unstored(doubt, 0).await?;
+            }
             round = again.into_iter().map(|retry| retry.shipment).collect();
         }
         Ok(())
     }
 
-    /// One transfer with everything that follows from it. Returns what is to be tried again.
-    async fn send_slice(&mut self, slice: &[Shipment]) -> Result<Vec<Retry>, WalkError> {
+    /// One transfer with everything that follows from it. Adds what is to be tried again; returns how many of the
+    /// shipments were begun, which is at least one.
+    async fn send_slice(&mut self, slice: &[Shipment], again: &mut Vec<Retry>) -> Result<usize, WalkError> {
         let tally = Mutex::new(std::mem::take(self.tally));
         let on_settled = |settled: &[Settled], bytes: u64| {
             tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner).settle(settled, bytes);
@@ -74,6 +98,7 @@ impl<'a, 'w> Sender<'a, 'w> {
             target_mailbox: self.pair.target,
             target_uid_validity: self.target.uid_validity,
             target_mark: self.target.mark,
+            claimed: &self.claimed,
             ledger: self.pair.ledger,
             lease: self.walk.lease,
             keys: &self.walk.keys,
@@ -85,12 +110,21 @@ impl<'a, 'w> Sender<'a, 'w> {
         let outcome = transfer(&mut self.links.source, &mut self.links.target, slice, &context).await;
         *self.tally = tally.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.target.mark = outcome.target_mark;
+        self.claimed.clone_from(&outcome.claimed);
         self.tally.undated += outcome.undated;
-        self.follow_up(outcome).await
+        let begun = outcome.begun.max(1);
+        self.follow_up(outcome, again).await?;
+        Ok(begun)
     }
 
-    async fn follow_up(&mut self, mut outcome: Outcome) -> Result<Vec<Retry>, WalkError> {
+    async fn follow_up(&mut self, mut outcome: Outcome, again: &mut Vec<Retry>) -> Result<(), WalkError> {
         let unnamed = std::mem::take(&mut outcome.stored_without_uids);
+        let doubt = outcome.refused.iter().map(|refusal| refused_append(&refusal.status)).find(is_doubtful);
+        let finished = matches!(outcome.end, End::Finished) && outcome.unanswered == 0 && !outcome.target_spoilt;
+        if let (Some(doubt), true) = (&doubt, finished) {
+            // Before anything else: settling what was stored without a name would move the mark over it.
+            self.insist_on_unstored(doubt.clone(), unnamed.len() as u64).await?;
+        }
         if !unnamed.is_empty() && !outcome.target_spoilt {
             self.settle_unnamed(unnamed, outcome.stored_bytes_without_uids).await?;
         }
@@ -98,7 +132,7 @@ impl<'a, 'w> Sender<'a, 'w> {
             let reason = format!("its {octets} octets are more than the target takes (APPENDLIMIT {limit})");
             self.set_aside(uid, ExceptionState::Refused, reason).await?;
         }
-        if outcome.unanswered == 0 && !outcome.target_spoilt {
+        if outcome.unanswered == 0 && !outcome.target_spoilt && (doubt.is_none() || finished) {
             // Every answer is known: the next pass need not wait for anything to land.
             let known = Settlement { messages: Vec::new(), target_mark: Some(self.target.mark), clear_sent: true };
             self.pair.ledger.settle(known).await?;
@@ -113,20 +147,70 @@ impl<'a, 'w> Sender<'a, 'w> {
             End::Lost(link) => return Err(WalkError::Link(link)),
             End::Ledger(error) => return Err(WalkError::Ledger(error)),
         }
-        let mut again = Vec::new();
+        if let Some(refusal) = outcome.refused.iter().find(|refusal| says_absent(&refusal.status)) {
+            self.recreate(&refusal.status).await?;
+        }
         for refusal in outcome.refused {
-            self.judge_refusal(refusal, &mut again).await?;
+            self.judge_refusal(refusal, again).await?;
         }
         for (uids, status) in outcome.unfetched {
-            self.judge_unfetched(&uids, &status, &mut again).await?;
+            self.judge_unfetched(&uids, &status, again).await?;
         }
         if !outcome.missing.is_empty() {
-            self.judge_missing(&outcome.missing, &mut again).await?;
+            self.judge_missing(&outcome.missing, again).await?;
         }
         if let Some(status) = outcome.throttled {
             self.walk.pause_for(status.retry_after()).await?;
         }
-        Ok(again)
+        Ok(())
+    }
+
+    /// A server in trouble may refuse a message and store it all the same. If the target has given out more UIDs
+    /// than there are stored messages without one, nothing is offered again before the tail has been read: the pass
+    /// ends as if the connection had been lost.
+    async fn insist_on_unstored(&mut self, doubt: LinkError, unnamed: u64) -> Result<(), WalkError> {
+        let uid_next = target_uid_next(self.links, self.pair.target, self.target.mark).await?;
+        if self.unaccounted(uid_next).await?.len() > unnamed { Err(WalkError::Link(doubt)) } else { Ok(()) }
+    }
+
+    /// The UIDs below `uid_next` that neither the mark nor a settled message accounts for.
+    async fn unaccounted(&mut self, uid_next: Uid) -> Result<UidSet, WalkError> {
+        if !self.claims_loaded {
+            // Once: what is claimed later is remembered here. The ledger of a large mailbox takes its time.
+            let known = self.pair.ledger.load().await?.claimed_targets;
+            self.claimed.extend_ranges(&from_mark(&known, self.target.mark));
+            self.claims_loaded = true;
+        }
+        Ok(unclaimed(self.target.mark, uid_next, &self.claimed))
+    }
+
+    /// The mailbox was there when it was opened, and by the target's words it is there no more. If nothing of ours
+    /// went with it, it is created, once; otherwise its owner may not want it any more.
+    async fn recreate(&mut self, status: &StatusLine) -> Result<(), WalkError> {
+        let words = escape(&status.to_string());
+        let before = self.tally.before.as_ref().map_or(0, UidSet::len);
+        let settled = before + self.tally.copied.len() + self.tally.adopted.len();
+        if settled > 0 {
+            return Err(WalkError::MailboxDecision(format!(
+                "the target mailbox has vanished (\"{words}\"), and with it {settled} messages that were on it; it was \
+                 not created again. If that is what its owner wants, leave it out; to copy everything again, use a \
+                 new --state file"
+            )));
+        }
+        if std::mem::replace(&mut self.recreated, true) {
+            return Err(WalkError::Mailbox(format!("the target refuses mail for it, also once created: \"{words}\"")));
+        }
+        let Links { target, .. } = &mut *self.links;
+        target.create(self.pair.target).await.map_err(|error| mailbox_error(Side::Target, error))?;
+        let opened = target.select(self.pair.target).await.map_err(|error| mailbox_error(Side::Target, error))?;
+        let (Some(uid_validity), Some(uid_next), 0) = (opened.uid_validity, opened.uid_next, opened.exists) else {
+            // Something is in it already: the next pass reads that first.
+            return Err(WalkError::Link(refused_append(status)));
+        };
+        self.pair.ledger.void_target_uids(uid_validity, uid_next).await?;
+        (self.target.uid_validity, self.target.mark) = (uid_validity, uid_next);
+        self.claimed = UidSet::new();
+        Ok(())
     }
 
     /// The target stored messages without naming their UIDs. If exactly so many UIDs were given out as messages were
@@ -134,8 +218,7 @@ impl<'a, 'w> Sender<'a, 'w> {
     async fn settle_unnamed(&mut self, mut stored: Vec<Settled>, bytes: u64) -> Result<(), WalkError> {
         let mark = self.target.mark;
         let uid_next = target_uid_next(self.links, self.pair.target, mark).await?;
-        let claimed = self.pair.ledger.load().await?.claimed_targets;
-        let tail = unclaimed(mark, uid_next, &claimed);
+        let tail = self.unaccounted(uid_next).await?;
         if tail.len() == stored.len() as u64 {
             for (message, uid) in stored.iter_mut().zip(tail.iter()) {
                 message.target_uid = Some(uid);
@@ -155,12 +238,14 @@ impl<'a, 'w> Sender<'a, 'w> {
         let settlement = Settlement { messages: stored, target_mark: Some(uid_next), clear_sent: false };
         self.pair.ledger.settle(settlement).await?;
         self.target.mark = uid_next;
+        self.claimed = from_mark(&self.claimed, uid_next);
         Ok(())
     }
 
     async fn judge_refusal(&mut self, refusal: Refusal, again: &mut Vec<Retry>) -> Result<(), WalkError> {
-        let Refusal { uids, flags, status } = refusal;
-        let words = escape(&status.to_string());
+        let Refusal { uids, flags, status, .. } = &refusal;
+        let (flags, words) = (*flags, escape(&status.to_string()));
+        let because = || refused_append(status);
         match status.class(Doing::Append) {
             ErrorClass::Quota => {
                 return Err(WalkError::Decision {
@@ -168,19 +253,20 @@ impl<'a, 'w> Sender<'a, 'w> {
                     hint: "make room or raise the quota on the target; the same command then goes on".to_owned(),
                 });
             }
-            ErrorClass::Throttle => again.push(Retry::later(&uids, flags, status)),
-            ErrorClass::Server if self.try_again(&uids) => again.push(Retry::later(&uids, flags, status)),
+            ErrorClass::Throttle => again.push(Retry::later(uids, flags, because())),
+            ErrorClass::Server if self.try_again(uids) => again.push(Retry::later(uids, flags, because())),
+            ErrorClass::Mailbox if says_absent(status) => again.push(Retry::now(uids, flags)),
             ErrorClass::Mailbox => {
                 return Err(WalkError::Mailbox(format!("the target refuses mail for it: \"{words}\"")));
             }
-            ErrorClass::SignIn => return Err(on(Side::Target)(ImapError::SignIn { status })),
-            _ => match halve(&uids) {
+            ErrorClass::SignIn => return Err(on(Side::Target)(ImapError::SignIn { status: status.clone() })),
+            _ => match halve(uids) {
                 Some((lower, upper)) => {
-                    again.push(Retry::now(&lower, flags));
-                    again.push(Retry::now(&upper, flags));
+                    again.push(Retry::now(&lower, flags).because(because()));
+                    again.push(Retry::now(&upper, flags).because(because()));
                 }
-                None => match fewer_flags(flags, &status) {
-                    Some(fewer) => again.push(Retry::now(&uids, fewer)),
+                None => match fewer_flags(&refusal) {
+                    Some(fewer) => again.push(Retry::now(uids, fewer).because(because())),
                     None => {
                         for uid in uids.iter() {
                             self.set_aside(uid, ExceptionState::Refused, words.clone()).await?;
@@ -199,13 +285,15 @@ impl<'a, 'w> Sender<'a, 'w> {
         status: &StatusLine,
         again: &mut Vec<Retry>,
     ) -> Result<(), WalkError> {
+        let refused = ImapError::Refused { command: "UID FETCH", status: status.clone() };
+        let because = LinkError { side: Side::Source, error: refused };
         if status.class(Doing::Fetch) == ErrorClass::Throttle {
-            again.push(Retry::later(uids, FlagsSent::All, status.clone()));
+            again.push(Retry::later(uids, FlagsSent::All, because));
         } else if let Some((lower, upper)) = halve(uids) {
             again.push(Retry::now(&lower, FlagsSent::All));
             again.push(Retry::now(&upper, FlagsSent::All));
         } else if self.try_again(uids) {
-            again.push(Retry::later(uids, FlagsSent::All, status.clone()).alone());
+            again.push(Retry::later(uids, FlagsSent::All, because).alone());
         } else {
             for uid in uids.iter() {
                 self.set_aside(uid, ExceptionState::Unreadable, escape(&status.to_string())).await?;
@@ -214,10 +302,24 @@ impl<'a, 'w> Sender<'a, 'w> {
         Ok(())
     }
 
-    /// Answered OK and not delivered. *Gone* needs the server's word that the UID does not exist; a message that is
-    /// still listed is asked for alone, and is unreadable if that fails as well.
+    /// Answered OK and not delivered. *Gone* needs the server's word that the UID does not exist, and that in two
+    /// ways, since one of them may fall short. A message that either still finds is asked for alone, in the form that
+    /// streams any size, and is unreadable if that fails as well.
     async fn judge_missing(&mut self, missing: &UidSet, again: &mut Vec<Retry>) -> Result<(), WalkError> {
-        let present = self.links.source.uid_search_present(missing).await.map_err(on(Side::Source))?;
+        let source = &mut self.links.source;
+        let mut present = match source.uid_search_present(missing).await {
+            Ok(found) => found,
+            // No word is not the word that nothing is there.
+            Err(error) if error.leaves_connection_usable() => missing.clone(),
+            Err(error) => return Err(on(Side::Source)(error)),
+        };
+        match listed_in(source, Side::Source, missing).await {
+            Ok(listed) => present.extend_ranges(&listed),
+            Err(WalkError::Link(LinkError { error, .. })) if error.leaves_connection_usable() => {
+                present.extend_ranges(missing);
+            }
+            Err(error) => return Err(error),
+        }
         for uid in difference(missing, &present).iter() {
             self.tally.gone.insert(uid);
             let exception = Exception {
@@ -262,17 +364,13 @@ impl<'a, 'w> Sender<'a, 'w> {
 
     /// Waits as long as the server asked for, or as long as is polite.
     async fn rest(&self, again: &[Retry]) -> Result<(), WalkError> {
-        let asked = again.iter().filter_map(|retry| retry.status.as_ref()?.retry_after()).max();
+        let asked = again.iter().filter_map(|retry| retry.refusal.as_ref()?.error.retry_after()).max();
         self.walk.pause_for(asked).await
     }
 
     fn give_up(&self, again: &[Retry]) -> WalkError {
-        let status = again.iter().find_map(|retry| retry.status.clone());
-        match status {
-            Some(status) => WalkError::Link(LinkError {
-                side: Side::Target,
-                error: ImapError::Refused { command: "APPEND", status },
-            }),
+        match again.iter().filter(|retry| retry.wait).find_map(|retry| retry.refusal.clone()) {
+            Some(refusal) => WalkError::Link(refusal),
             None => WalkError::Mailbox("no progress was possible".to_owned()),
         }
     }
@@ -282,17 +380,23 @@ impl<'a, 'w> Sender<'a, 'w> {
 struct Retry {
     shipment: Shipment,
     wait: bool,
-    status: Option<StatusLine>,
+    /// What was said when it was tried before, and by whom.
+    refusal: Option<LinkError>,
 }
 
 impl Retry {
     fn now(uids: &UidSet, flags: FlagsSent) -> Self {
         let batch = Batch { uids: uids.clone(), bytes: 0, large: false };
-        Self { shipment: Shipment { batch, flags }, wait: false, status: None }
+        Self { shipment: Shipment { batch, flags }, wait: false, refusal: None }
     }
 
-    fn later(uids: &UidSet, flags: FlagsSent, status: StatusLine) -> Self {
-        Self { wait: true, status: Some(status), ..Self::now(uids, flags) }
+    fn later(uids: &UidSet, flags: FlagsSent, refusal: LinkError) -> Self {
+        Self { wait: true, ..Self::now(uids, flags).because(refusal) }
+    }
+
+    fn because(mut self, refusal: LinkError) -> Self {
+        self.refusal = Some(refusal);
+        self
     }
 
     /// Fetched in the form that can stream any size.
@@ -302,13 +406,63 @@ impl Retry {
     }
 }
 
-/// The next smaller set of flags to try with a message that was refused alone. Keywords first: many servers refuse
-/// one without saying so. No flags at all only if the server's words blame them.
-fn fewer_flags(flags: FlagsSent, status: &StatusLine) -> Option<FlagsSent> {
-    let words = status.to_string().to_ascii_lowercase();
-    match flags {
-        FlagsSent::All if words.contains("flag") || words.contains("keyword") => Some(FlagsSent::NoKeywords),
-        FlagsSent::NoKeywords if words.contains("flag") => Some(FlagsSent::None),
+fn refused_append(status: &StatusLine) -> LinkError {
+    LinkError { side: Side::Target, error: ImapError::Refused { command: "APPEND", status: status.clone() } }
+}
+
+/// Whether a refusal leaves open what became of the message: the target is in trouble of its own. A plain "no" to a
+/// message is none of these.
+fn is_doubtful(refusal: &LinkError) -> bool {
+    refusal.side == Side::Target && refusal.error.class() == ErrorClass::Server
+}
+
+/// Whether the target says that there is no such mailbox (RFC 9051 §6.3.12, RFC 5530).
+fn says_absent(status: &StatusLine) -> bool {
+    status.code_name().is_some_and(|code| code == "TRYCREATE" || code == "NONEXISTENT")
+}
+
+/// The next smaller set of flags to try with a message that was refused alone. Without its keywords in any case: many
+/// servers refuse one without saying so. No flags at all only if the server's words blame them.
+fn fewer_flags(refusal: &Refusal) -> Option<FlagsSent> {
+    let blamed = || refusal.status.to_string().to_ascii_lowercase().contains("flag");
+    match refusal.flags {
+        FlagsSent::All if refusal.keywords => Some(FlagsSent::NoKeywords),
+        FlagsSent::All | FlagsSent::NoKeywords if refusal.flagged && blamed() => Some(FlagsSent::None),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mailhaul_imap::Status;
+
+    fn refusal(flags: FlagsSent, keywords: bool, flagged: bool, text: &str) -> Refusal {
+        let status = StatusLine { status: Status::No, code: None, text: text.to_owned() };
+        Refusal { uids: UidSet::new(), flags, keywords, flagged, status }
+    }
+
+    #[test]
+    fn keywords_are_left_off_without_a_word_and_the_other_flags_only_if_they_are_blamed() {
+        let cases = [
+            (FlagsSent::All, true, true, "APPEND failed", Some(FlagsSent::NoKeywords)),
+            (FlagsSent::All, false, true, "APPEND failed", None),
+            (FlagsSent::All, false, true, "Invalid system flag", Some(FlagsSent::None)),
+            (FlagsSent::All, false, false, "Invalid system flag", None),
+            (FlagsSent::NoKeywords, false, true, "APPEND failed", None),
+            (FlagsSent::NoKeywords, false, true, "bad flag", Some(FlagsSent::None)),
+            (FlagsSent::None, false, false, "bad flag", None),
+        ];
+        for (flags, keywords, flagged, text, expected) in cases {
+            assert_eq!(fewer_flags(&refusal(flags, keywords, flagged, text)), expected, "{flags:?} {text}");
+        }
+    }
+
+    #[test]
+    fn a_refused_fetch_is_not_blamed_on_the_target() {
+        let status = StatusLine { status: Status::No, code: Some("OVERQUOTA".to_owned()), text: "daily".to_owned() };
+        let error = ImapError::Refused { command: "UID FETCH", status: status.clone() };
+        assert_eq!(error.class(), ErrorClass::Throttle);
+        assert_eq!(refused_append(&status).error.class(), ErrorClass::Quota);
     }
 }

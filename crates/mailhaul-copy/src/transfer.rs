@@ -12,6 +12,7 @@ use crate::error::LinkError;
 use crate::flags::FlagFilter;
 use crate::progress::Progress;
 use crate::stop::StopSignal;
+use bytes::Bytes;
 use mailhaul_db::{Committed, DbError, MailboxLedger, PairLease, Settled, SettledState, Settlement};
 use mailhaul_imap::{
     AppendEvent, AppendOptions, AppendReader, AppendWriter, BodyFetcher, Completion, Connection, FetchBatch,
@@ -21,7 +22,7 @@ use mailhaul_plan::batches::Batch;
 use mailhaul_plan::keys::{KeyMaker, KeyStream};
 use mailhaul_plan::tail::advance_mark;
 use mailhaul_types::{Flags, InternalDate, MailboxName, MessageKey, Side, Uid, UidRange, UidSet, UidValidity};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -35,6 +36,14 @@ const DRAIN_AFTER_STOP: Duration = Duration::from_secs(7);
 /// How many messages one mark covers ahead of the sending front. A larger mark costs nothing but a longer list of
 /// candidates after a crash; a smaller one costs a commit the more.
 const MESSAGES_MARKED_AHEAD: u64 = 4_096;
+
+/// How many messages the source is asked for ahead of what it has answered. More than its window holds, so that the
+/// window decides; and few enough for a transfer that is to end early to end soon.
+const MESSAGES_ASKED_AHEAD: u64 = 4_000;
+
+/// How many stored messages may wait for their UIDs before the transfer ends, so that the tail is read. A target may
+/// announce UIDPLUS and name nothing all the same; after a crash, all of these have to be recognised by their keys.
+const UNNAMED_MAX: usize = 2_000;
 
 /// Which flags of its messages a batch carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +68,10 @@ pub(crate) struct Shipment {
 pub(crate) struct Refusal {
     pub(crate) uids: UidSet,
     pub(crate) flags: FlagsSent,
+    /// Whether keywords were sent with any of them.
+    pub(crate) keywords: bool,
+    /// Whether any flags were.
+    pub(crate) flagged: bool,
     pub(crate) status: StatusLine,
 }
 
@@ -79,6 +92,8 @@ pub(crate) enum End {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) end: End,
+    /// How many of the shipments were asked for; those behind them are untouched.
+    pub(crate) begun: usize,
     /// Batches that the target answered NO or BAD.
     pub(crate) refused: Vec<Refusal>,
     /// Asked for, answered OK, and not delivered.
@@ -93,13 +108,15 @@ pub(crate) struct Outcome {
     pub(crate) too_large: Vec<(Uid, u64, u64)>,
     /// How far every UID of the target is accounted for.
     pub(crate) target_mark: Uid,
+    /// UIDs of the target from the mark on that belong to settled messages.
+    pub(crate) claimed: UidSet,
     /// Messages sent whose answer never came.
     pub(crate) unanswered: u64,
     /// The target connection holds an unfinished command and must be dropped.
     pub(crate) target_spoilt: bool,
     /// The target's last words that asked to slow down, if it did so inside an OK.
     pub(crate) throttled: Option<StatusLine>,
-    /// Messages whose internal date could not be read; the target gave them one of its own.
+    /// Messages stored whose internal date could not be read; the target gave them one of its own.
     pub(crate) undated: u64,
 }
 
@@ -108,6 +125,8 @@ pub(crate) struct Context<'a> {
     pub(crate) target_mailbox: &'a MailboxName,
     pub(crate) target_uid_validity: UidValidity,
     pub(crate) target_mark: Uid,
+    /// UIDs of the target from the mark on that are known to belong to settled messages.
+    pub(crate) claimed: &'a UidSet,
     pub(crate) ledger: &'a MailboxLedger,
     pub(crate) lease: &'a PairLease,
     pub(crate) keys: &'a KeyMaker,
@@ -123,23 +142,33 @@ pub(crate) struct Context<'a> {
 struct Sent {
     uid: Uid,
     key: MessageKey,
+    /// Its flags as they were sent.
     flags: Flags,
+    /// Its flags at the source, if they are others.
+    had: Option<Flags>,
+    sent_as: FlagsSent,
+    dated: bool,
     octets: u64,
 }
+
+/// Where a message stands among those that were sent: which opening of a batch, and its position in it, from 0. A
+/// batch that has to be opened a second time, because the source mixes its answers, counts as another one.
+type Place = (u64, u32);
 
 /// What pump and collector share. Locked for moments, once a message.
 #[derive(Debug)]
 struct Table {
-    in_flight: BTreeMap<u64, VecDeque<Sent>>,
-    refused: BTreeMap<u64, StatusLine>,
-    refusals: Vec<(u64, UidSet, StatusLine)>,
+    in_flight: BTreeMap<Place, Sent>,
+    refusals: Vec<Refusal>,
     stored_without_uids: Vec<Settled>,
     stored_bytes_without_uids: u64,
     target_mark: Uid,
+    claimed: UidSet,
+    undated: u64,
     throttled: Option<StatusLine>,
 }
 
-/// Sends every shipment. Never fails as a whole: whatever went wrong stands in the outcome, beside what went right.
+/// Sends the shipments: all of them, unless too many are stored without a name. Never fails as a whole: whatever went wrong stands in the outcome, beside what went right.
 pub(crate) async fn transfer(
     source: &mut Connection,
     target: &mut Connection,
@@ -148,11 +177,12 @@ pub(crate) async fn transfer(
 ) -> Outcome {
     let table = Mutex::new(Table {
         in_flight: BTreeMap::new(),
-        refused: BTreeMap::new(),
         refusals: Vec::new(),
         stored_without_uids: Vec::new(),
         stored_bytes_without_uids: 0,
         target_mark: context.target_mark,
+        claimed: context.claimed.clone(),
+        undated: 0,
         throttled: None,
     });
     let append_limit = target.capabilities().append_limit();
@@ -165,10 +195,8 @@ pub(crate) async fn transfer(
     let mut pump = Pump::new(shipments, context, &table, fetcher, append_limit);
     let (pumped, collected) = run_both(pump.run(writer), collect(reader, context, &table), context.stop).await;
 
-    let Pump { missing, unfetched, too_large, undated, target_spoilt, .. } = pump;
-    let mut table = table.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let refused = take_refusals(&mut table, shipments);
-    let unanswered = table.in_flight.values().map(|batch| batch.len() as u64).sum();
+    let Pump { begun, missing, unfetched, too_large, target_spoilt, .. } = pump;
+    let table = table.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let interrupted = pumped.is_none() || collected.is_none();
     let end = match (pumped, collected) {
         (_, Some(Err(end))) | (Some(Err(end)), _) => end,
@@ -176,17 +204,19 @@ pub(crate) async fn transfer(
         (Some(Ok(_)) | None, _) => End::Stopped,
     };
     Outcome {
-        refused,
+        begun,
+        refused: table.refusals,
         missing,
         unfetched,
         stored_without_uids: table.stored_without_uids,
         stored_bytes_without_uids: table.stored_bytes_without_uids,
         too_large,
         target_mark: table.target_mark,
-        unanswered,
+        claimed: table.claimed,
+        unanswered: table.in_flight.len() as u64,
         target_spoilt: target_spoilt || interrupted || matches!(end, End::Lost(LinkError { side: Side::Target, .. })),
         throttled: table.throttled,
-        undated,
+        undated: table.undated,
         end,
     }
 }
@@ -225,18 +255,36 @@ async fn run_both<P>(
 
 /// How the pump ended when nothing broke.
 enum Pumped {
-    /// Every shipment was fetched and sent.
+    /// Everything that was asked for was fetched and sent.
     All,
     /// The operator asked to stop.
     Part,
 }
 
+/// The batch that is being written.
+struct OpenBatch {
+    /// Which shipment.
+    batch: u64,
+    /// Which opening, of all in this transfer. This is what the target's answers are matched by.
+    opening: u64,
+    /// Messages in it so far.
+    messages: u32,
+}
+
 /// The message whose octets are streaming from one open literal into the other.
 struct Streaming {
     uid: Uid,
-    flags: Flags,
+    flags: SentFlags,
     octets: u64,
     key: KeyStream,
+}
+
+/// What was told about a message before its octets.
+struct SentFlags {
+    flags: Flags,
+    had: Option<Flags>,
+    sent_as: FlagsSent,
+    dated: bool,
 }
 
 /// How far ahead of the sending front the ledger has been told.
@@ -260,12 +308,17 @@ struct Pump<'a> {
     fetcher: BodyFetcher<'a>,
     append_limit: Option<u64>,
     marks: Marks,
-    open_batch: Option<u64>,
+    /// Shipments below this index have been asked for.
+    begun: usize,
+    /// Messages that were asked for and not answered.
+    asked: u64,
+    open_batch: Option<OpenBatch>,
+    /// How often a batch was opened.
+    openings: u64,
     streaming: Option<Streaming>,
     missing: UidSet,
     unfetched: Vec<(UidSet, StatusLine)>,
     too_large: Vec<(Uid, u64, u64)>,
-    undated: u64,
     target_spoilt: bool,
 }
 
@@ -274,13 +327,9 @@ impl<'a> Pump<'a> {
         shipments: &'a [Shipment],
         context: &'a Context<'a>,
         table: &'a Mutex<Table>,
-        mut fetcher: BodyFetcher<'a>,
+        fetcher: BodyFetcher<'a>,
         append_limit: Option<u64>,
     ) -> Self {
-        for (id, shipment) in (0..).zip(shipments) {
-            let Batch { uids, bytes, large } = shipment.batch.clone();
-            fetcher.push(FetchBatch { id, uids, bytes_expected: bytes, large });
-        }
         Self {
             shipments,
             context,
@@ -288,12 +337,14 @@ impl<'a> Pump<'a> {
             fetcher,
             append_limit,
             marks: Marks::default(),
+            begun: 0,
+            asked: 0,
             open_batch: None,
+            openings: 0,
             streaming: None,
             missing: UidSet::new(),
             unfetched: Vec::new(),
             too_large: Vec::new(),
-            undated: 0,
             target_spoilt: false,
         }
     }
@@ -317,35 +368,37 @@ impl<'a> Pump<'a> {
 
     async fn pump(&mut self, writer: &mut AppendWriter<'_>) -> Result<Pumped, End> {
         loop {
+            self.ask_ahead();
             let Some(event) = self.next_event(writer).await? else { return Ok(Pumped::Part) };
             match event {
                 None => return Ok(Pumped::All),
                 Some(FetchEvent::Message { uid, body, .. }) if self.is_too_large(uid, body.len() as u64) => {}
                 Some(FetchEvent::Message { batch, uid, flags, date, body }) => {
-                    let key = self.context.keys.key_of_message(&body);
-                    let flags = self.begin_message(writer, batch, &flags, date, body.len() as u64).await?;
-                    self.register(batch, Sent { uid, key, flags, octets: body.len() as u64 });
-                    writer.body(body).await.map_err(lost(Side::Target))?;
+                    let (key, octets) = (self.context.keys.key_of_message(&body), body.len() as u64);
+                    let told = self.begin_message(writer, batch, flags, date, octets).await?;
+                    self.register(uid, key, told, octets);
+                    self.write(writer, body).await?;
                     writer.end_message().await.map_err(lost(Side::Target))?;
                 }
                 Some(FetchEvent::LargeStart { uid, octets, .. }) if self.is_too_large(uid, octets) => {}
                 Some(FetchEvent::LargeStart { batch, uid, flags, date, octets }) => {
-                    let flags = self.begin_message(writer, batch, &flags, date, octets).await?;
+                    let flags = self.begin_message(writer, batch, flags, date, octets).await?;
                     self.streaming = Some(Streaming { uid, flags, octets, key: self.context.keys.stream() });
                 }
                 Some(FetchEvent::LargeChunk(chunk)) => {
                     if let Some(streaming) = &mut self.streaming {
                         streaming.key.push(&chunk);
-                        writer.body(chunk).await.map_err(lost(Side::Target))?;
+                        self.write(writer, chunk).await?;
                     }
                 }
                 Some(FetchEvent::LargeEnd) => self.end_large(writer).await?,
                 Some(FetchEvent::BatchEnd { batch, outcome, missing }) => {
                     // Some servers begin to answer the next command before they have ended this one.
-                    if self.open_batch == Some(batch) {
-                        self.open_batch = None;
+                    if self.open_batch.take_if(|open| open.batch == batch).is_some() {
                         self.finish(writer).await?;
                     }
+                    let answered = self.shipment(batch).map_or(0, |shipment| shipment.batch.uids.len());
+                    self.asked = self.asked.saturating_sub(answered);
                     match outcome {
                         Completion::Ok => self.missing.extend(missing.iter()),
                         Completion::Refused(status) if !missing.is_empty() => self.unfetched.push((missing, status)),
@@ -353,6 +406,19 @@ impl<'a> Pump<'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// Asks the source for what comes next, unless too much is stored already without being named.
+    fn ask_ahead(&mut self) {
+        while self.begun < self.shipments.len()
+            && self.asked < MESSAGES_ASKED_AHEAD
+            && lock(self.table).stored_without_uids.len() < UNNAMED_MAX
+        {
+            let Batch { uids, bytes, large } = self.shipments[self.begun].batch.clone();
+            self.asked += uids.len();
+            self.fetcher.push(FetchBatch { id: self.begun as u64, uids, bytes_expected: bytes, large });
+            self.begun += 1;
         }
     }
 
@@ -385,34 +451,42 @@ impl<'a> Pump<'a> {
         event.map(Some).map_err(lost(Side::Source))
     }
 
-    /// Opens the batch if it is not open, and the message in it. Returns the flags as they are sent.
+    /// Opens the batch if it is not open, and the message in it. Returns what was told of it.
     async fn begin_message(
         &mut self,
         writer: &mut AppendWriter<'_>,
         batch: u64,
-        flags: &Flags,
+        flags: Flags,
         date: Option<InternalDate>,
         octets: u64,
-    ) -> Result<Flags, End> {
-        if self.open_batch != Some(batch) {
+    ) -> Result<SentFlags, End> {
+        if self.open_batch.as_ref().is_none_or(|open| open.batch != batch) {
             if self.open_batch.take().is_some() {
                 self.finish(writer).await?;
             }
             self.mark_ahead(batch).await?;
-            writer.begin(batch).await.map_err(lost(Side::Target))?;
-            self.open_batch = Some(batch);
+            let opening = self.openings;
+            writer.begin(opening).await.map_err(lost(Side::Target))?;
+            self.openings += 1;
+            self.open_batch = Some(OpenBatch { batch, opening, messages: 0 });
         }
-        let sent = self.context.filter.apply(flags, self.shipment(batch).map_or(FlagsSent::All, |found| found.flags));
-        self.undated += u64::from(date.is_none());
+        let sent_as = self.shipment(batch).map_or(FlagsSent::All, |found| found.flags);
+        let sent = self.context.filter.apply(&flags, sent_as);
         writer.message(&sent, date.as_ref(), octets).await.map_err(lost(Side::Target))?;
-        Ok(sent)
+        let had = (sent != flags).then_some(flags);
+        Ok(SentFlags { flags: sent, had, sent_as, dated: date.is_some() })
+    }
+
+    async fn write(&self, writer: &mut AppendWriter<'_>, octets: Bytes) -> Result<(), End> {
+        let count = octets.len() as u64;
+        writer.body(octets).await.map_err(lost(Side::Target))?;
+        self.context.progress.moved(count);
+        Ok(())
     }
 
     async fn end_large(&mut self, writer: &mut AppendWriter<'_>) -> Result<(), End> {
         if let Some(Streaming { uid, flags, octets, key }) = self.streaming.take() {
-            if let Some(batch) = self.open_batch {
-                self.register(batch, Sent { uid, key: key.finish(), flags, octets });
-            }
+            self.register(uid, key.finish(), flags, octets);
             writer.end_message().await.map_err(lost(Side::Target))?;
         }
         Ok(())
@@ -473,8 +547,13 @@ impl<'a> Pump<'a> {
         Ok(())
     }
 
-    fn register(&self, batch: u64, sent: Sent) {
-        lock(self.table).in_flight.entry(batch).or_default().push_back(sent);
+    /// Enters a message into the table, before its command can be completed.
+    fn register(&mut self, uid: Uid, key: MessageKey, told: SentFlags, octets: u64) {
+        let Some(open) = &mut self.open_batch else { return };
+        let SentFlags { flags, had, sent_as, dated } = told;
+        let sent = Sent { uid, key, flags, had, sent_as, dated, octets };
+        lock(self.table).in_flight.insert((open.opening, open.messages), sent);
+        open.messages += 1;
     }
 
     fn shipment(&self, batch: u64) -> Option<&Shipment> {
@@ -486,13 +565,13 @@ impl<'a> Pump<'a> {
 async fn collect(mut reader: AppendReader<'_>, context: &Context<'_>, table: &Mutex<Table>) -> Result<(), End> {
     while let Some(event) = reader.next().await.map_err(lost(Side::Target))? {
         match event {
-            AppendEvent::Stored { batch, messages, uids, status, .. } => {
+            AppendEvent::Stored { batch, first, messages, uids, status } => {
                 let (settled, bytes, target_mark) = {
                     let mut table = lock(table);
                     if status.is_throttled() {
                         table.throttled = Some(status);
                     }
-                    table.take_stored(batch, messages, uids, context.target_uid_validity)
+                    table.take_stored((batch, first), messages, uids, context)
                 };
                 context.progress.settle(u64::from(messages), bytes);
                 if !settled.is_empty() {
@@ -502,7 +581,9 @@ async fn collect(mut reader: AppendReader<'_>, context: &Context<'_>, table: &Mu
                     context.ledger.settle(settlement).await.map_err(End::Ledger)?;
                 }
             }
-            AppendEvent::Refused { batch, count, status, .. } => lock(table).take_refused(batch, count, status),
+            AppendEvent::Refused { batch, first, count, status } => {
+                lock(table).take_refused((batch, first), count, status);
+            }
         }
     }
     Ok(())
@@ -513,59 +594,69 @@ impl Table {
     /// wait until the tail has been read.
     fn take_stored(
         &mut self,
-        batch: u64,
+        first: Place,
         messages: u32,
         uids: Option<(UidValidity, Vec<Uid>)>,
-        valid: UidValidity,
+        context: &Context<'_>,
     ) -> (Vec<Settled>, u64, Uid) {
-        let sent = self.take(batch, messages);
+        let sent = self.take(first, messages);
         let bytes = sent.iter().map(|sent| sent.octets).sum();
+        for sent in &sent {
+            self.undated += u64::from(!sent.dated);
+            if let Some(had) = &sent.had {
+                context.filter.count_dropped(had, &sent.flags);
+            }
+        }
         // A wrong count or another UIDVALIDITY says that the answer is about something else: stored, UIDs unknown.
+        let valid = context.target_uid_validity;
         let uids = uids.filter(|(validity, uids)| *validity == valid && uids.len() == sent.len());
         let Some((_, uids)) = uids else {
             self.stored_bytes_without_uids += bytes;
             self.stored_without_uids.extend(sent.into_iter().map(|sent| settled(sent, None)));
             return (Vec::new(), bytes, self.target_mark);
         };
-        if self.stored_without_uids.is_empty() {
-            self.target_mark = advance_mark(self.target_mark, &uids.iter().copied().collect());
-        }
+        self.claim(&uids);
         let settled = sent.into_iter().zip(uids).map(|(sent, uid)| settled(sent, Some(uid))).collect();
         (settled, bytes, self.target_mark)
     }
 
-    fn take_refused(&mut self, batch: u64, count: u32, status: StatusLine) {
-        let uids: UidSet = self.take(batch, count).into_iter().map(|sent| sent.uid).collect();
-        if !uids.is_empty() {
-            self.refusals.push((batch, uids, status.clone()));
+    /// Moves the mark over UIDs that were named, however the answers are ordered.
+    fn claim(&mut self, uids: &[Uid]) {
+        self.claimed.extend(uids.iter().copied());
+        if self.stored_without_uids.is_empty() {
+            self.target_mark = advance_mark(self.target_mark, &self.claimed);
+            self.claimed = from_mark(&self.claimed, self.target_mark);
         }
-        self.refused.insert(batch, status);
     }
 
-    fn take(&mut self, batch: u64, messages: u32) -> Vec<Sent> {
-        let Some(sent) = self.in_flight.get_mut(&batch) else { return Vec::new() };
-        let count = sent.len().min(usize::try_from(messages).unwrap_or(usize::MAX));
-        let taken = sent.drain(..count).collect();
-        if sent.is_empty() {
-            self.in_flight.remove(&batch);
-        }
-        taken
+    fn take_refused(&mut self, first: Place, count: u32, status: StatusLine) {
+        let sent = self.take(first, count);
+        let Some(flags) = sent.first().map(|sent| sent.sent_as) else { return };
+        self.refusals.push(Refusal {
+            uids: sent.iter().map(|sent| sent.uid).collect(),
+            flags,
+            keywords: sent.iter().any(|sent| !sent.flags.keywords().is_empty()),
+            flagged: sent.iter().any(|sent| !sent.flags.is_empty()),
+            status,
+        });
+    }
+
+    /// Takes exactly the messages that an answer names. Answers may come in any order, and an answer to one message
+    /// says nothing about its neighbours.
+    fn take(&mut self, (opening, first): Place, messages: u32) -> Vec<Sent> {
+        let places = (opening, first)..(opening, first.saturating_add(messages));
+        let places: Vec<Place> = self.in_flight.range(places).map(|(place, _)| *place).collect();
+        places.into_iter().filter_map(|place| self.in_flight.remove(&place)).collect()
     }
 }
 
-/// Everything that was refused, with messages that were not even sent because their batch was refused half-way.
-fn take_refusals(table: &mut Table, shipments: &[Shipment]) -> Vec<Refusal> {
-    let flags_of = |batch: u64| {
-        usize::try_from(batch).ok().and_then(|batch| shipments.get(batch)).map_or(FlagsSent::All, |found| found.flags)
-    };
-    let mut refusals = std::mem::take(&mut table.refusals);
-    for (batch, status) in std::mem::take(&mut table.refused) {
-        if let Some(left) = table.in_flight.remove(&batch) {
-            refusals.push((batch, left.into_iter().map(|sent| sent.uid).collect(), status));
-        }
+/// The part of a set that is not below the mark.
+pub(crate) fn from_mark(set: &UidSet, mark: Uid) -> UidSet {
+    let mut kept = UidSet::new();
+    for range in set.ranges().iter().filter(|range| range.last >= mark) {
+        kept.insert_range(UidRange { first: range.first.max(mark), last: range.last });
     }
-    let refusal = |(batch, uids, status)| Refusal { uids, flags: flags_of(batch), status };
-    refusals.into_iter().map(refusal).collect()
+    kept
 }
 
 fn settled(sent: Sent, target_uid: Option<Uid>) -> Settled {
