@@ -1,103 +1,221 @@
-//! What a copy would do, found out without writing anything anywhere.
+//! What a copy would do, found out without writing anything anywhere. Where a run would stop or end with exceptions,
+//! the plan says so and ends in the same way.
 
-use crate::error::{WalkError, mailbox_error, stop_of};
+use crate::error::{WalkError, mailbox_error, on, stop_of};
 use crate::job::CopyJob;
 use crate::listing::{Listings, connect, list_both};
 use crate::pass::Links;
-use crate::scan::{Known, scan_mailbox};
+use crate::scan::{Known, Listing, scan_mailbox};
 use crate::stop::StopSignal;
-use mailhaul_db::{Ledger, MailboxState, PairView};
-use mailhaul_plan::mailboxes::{MappedMailbox, changed, map_mailboxes};
-use mailhaul_report::{Counts, Exception, ExceptionState, MailboxLine, PlanReport, Remark};
-use mailhaul_types::{Escaped, Side, UidSet, escape};
+use crate::words;
+use mailhaul_db::{ExceptionState as Stored, Ledger, MailboxState, PairView};
+use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping, changed, map_mailboxes};
+use mailhaul_plan::steps::{difference, intersection, is_mass_absence};
+use mailhaul_report::{Counts, Exception, ExceptionState, MailboxLine, PlanReport, Remark, Stop, StopClass};
+use mailhaul_types::{Escaped, MailboxName, Side, UidSet, escape};
 use std::collections::BTreeMap;
 
 /// Plans a copy. The ledger, if there is one, says what was copied before.
 pub async fn plan_account(job: &CopyJob, ledger: Option<&Ledger>, stop: &StopSignal) -> PlanReport {
-    let mut report = PlanReport::default();
+    let mut planner = Planner { job, report: PlanReport::default() };
     let end = tokio::select! {
-        end = plan(job, ledger, &mut report) => end,
+        end = planner.plan(ledger) => end,
         () = stop.requested() => Err(WalkError::Interrupted { unanswered: 0 }),
     };
-    report.stop = end.err().map(stop_of);
+    let mut report = planner.report;
+    report.stop = end.unwrap_or_else(|error| Some(stop_of(error)));
     report
 }
 
-async fn plan(job: &CopyJob, ledger: Option<&Ledger>, report: &mut PlanReport) -> Result<(), WalkError> {
-    let pair = match ledger {
-        Some(ledger) => ledger.find_pair(&job.accounts.identity()).await?,
-        None => None,
-    };
-    let mut stored = BTreeMap::new();
-    if let Some(pair) = &pair {
-        stored.extend(pair.mappings().await?.into_iter().map(|mapping| (mapping.source, mapping.target)));
+struct Planner<'a> {
+    job: &'a CopyJob,
+    report: PlanReport,
+}
+
+impl Planner<'_> {
+    /// The whole plan, and what would keep a run from following it.
+    async fn plan(&mut self, ledger: Option<&Ledger>) -> Result<Option<Stop>, WalkError> {
+        let pair = match ledger {
+            Some(ledger) => ledger.find_pair(&self.job.accounts.identity()).await?,
+            None => None,
+        };
+        let mut stored = BTreeMap::new();
+        if let Some(pair) = &pair {
+            stored.extend(pair.mappings().await?.into_iter().map(|mapping| (mapping.source, mapping.target)));
+        }
+        let mut links = connect(&self.job.accounts).await.map_err(WalkError::Link)?;
+        let Listings { source, target, counts } = list_both(&mut links).await?;
+        let mapping = map_mailboxes(&source, &target, &self.job.rules, &stored)
+            .map_err(|error| WalkError::Decision { reason: error.to_string(), hint: words::MERGED_HINT.to_owned() })?;
+        self.leave_out(&mut links, &mapping, &counts).await?;
+        for mapped in &mapping.mailboxes {
+            self.remark_on(mapped);
+            match self.look_at(&mut links, pair.as_ref(), mapped).await {
+                Err(WalkError::Mailbox(reason)) => self.except(&mapped.source, ExceptionState::MailboxFailed, reason),
+                Err(WalkError::MailboxDecision(reason)) => {
+                    self.except(&mapped.source, ExceptionState::MailboxStopped, reason);
+                }
+                other => other?,
+            }
+        }
+        let _ = tokio::join!(links.source.logout(), links.target.logout());
+        Ok(self.stop_of_a_run(&stored, &mapping))
     }
-    let mut links = connect(&job.accounts).await.map_err(WalkError::Link)?;
-    let Listings { source, target, .. } = list_both(&mut links).await?;
-    let mapping = map_mailboxes(&source, &target, &job.rules, &stored).map_err(|error| WalkError::Decision {
-        reason: error.to_string(),
-        hint: "give each of them a --map of its own, or leave one out with --exclude".to_owned(),
-    })?;
-    for change in changed(&stored, &mapping) {
-        let text = format!("was `{}`, would now be `{}`", Escaped(&change.stored), Escaped(&change.now));
-        remark(report, Some(escape(&change.source)), text);
+
+    /// What would stop a run before it does anything.
+    fn stop_of_a_run(&mut self, stored: &BTreeMap<String, String>, mapping: &Mapping) -> Option<Stop> {
+        if !mapping.unused_rules.is_empty() {
+            let (reason, hint) = (words::unused_rules(mapping), words::UNUSED_RULES_HINT.to_owned());
+            return Some(Stop { class: StopClass::Usage, reason, hint });
+        }
+        let changes = changed(stored, mapping);
+        if !changes.is_empty() && !self.job.remap {
+            let (reason, hint) = (words::changed_mapping(&changes), words::CHANGED_MAPPING_HINT.to_owned());
+            return Some(Stop { class: StopClass::Decision, reason, hint });
+        }
+        for change in changes {
+            let text = format!("was `{}`, will now be `{}`", Escaped(&change.stored), Escaped(&change.now));
+            self.report.remarks.push(Remark { mailbox: Some(escape(&change.source)), text });
+        }
+        None
     }
-    for left_out in &mapping.left_out {
-        remark(report, Some(left_out.source.to_string()), format!("left out: {:?}", left_out.reason));
+
+    async fn leave_out(
+        &mut self,
+        links: &mut Links,
+        mapping: &Mapping,
+        counts: &BTreeMap<String, u32>,
+    ) -> Result<(), WalkError> {
+        if let Some(text) = words::parents(mapping) {
+            self.report.remarks.push(Remark { mailbox: None, text });
+        }
+        for left_out in &mapping.left_out {
+            let text = words::left_out(&left_out.reason);
+            match left_out.reason {
+                LeftOutReason::NotSelectable => continue,
+                LeftOutReason::SameText => {
+                    self.except(&left_out.source, ExceptionState::MailboxFailed, text);
+                    continue;
+                }
+                _ => self.remark(&left_out.source, text),
+            }
+            let messages = match counts.get(left_out.source.text()) {
+                Some(messages) => *messages,
+                None => match links.source.status(&left_out.source).await {
+                    Ok(status) => status.messages.unwrap_or_default(),
+                    Err(error) if error.leaves_connection_usable() => 0,
+                    Err(error) => return Err(on(Side::Source)(error)),
+                },
+            };
+            let messages = u64::from(messages);
+            self.report.mailboxes.push(MailboxLine {
+                source: left_out.source.to_string(),
+                target: None,
+                messages: Counts { source: messages, skipped: messages, ..Counts::default() },
+                bytes: 0,
+            });
+        }
+        Ok(())
     }
-    for mapped in &mapping.mailboxes {
+
+    fn remark_on(&mut self, mapped: &MappedMailbox) {
         for note in &mapped.remarks {
-            remark(report, Some(mapped.source.to_string()), note.to_string());
+            self.remark(&mapped.source, format!("goes to `{}`: {note}", Escaped(&mapped.target_text)));
         }
-        if !mapped.exists_on_target {
-            remark(report, Some(mapped.source.to_string()), "would be created on the target".to_owned());
-        }
-        match look_at(&mut links, job, pair.as_ref(), mapped).await {
-            Ok(line) => report.mailboxes.push(line),
-            Err(WalkError::Mailbox(reason)) => report.exceptions.push(Exception {
-                mailbox: mapped.source.to_string(),
-                uid: None,
-                state: ExceptionState::MailboxFailed,
-                reason,
-            }),
-            Err(error) => return Err(error),
+        if !mapped.exists_on_target && !mapped.target_text.eq_ignore_ascii_case("INBOX") {
+            self.remark(&mapped.source, format!("`{}` would be created on the target", Escaped(&mapped.target_text)));
         }
     }
-    let _ = tokio::join!(links.source.logout(), links.target.logout());
-    Ok(())
+
+    async fn look_at(
+        &mut self,
+        links: &mut Links,
+        pair: Option<&PairView>,
+        mapped: &MappedMailbox,
+    ) -> Result<(), WalkError> {
+        let mut state: Option<MailboxState> = match pair {
+            Some(pair) => pair.load(mapped.source.text()).await?,
+            None => None,
+        };
+        let selected =
+            links.source.examine(&mapped.source).await.map_err(|error| mailbox_error(Side::Source, error))?;
+        let Some(uid_validity) = selected.uid_validity else {
+            return Err(WalkError::Mailbox("the source keeps no UIDs for this mailbox (no UIDVALIDITY)".to_owned()));
+        };
+        if let Some(state) = &mut state {
+            if let Some(known) = state.source_uid_validity.filter(|known| *known != uid_validity) {
+                return Err(WalkError::MailboxDecision(words::renumbered_source(known, uid_validity)));
+            }
+            if self.job.retry_exceptions {
+                let again = [Stored::Refused, Stored::Unreadable, Stored::PossibleDuplicate];
+                state.exceptions.retain(|stored| !again.contains(&stored.exception.state));
+            }
+        }
+        let known = Known::new(state.as_ref(), &self.job.selection);
+        let listing =
+            scan_mailbox(&mut links.source, Side::Source, &mapped.source, selected, uid_validity, &known).await?;
+        if listing.missing.is_some() {
+            let reason = "the source does not list as many messages as it says there are".to_owned();
+            self.except(&mapped.source, ExceptionState::ViewIncomplete, reason);
+        }
+        if let Some(state) = &state {
+            self.look_at_earlier(mapped, &listing, state);
+        }
+        self.report.mailboxes.push(MailboxLine {
+            source: mapped.source.to_string(),
+            target: Some(escape(&mapped.target_text)),
+            messages: count(&listing, state.as_ref()),
+            bytes: listing.bytes(),
+        });
+        Ok(())
+    }
+
+    /// What earlier runs have left behind, and a run would end with.
+    fn look_at_earlier(&mut self, mapped: &MappedMailbox, listing: &Listing, state: &MailboxState) {
+        if is_mass_absence(&listing.listed, &state.settled) && !self.job.accept_mass_absence {
+            let reason = words::mass_absence(listing.listed.len(), state.settled.len());
+            self.except(&mapped.source, ExceptionState::MailboxStopped, reason);
+        }
+        for exception in state.exceptions.iter().map(|stored| &stored.exception) {
+            let kind = match exception.state {
+                Stored::Refused => ExceptionState::Refused,
+                Stored::Unreadable => ExceptionState::Unreadable,
+                Stored::PossibleDuplicate => ExceptionState::PossibleDuplicate,
+                Stored::Gone | Stored::ViewIncomplete | Stored::MailboxFailed => continue,
+            };
+            if let Some(uid) = exception.uid.filter(|uid| listing.listed.contains(*uid)) {
+                let (mailbox, reason) = (mapped.source.to_string(), escape(&exception.reason));
+                self.report.exceptions.push(Exception { mailbox, uid: Some(uid.0), state: kind, reason });
+            }
+        }
+    }
+
+    fn except(&mut self, mailbox: &MailboxName, state: ExceptionState, reason: String) {
+        self.report.exceptions.push(Exception { mailbox: mailbox.to_string(), uid: None, state, reason });
+    }
+
+    fn remark(&mut self, mailbox: &MailboxName, text: String) {
+        self.report.remarks.push(Remark { mailbox: Some(mailbox.to_string()), text });
+    }
 }
 
-async fn look_at(
-    links: &mut Links,
-    job: &CopyJob,
-    pair: Option<&PairView>,
-    mapped: &MappedMailbox,
-) -> Result<MailboxLine, WalkError> {
-    let state: Option<MailboxState> = match pair {
-        Some(pair) => pair.load(mapped.source.text()).await?,
-        None => None,
+/// Every listed message in one column.
+fn count(listing: &Listing, state: Option<&MailboxState>) -> Counts {
+    let nothing = UidSet::new();
+    let settled = state.map_or(&nothing, |state| &state.settled);
+    let set_aside = |kind: Stored| {
+        let stored = state.iter().flat_map(|state| &state.exceptions).map(|stored| &stored.exception);
+        let uids: UidSet = stored.filter(|stored| stored.state == kind).filter_map(|stored| stored.uid).collect();
+        intersection(&listing.listed, &difference(&uids, settled)).len()
     };
-    let selected = links.source.examine(&mapped.source).await.map_err(|error| mailbox_error(Side::Source, error))?;
-    let Some(uid_validity) = selected.uid_validity else {
-        return Err(WalkError::Mailbox("the source keeps no UIDs for this mailbox (no UIDVALIDITY)".to_owned()));
-    };
-    let state = state.filter(|state| state.source_uid_validity.is_none_or(|known| known == uid_validity));
-    let known = Known::new(state.as_ref(), &job.selection);
-    let listing = scan_mailbox(&mut links.source, Side::Source, &mapped.source, selected, uid_validity, &known).await?;
-    let remaining = listing.todo.len() as u64;
-    let skipped = listing.skipped.values().map(UidSet::len).sum();
-    let settled = state.as_ref().map(|state| &state.settled);
-    let already = settled.map_or(0, |settled| mailhaul_plan::steps::intersection(&listing.listed, settled).len());
-    let source = listing.listed.len();
-    let refused = source - remaining - skipped - already;
-    Ok(MailboxLine {
-        source: mapped.source.to_string(),
-        target: Some(escape(&mapped.target_text)),
-        messages: Counts { source, already, skipped, refused, remaining, ..Counts::default() },
-        bytes: listing.bytes(),
-    })
-}
-
-fn remark(report: &mut PlanReport, mailbox: Option<String>, text: String) {
-    report.remarks.push(Remark { mailbox, text });
+    Counts {
+        source: listing.listed.len(),
+        already: intersection(&listing.listed, settled).len(),
+        skipped: listing.skipped.values().map(UidSet::len).sum(),
+        refused: set_aside(Stored::Refused),
+        unreadable: set_aside(Stored::Unreadable),
+        gone: set_aside(Stored::Gone),
+        remaining: listing.todo.len() as u64,
+        ..Counts::default()
+    }
 }

@@ -31,6 +31,7 @@ mod tail;
 mod tally;
 mod transfer;
 mod verify;
+mod words;
 
 pub use account::copy_account;
 pub use dry_run::plan_account;

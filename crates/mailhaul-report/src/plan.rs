@@ -1,8 +1,14 @@
 //! What a run would do, for `--dry-run`.
 
-use crate::{Counts, Exception, MailboxLine, Remark, Stop, bytes_for_people, count_of, number_for_people};
+use crate::{
+    Counts, Exception, ExceptionState, MailboxLine, Remark, Stop, StopClass, Verdict, bytes_for_people, count_of,
+    number_for_people,
+};
 use serde_json::{Value, json};
 use std::fmt::Write;
+
+/// How many exceptions are listed in text; `--json` has them all.
+const EXCEPTIONS_SHOWN: usize = 20;
 
 /// The plan of one account. In each line, `remaining` counts what would be copied (or found on the target) and
 /// `bytes` what that weighs.
@@ -19,6 +25,24 @@ pub struct PlanReport {
 }
 
 impl PlanReport {
+    /// How a run would end if it did all that is planned: what stops the plan stops the run. `Complete` claims nothing
+    /// about messages that have yet to be copied.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self.stop.as_ref().map(|stop| stop.class) {
+            Some(StopClass::Interrupted) => Verdict::Interrupted,
+            Some(StopClass::Decision) => Verdict::Stopped,
+            Some(StopClass::Internal | StopClass::Usage | StopClass::SignIn | StopClass::Unreachable) => {
+                Verdict::Failed
+            }
+            None if self.exceptions.iter().any(|exception| exception.state == ExceptionState::MailboxStopped) => {
+                Verdict::Stopped
+            }
+            None if self.exceptions.is_empty() => Verdict::Complete,
+            None => Verdict::Exceptions,
+        }
+    }
+
     /// The counts of all mailboxes together.
     #[must_use]
     pub fn totals(&self) -> Counts {
@@ -32,7 +56,7 @@ impl PlanReport {
     /// Octets that would be copied.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.mailboxes.iter().map(|mailbox| mailbox.bytes).sum()
+        self.mailboxes.iter().fold(0, |sum, mailbox| sum.saturating_add(mailbox.bytes))
     }
 
     /// The JSON object that `--dry-run --json` prints.
@@ -65,7 +89,7 @@ impl PlanReport {
                 bytes_for_people(line.bytes),
                 number_for_people(counts.already),
                 number_for_people(counts.skipped),
-                number_for_people(counts.refused + counts.unreadable),
+                number_for_people(counts.refused.saturating_add(counts.unreadable)),
             );
         }
         for remark in &self.remarks {
@@ -74,8 +98,13 @@ impl PlanReport {
                 None => writeln!(out, "remark: {}", remark.text),
             };
         }
-        for exception in &self.exceptions {
-            let _ = writeln!(out, "{}: {}: {}", exception.state.label(), exception.mailbox, exception.reason);
+        for exception in self.exceptions.iter().take(EXCEPTIONS_SHOWN) {
+            let uid = exception.uid.map(|uid| format!(" uid {uid}")).unwrap_or_default();
+            let _ = writeln!(out, "{}: {}{uid}: {}", exception.state.label(), exception.mailbox, exception.reason);
+        }
+        if self.exceptions.len() > EXCEPTIONS_SHOWN {
+            let more = self.exceptions.len() - EXCEPTIONS_SHOWN;
+            let _ = writeln!(out, "and {} more (--json lists them all)", count_of(more as u64, "exception"));
         }
         if let Some(stop) = &self.stop {
             let _ = writeln!(out, "\n{}", stop.reason);
@@ -83,15 +112,24 @@ impl PlanReport {
                 let _ = writeln!(out, "hint: {}", stop.hint);
             }
         }
+        let _ = writeln!(out, "\n{}", self.last_line());
+        out
+    }
+
+    /// The one line that matters.
+    #[must_use]
+    pub fn last_line(&self) -> String {
+        if self.mailboxes.is_empty() && self.stop.is_some() {
+            return "nothing was written; nothing could be planned".to_owned();
+        }
         let totals = self.totals();
-        let _ = writeln!(
-            out,
-            "\nnothing was written; {} ({}) in {} would be copied or found on the target",
+        let would = if self.stop.is_some() { "would only then be" } else { "would be" };
+        format!(
+            "nothing was written; {} ({}) in {} {would} copied or found on the target",
             count_of(totals.remaining, "message"),
             bytes_for_people(self.bytes()),
             count_of(self.mailboxes.iter().filter(|line| line.target.is_some()).count() as u64, "mailbox"),
-        );
-        out
+        )
     }
 }
 
@@ -113,5 +151,20 @@ mod tests {
             "{text}"
         );
         assert_eq!(plan.to_json()["messages"]["remaining"], 3);
+    }
+
+    #[test]
+    fn a_plan_ends_as_the_run_would() {
+        let with = |state| {
+            let exception = Exception { mailbox: "a".into(), uid: None, state, reason: "r".into() };
+            PlanReport { exceptions: vec![exception], ..PlanReport::default() }
+        };
+        assert_eq!(PlanReport::default().verdict(), Verdict::Complete);
+        assert_eq!(with(ExceptionState::MailboxFailed).verdict(), Verdict::Exceptions);
+        assert_eq!(with(ExceptionState::MailboxStopped).verdict(), Verdict::Stopped);
+        let stop = Stop { class: StopClass::Decision, reason: "no".into(), hint: String::new() };
+        let stopped = PlanReport { stop: Some(stop), ..PlanReport::default() };
+        assert_eq!(stopped.verdict(), Verdict::Stopped);
+        assert!(stopped.to_text().ends_with("nothing could be planned\n"));
     }
 }

@@ -7,6 +7,7 @@ use crate::output;
 use crate::setup;
 use mailhaul_copy::{CopyJob, Progress, StopSwitch, copy_account, plan_account};
 use mailhaul_db::{DbError, Ledger, OpenOptions};
+use mailhaul_report::{PlanReport, Verdict};
 use std::sync::Arc;
 
 /// Runs the command to its exit code.
@@ -32,7 +33,7 @@ pub(crate) async fn run(args: &CopyArgs) -> Result<Exit, CommandError> {
         };
         let plan = plan_account(&job, ledger.as_ref(), &stop).await;
         output::data(&if args.json { output::json(&plan.to_json()) } else { plan.to_text() })?;
-        return Ok(plan.stop.as_ref().map_or(Exit::Done, |stop| stop.class.into()));
+        return Ok(of_plan(&plan));
     }
     let ledger = Ledger::open(&state, OpenOptions::default()).await.map_err(|error| setup::ledger_error(&error))?;
     let progress = Arc::new(Progress::default());
@@ -44,4 +45,14 @@ pub(crate) async fn run(args: &CopyArgs) -> Result<Exit, CommandError> {
     }
     output::data(&if args.json { output::json(&report.to_json()) } else { report.to_text() })?;
     Ok(of_run(&report))
+}
+
+/// A dry run ends as the run would.
+fn of_plan(plan: &PlanReport) -> Exit {
+    match (&plan.stop, plan.verdict()) {
+        (Some(stop), _) => stop.class.into(),
+        (None, Verdict::Complete) => Exit::Done,
+        (None, Verdict::Stopped) => Exit::Decision,
+        (None, _) => Exit::Exceptions,
+    }
 }
