@@ -13,3 +13,4 @@ mod quirks;
 mod servers;
 mod stage;
 mod unusual;
+mod verifying;

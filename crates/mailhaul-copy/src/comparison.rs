@@ -78,7 +78,7 @@ pub(crate) fn pair_residues(
     ours: &BTreeMap<u32, Residue>,
     theirs: &BTreeMap<u32, Residue>,
 ) -> BTreeMap<u32, (u32, &'static str)> {
-    const LOOKS: [(fn(&Residue) -> Likeness, &str); 3] = [
+    const LOOKS: [(Look, &str); 3] = [
         (|residue| Likeness::Octets(residue.0.full), "only its line ends differ"),
         (|residue| Likeness::KeyAndBody(residue.1, residue.0.body), "its headers differ, its body is the same"),
         (|residue| Likeness::Key(residue.1), "the same headers, but other octets"),
@@ -99,6 +99,9 @@ pub(crate) fn pair_residues(
     }
     pairs
 }
+
+/// In what respect two residues may be alike.
+type Look = fn(&Residue) -> Likeness;
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Likeness {
@@ -221,9 +224,18 @@ mod tests {
 
     #[test]
     fn residues_find_their_closest_likeness_first() {
-        let ours = BTreeMap::from([(1, residue(1, 1, 1)), (2, residue(2, 2, 1)), (3, residue(3, 3, 1)), (4, residue(4, 4, 4))]);
-        let theirs =
-            BTreeMap::from([(11, residue(30, 30, 1)), (12, residue(20, 2, 1)), (13, residue(1, 1, 1)), (14, residue(5, 5, 5))]);
+        let ours = BTreeMap::from([
+            (1, residue(1, 1, 1)),
+            (2, residue(2, 2, 1)),
+            (3, residue(3, 3, 1)),
+            (4, residue(4, 4, 4)),
+        ]);
+        let theirs = BTreeMap::from([
+            (11, residue(30, 30, 1)),
+            (12, residue(20, 2, 1)),
+            (13, residue(1, 1, 1)),
+            (14, residue(5, 5, 5)),
+        ]);
         let expected = BTreeMap::from([
             (1, (13, "only its line ends differ")),
             (2, (12, "its headers differ, its body is the same")),

@@ -12,13 +12,16 @@
 mod account;
 mod bodies;
 mod bounds;
+mod compare_mailbox;
 mod comparison;
 mod dry_run;
 mod error;
+mod flag_view;
 mod flags;
 mod job;
 mod listing;
 mod mapping;
+mod meter;
 mod pass;
 mod pause;
 mod prepare;

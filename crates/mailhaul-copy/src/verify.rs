@@ -1,25 +1,30 @@
 //! Comparing one account on both servers, message by message. Needs no ledger: it judges a copy that any tool made.
+//!
+//! This file goes from mailbox to mailbox, over as many connections as it takes; `compare_mailbox` looks into one.
 
-use crate::bodies::{Metadata, digest_bodies};
-use crate::comparison::{Comparison, Seen, compare};
-use crate::error::{LinkError, WalkError, mailbox_error, stop_of};
+use crate::bounds;
+use crate::compare_mailbox::{Findings, compare_mailbox};
+use crate::error::{LinkError, WalkError, on, stop_of};
 use crate::job::AccountPair;
 use crate::listing::{Listings, connect, list_both};
+use crate::meter::Meter;
 use crate::pass::Links;
+use crate::pause;
 use crate::progress::Progress;
-use crate::scan::{Known, scan_mailbox};
 use crate::stop::StopSignal;
-use crate::tail::read_known;
-use mailhaul_imap::{Connection, PermanentFlags};
-use mailhaul_plan::content::{ContentDigester, ContentDigests};
-use mailhaul_plan::keys::{KeyMaker, KeyStream};
-use mailhaul_plan::mailboxes::{MappedMailbox, MappingRules, map_mailboxes};
+use crate::words;
+use mailhaul_imap::{Connection, ErrorClass};
+use mailhaul_plan::mailboxes::{
+    AccountListing, LeftOutReason, MappedMailbox, Mapping, MappingError, MappingRules, map_mailboxes,
+};
 use mailhaul_plan::selection::Selection;
-use mailhaul_report::{ComparedMailbox, Difference, DifferenceKind, VerifyReport};
-use mailhaul_types::{Flags, MailboxName, MessageKey, Side, SystemFlag, Uid, UidSet, escape};
-use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
-use std::time::Instant;
+use mailhaul_report::{DifferenceKind, Remark, Stop, StopClass, VerifyReport, count_of};
+use mailhaul_types::{MailboxName, NameEncoding, Side};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// How often a connection may be lost over one mailbox before the comparison is given up.
+const RECONNECTS_A_MAILBOX: usize = 4;
 
 /// How closely verify looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,14 +60,15 @@ pub async fn verify_account(job: &VerifyJob, progress: &Progress, stop: &StopSig
         VerifyLevel::Keys => "keys",
         VerifyLevel::Bytes => "bytes",
     };
-    let mut verifier = Verifier { job, progress, report: VerifyReport { level, ..VerifyReport::default() } };
+    let report = VerifyReport { level, ..VerifyReport::default() };
+    let mut verifier = Verifier { job, progress, links: None, report };
     let end = tokio::select! {
         end = verifier.work() => end,
         // Nothing is ever written, so there is nothing to finish.
         () = stop.requested() => Err(WalkError::Interrupted { unanswered: 0 }),
     };
     let mut report = verifier.report;
-    report.stop = end.err().map(stop_of);
+    report.stop = end.unwrap_or_else(|error| Some(stop_of(error)));
     report.seconds = started.elapsed().as_secs_f64();
     report
 }
@@ -70,301 +76,217 @@ pub async fn verify_account(job: &VerifyJob, progress: &Progress, stop: &StopSig
 struct Verifier<'a> {
     job: &'a VerifyJob,
     progress: &'a Progress,
+    links: Option<Links>,
     report: VerifyReport,
 }
 
 impl Verifier<'_> {
-    async fn work(&mut self) -> Result<(), WalkError> {
+    async fn work(&mut self) -> Result<Option<Stop>, WalkError> {
         self.progress.doing("signing in".to_owned());
-        let mut links = connect(&self.job.accounts).await.map_err(WalkError::Link)?;
-        let Listings { source, target, .. } = list_both(&mut links).await?;
-        let mapping = map_mailboxes(&source, &target, &self.job.rules, &BTreeMap::new()).map_err(|error| {
-            let hint = "give the same --map options as for the copy".to_owned();
-            WalkError::Decision { reason: error.to_string(), hint }
-        })?;
+        self.links = Some(connect(&self.job.accounts).await.map_err(WalkError::Link)?);
+        let Listings { source, target, counts } = self.list().await?;
+        let mapping = map(&source, &target, &self.job.rules)?;
+        if !mapping.unused_rules.is_empty() {
+            // Nothing compared must not look like nothing different.
+            let (reason, hint) = (words::unused_rules(&mapping), words::UNUSED_RULES_HINT.to_owned());
+            return Ok(Some(Stop { class: StopClass::Usage, reason, hint }));
+        }
+        let encoding = self.connected().await?.target.name_encoding();
+        // Names do not depend on what is chosen. With all of them it is known which target mailboxes are nobody's.
+        let everything = MappingRules { include: Vec::new(), exclude: Vec::new(), ..self.job.rules.clone() };
+        let whole = map(&source, &target, &everything).unwrap_or_else(|_| mapping.clone());
+        let names = TargetNames::find(whole, &target, encoding);
         self.progress.expect_mailboxes(mapping.mailboxes.len() as u64);
         for mapped in &mapping.mailboxes {
-            let name = mapped.target_name(links.target.name_encoding());
-            match self.compare_mailbox(&mut links, mapped, &name).await {
-                Err(WalkError::Mailbox(reason)) => self.differ(mapped, DifferenceKind::Mailbox, None, None, reason),
-                other => other?,
+            if let Some(messages) = counts.get(mapped.source.text()) {
+                // On both sides, if the copy is whole.
+                self.progress.foresee(mapped.source.text(), u64::from(*messages) * 2);
             }
+        }
+        self.remark_on_left_out(&mapping, &counts).await?;
+        for mapped in &mapping.mailboxes {
+            let natural = mapped.target_name(encoding);
+            let name = names.by_source.get(mapped.source.text()).unwrap_or(&natural);
+            if *name != natural {
+                let text = format!(
+                    "the target has no `{natural}`; compared with `{name}`, a name that copy gives where that one is \
+                     refused"
+                );
+                self.remark(Some(&mapped.source), text);
+            }
+            self.look_at(mapped, name).await?;
             self.progress.finish_mailbox(mapped.source.text());
         }
-        let _ = tokio::join!(links.source.logout(), links.target.logout());
-        Ok(())
+        self.remark_on_unmapped(&target, &names).await?;
+        if let Some(links) = self.links.take() {
+            let farewell = async { tokio::join!(links.source.logout(), links.target.logout()) };
+            let _ = tokio::time::timeout(bounds::LOGOUT, farewell).await;
+        }
+        Ok(None)
     }
 
-    async fn compare_mailbox(
-        &mut self,
-        links: &mut Links,
-        mapped: &MappedMailbox,
-        target_name: &MailboxName,
-    ) -> Result<(), WalkError> {
-        self.progress.doing(format!("{}: comparing", mapped.source));
-        let source = open(&mut links.source, Side::Source, &mapped.source, &self.job.selection).await?;
-        let everything = Selection::default();
-        let target = open(&mut links.target, Side::Target, target_name, &everything).await?;
-        let mut line = ComparedMailbox {
-            source: mapped.source.to_string(),
-            target: escape(&mapped.target_text),
-            source_messages: source.listed.len(),
-            target_messages: target.listed.len(),
-            equal: 0,
-            skipped: 0,
-        };
-        for (side, opened) in [(Side::Source, &source), (Side::Target, &target)] {
-            if opened.incomplete {
-                let reason = format!("the {side} does not list all the messages that it says there are");
-                self.differ(mapped, DifferenceKind::Mailbox, None, None, reason);
+    async fn list(&mut self) -> Result<Listings, WalkError> {
+        let mut pauses = pause::reconnects(RECONNECTS_A_MAILBOX);
+        loop {
+            match list_both(self.connected().await?).await {
+                Err(WalkError::Link(link)) => self.recover(link, &mut pauses).await?,
+                other => return other,
             }
         }
-        self.progress.listed(mapped.source.text(), source.listed.len() + target.listed.len(), 0);
-        match self.job.level {
-            VerifyLevel::Counts => self.compare_counts(mapped, &source, &target),
-            VerifyLevel::Keys => self.compare_keys(links, mapped, &source, &target, &mut line).await?,
-            VerifyLevel::Bytes => self.compare_bytes(links, mapped, &source, &target, &mut line).await?,
-        }
-        self.progress.settle(source.listed.len() + target.listed.len(), 0);
-        self.report.mailboxes.push(line);
-        Ok(())
     }
 
-    fn compare_counts(&mut self, mapped: &MappedMailbox, source: &Opened, target: &Opened) {
-        let (wanted, there) = (source.listed.len() - source.skipped.len(), target.listed.len());
-        if wanted != there {
-            let reason = format!("{wanted} messages at the source, {there} on the target");
-            self.differ(mapped, DifferenceKind::Mailbox, None, None, reason);
-        }
-    }
-
-    async fn compare_keys(
-        &mut self,
-        links: &mut Links,
-        mapped: &MappedMailbox,
-        source: &Opened,
-        target: &Opened,
-        line: &mut ComparedMailbox,
-    ) -> Result<(), WalkError> {
-        let keys = KeyMaker::new(*b"a verify per run");
-        let mut sides = Vec::new();
-        for (connection, side, opened) in
-            [(&mut links.source, Side::Source, source), (&mut links.target, Side::Target, target)]
-        {
-            let known = read_known(connection, side, &keys, &opened.listed, |_| true).await?;
-            let rows: Vec<Seen<Option<MessageKey>>> = known
-                .into_iter()
-                .map(|known| Seen {
-                    uid: known.candidate.uid.0,
-                    identity: known.candidate.key,
-                    size: Some(known.candidate.size),
-                    date: known.candidate.date,
-                    flags: self.flags(&known.flags, &target.permanent),
-                })
-                .collect();
-            self.name_unread(mapped, side, opened, rows.iter().map(|row| row.uid));
-            sides.push(rows);
-        }
-        let found = compare(&sides[0], &sides[1]);
-        line.equal = found.equal;
-        self.file(mapped, source, &sides[0], &sides[1], &found, &BTreeMap::new(), line);
-        Ok(())
-    }
-
-    async fn compare_bytes(
-        &mut self,
-        links: &mut Links,
-        mapped: &MappedMailbox,
-        source: &Opened,
-        target: &Opened,
-        line: &mut ComparedMailbox,
-    ) -> Result<(), WalkError> {
-        let mut sides = Vec::new();
-        for (connection, side, opened) in
-            [(&mut links.source, Side::Source, source), (&mut links.target, Side::Target, target)]
-        {
-            let rows = self.read_octets(connection, side, &opened.listed, &target.permanent).await?;
-            self.name_unread(mapped, side, opened, rows.iter().map(|row| row.uid));
-            sides.push(rows);
-        }
-        let found = compare(&sides[0], &sides[1]);
-        line.equal = found.equal;
-        let uids = |rows: &[Seen<[u8; 32]>], places: &[usize]| -> UidSet {
-            places.iter().map(|place| Uid(rows[*place].uid)).collect()
-        };
-        let ours = explain(&mut links.source, Side::Source, &uids(&sides[0], &found.missing)).await?;
-        let theirs = explain(&mut links.target, Side::Target, &uids(&sides[1], &found.extra)).await?;
-        let explained = pair_residues(&ours, &theirs);
-        self.file(mapped, source, &sides[0], &sides[1], &found, &explained, line);
-        Ok(())
-    }
-
-    async fn read_octets(
-        &self,
-        connection: &mut Connection,
-        side: Side,
-        uids: &UidSet,
-        permanent: &PermanentFlags,
-    ) -> Result<Vec<Seen<[u8; 32]>>, WalkError> {
-        let begin = |metadata: &Metadata<'_>| {
-            let date = metadata.date.map(mailhaul_types::InternalDate::unix_secs);
-            (Sha256::new(), date, self.flags(metadata.flags, permanent))
-        };
-        let digests = digest_bodies(connection, uids, begin, |digest, octets| digest.0.update(octets)).await;
-        let digests = digests.map_err(|error| WalkError::Link(LinkError { side, error }))?.digests;
-        let row = |(uid, (digest, date, flags)): (Uid, (Sha256, Option<i64>, Option<String>))| Seen {
-            uid: uid.0,
-            identity: digest.finalize().into(),
-            size: None,
-            date,
-            flags,
-        };
-        Ok(digests.into_iter().map(row).collect())
-    }
-
-    /// Flags as far as the target can hold them, so that what it cannot hold is no difference of the copy.
-    fn flags(&self, flags: &Flags, permanent: &PermanentFlags) -> Option<String> {
-        if self.job.ignore_flags {
-            return None;
-        }
-        let mut kept = flags.clone();
-        kept.remove(SystemFlag::Deleted);
-        for flag in SystemFlag::ALL.into_iter().filter(|flag| !permanent.flags.contains(*flag)) {
-            kept.remove(flag);
-        }
-        let known = |keyword: &str| permanent.flags.keywords().iter().any(|known| known.eq_ignore_ascii_case(keyword));
-        kept.retain_keywords(|keyword| permanent.any_keyword || known(keyword));
-        Some(kept.to_string())
-    }
-
-    /// Messages that are listed and could not be read prove nothing; they are named.
-    fn name_unread(&mut self, mapped: &MappedMailbox, side: Side, opened: &Opened, read: impl Iterator<Item = u32>) {
-        let read: UidSet = read.map(Uid).collect();
-        for uid in mailhaul_plan::steps::difference(&opened.listed, &read).iter() {
-            let (source_uid, target_uid) = match side {
-                Side::Source => (Some(uid.0), None),
-                Side::Target => (None, Some(uid.0)),
+    /// Compares one mailbox pair, from the beginning again if a connection is lost over it.
+    async fn look_at(&mut self, mapped: &MappedMailbox, name: &MailboxName) -> Result<(), WalkError> {
+        let (job, progress) = (self.job, self.progress);
+        let meter = Meter::new(progress);
+        let mut pauses = pause::reconnects(RECONNECTS_A_MAILBOX);
+        loop {
+            let mut findings = Findings::default();
+            progress.doing(format!("{}: comparing", mapped.source));
+            let attempt = async {
+                let links = self.connected().await?;
+                compare_mailbox(job, &meter, links, mapped, name, &mut findings).await
             };
-            let reason = format!("the {side} lists it and does not hand it out");
-            self.differ(mapped, DifferenceKind::Mailbox, source_uid, target_uid, reason);
+            let end = match attempt.await {
+                Err(WalkError::Link(link)) => {
+                    self.recover(link, &mut pauses).await?;
+                    continue;
+                }
+                Err(WalkError::Mailbox(reason)) => {
+                    findings.differ(&mapped.source, DifferenceKind::Mailbox, None, None, reason);
+                    Ok(())
+                }
+                other => other,
+            };
+            self.report.mailboxes.extend(findings.line);
+            self.report.differences.append(&mut findings.differences);
+            self.report.remarks.append(&mut findings.remarks);
+            return end;
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the two sides, what was found, and where it goes")]
-    fn file<I>(
-        &mut self,
-        mapped: &MappedMailbox,
-        opened: &Opened,
-        source: &[Seen<I>],
-        target: &[Seen<I>],
-        found: &Comparison,
-        explained: &BTreeMap<u32, (u32, &'static str)>,
-        line: &mut ComparedMailbox,
-    ) {
-        for (ours, theirs, reason) in &found.altered {
-            let (ours, theirs) = (Some(source[*ours].uid), Some(target[*theirs].uid));
-            self.differ(mapped, DifferenceKind::Altered, ours, theirs, escape(reason));
+    async fn connected(&mut self) -> Result<&mut Links, WalkError> {
+        if self.links.is_none() {
+            self.links = Some(connect(&self.job.accounts).await.map_err(WalkError::Link)?);
         }
-        for place in &found.missing {
-            let uid = source[*place].uid;
-            if let Some((partner, reason)) = explained.get(&uid) {
-                let reason = (*reason).to_owned();
-                self.differ(mapped, DifferenceKind::Altered, Some(uid), Some(*partner), reason);
-            } else if opened.skipped.contains(Uid(uid)) {
-                line.skipped += 1;
-            } else {
-                self.differ(mapped, DifferenceKind::Missing, Some(uid), None, "not on the target".to_owned());
+        self.links.as_mut().ok_or_else(|| WalkError::Mailbox("not connected".to_owned()))
+    }
+
+    /// Decides whether a lost connection is worth another one, and waits before it.
+    async fn recover(&mut self, link: LinkError, pauses: &mut impl Iterator<Item = Duration>) -> Result<(), WalkError> {
+        self.links = None;
+        let pause = match link.error.class() {
+            ErrorClass::SignIn | ErrorClass::Tls | ErrorClass::Usage | ErrorClass::Quota => None,
+            ErrorClass::Throttle => pauses.next().map(|pause| link.error.retry_after().unwrap_or(pause)),
+            _ => pauses.next(),
+        };
+        let Some(pause) = pause else { return Err(WalkError::Link(link)) };
+        tracing::warn!(error = %link, again_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+            "connection lost; reconnecting");
+        self.progress.doing(format!("reconnecting after: {link}"));
+        tokio::time::sleep(pause.min(bounds::THROTTLE_PAUSE_MAX)).await;
+        Ok(())
+    }
+
+    /// Says which source mailboxes are not compared, and what they hold.
+    async fn remark_on_left_out(&mut self, mapping: &Mapping, counts: &BTreeMap<String, u32>) -> Result<(), WalkError> {
+        for left_out in &mapping.left_out {
+            let words = words::left_out(&left_out.reason);
+            match left_out.reason {
+                LeftOutReason::NotSelectable => continue,
+                LeftOutReason::SameText => {
+                    let mut findings = Findings::default();
+                    findings.differ(&left_out.source, DifferenceKind::Mailbox, None, None, words);
+                    self.report.differences.append(&mut findings.differences);
+                    continue;
+                }
+                _ => {}
             }
+            let messages = match counts.get(left_out.source.text()) {
+                Some(messages) => Some(*messages),
+                None => messages_in(&mut self.connected().await?.source, Side::Source, &left_out.source).await?,
+            };
+            self.remark(Some(&left_out.source), format!("{words}{}", how_many(messages)));
         }
-        for place in &found.doubled {
-            let reason = "once more than at the source".to_owned();
-            self.differ(mapped, DifferenceKind::Doubled, None, Some(target[*place].uid), reason);
-        }
-        let explained_extras: UidSet = explained.values().map(|(partner, _)| Uid(*partner)).collect();
-        for place in &found.extra {
-            let uid = target[*place].uid;
-            if !explained_extras.contains(Uid(uid)) {
-                self.differ(mapped, DifferenceKind::Extra, None, Some(uid), "not at the source".to_owned());
-            }
-        }
+        Ok(())
     }
 
-    fn differ(
-        &mut self,
-        mapped: &MappedMailbox,
-        kind: DifferenceKind,
-        source_uid: Option<u32>,
-        target_uid: Option<u32>,
-        reason: String,
-    ) {
-        let mailbox = mapped.source.to_string();
-        self.report.differences.push(Difference { mailbox, kind, source_uid, target_uid, reason });
-    }
-}
-
-/// A mailbox that was opened and listed.
-struct Opened {
-    listed: UidSet,
-    skipped: UidSet,
-    permanent: PermanentFlags,
-    incomplete: bool,
-}
-
-async fn open(
-    connection: &mut Connection,
-    side: Side,
-    name: &MailboxName,
-    selection: &Selection,
-) -> Result<Opened, WalkError> {
-    let selected = connection.examine(name).await.map_err(|error| mailbox_error(side, error))?;
-    let permanent = selected.permanent_flags.clone();
-    let Some(uid_validity) = selected.uid_validity else {
-        return Err(WalkError::Mailbox(format!("the {side} keeps no UIDs for this mailbox")));
-    };
-    let known = Known::new(None, selection);
-    let listing = scan_mailbox(connection, side, name, selected, uid_validity, &known).await?;
-    let mut skipped = UidSet::new();
-    listing.skipped.values().for_each(|uids| skipped.extend_ranges(uids));
-    Ok(Opened { listed: listing.listed, skipped, permanent, incomplete: listing.missing.is_some() })
-}
-
-type Explained = BTreeMap<u32, (ContentDigests, MessageKey)>;
-
-/// Looks again, more leniently, at messages that found no equal partner.
-async fn explain(connection: &mut Connection, side: Side, uids: &UidSet) -> Result<Explained, WalkError> {
-    if uids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let keys = KeyMaker::new(*b"a verify per run");
-    let begin = |_: &Metadata<'_>| (ContentDigester::default(), keys.stream());
-    let push = |digest: &mut (ContentDigester, KeyStream), octets: &[u8]| {
-        digest.0.push(octets);
-        digest.1.push(octets);
-    };
-    let digests = digest_bodies(connection, uids, begin, push).await;
-    let digests = digests.map_err(|error| WalkError::Link(LinkError { side, error }))?.digests;
-    Ok(digests.into_iter().map(|(uid, (content, key))| (uid.0, (content.finish(), key.finish()))).collect())
-}
-
-/// Pairs residues of both sides that are the same mail after all, and says what differs.
-fn pair_residues(ours: &Explained, theirs: &Explained) -> BTreeMap<u32, (u32, &'static str)> {
-    type SameMail = fn(&(ContentDigests, MessageKey), &(ContentDigests, MessageKey)) -> bool;
-    const LOOKS: [(SameMail, &str); 3] = [
-        (|one, other| one.0.full == other.0.full, "only its line ends differ"),
-        (|one, other| one.1 == other.1 && one.0.body == other.0.body, "its headers differ, its body is the same"),
-        (|one, other| one.1 == other.1, "the same headers, but other octets"),
-    ];
-    let mut pairs = BTreeMap::new();
-    let mut free: Vec<u32> = theirs.keys().copied().collect();
-    for (same, reason) in LOOKS {
-        for (uid, ours) in ours {
-            if pairs.contains_key(uid) {
+    /// Says which target mailboxes nobody's mail goes to.
+    async fn remark_on_unmapped(&mut self, target: &AccountListing, names: &TargetNames) -> Result<(), WalkError> {
+        let foreign: Vec<&str> = [&target.namespaces.other, &target.namespaces.shared]
+            .into_iter()
+            .flatten()
+            .map(|namespace| namespace.prefix.as_str())
+            .filter(|prefix| !prefix.is_empty())
+            .collect();
+        let used: BTreeSet<&str> = names.by_source.values().map(MailboxName::text).collect();
+        for entry in target.mailboxes.iter().filter(|entry| entry.selectable) {
+            let text = entry.name.text();
+            if used.contains(text) || foreign.iter().any(|prefix| text.starts_with(prefix)) {
                 continue;
             }
-            if let Some(place) = free.iter().position(|other| same(ours, &theirs[other])) {
-                pairs.insert(*uid, (free.remove(place), reason));
+            let messages = messages_in(&mut self.connected().await?.target, Side::Target, &entry.name).await?;
+            // Every account has an INBOX and what its server gave it; empty, they say nothing.
+            if messages != Some(0) {
+                let text = format!("no source mailbox goes to `{}` on the target{}", entry.name, how_many(messages));
+                self.remark(None, text);
             }
         }
+        Ok(())
     }
-    pairs
+
+    fn remark(&mut self, mailbox: Option<&MailboxName>, text: String) {
+        self.report.remarks.push(Remark { mailbox: mailbox.map(MailboxName::to_string), text });
+    }
+}
+
+/// Under which names the target has the mail, by source name.
+struct TargetNames {
+    by_source: BTreeMap<String, MailboxName>,
+}
+
+impl TargetNames {
+    /// Where the target does not have the name that comes first, one of the names is taken that copy would have given
+    /// because the first one was refused: verify has no ledger that could say which it was.
+    fn find(mut mapping: Mapping, target: &AccountListing, encoding: NameEncoding) -> Self {
+        let there: BTreeMap<&str, &MailboxName> = target
+            .mailboxes
+            .iter()
+            .filter(|entry| entry.selectable)
+            .map(|entry| (entry.name.text(), &entry.name))
+            .collect();
+        let mut by_source = BTreeMap::new();
+        for mapped in mapping.mailboxes.clone() {
+            let mut name = mapped.target_name(encoding);
+            if !mapped.exists_on_target && !name.is_inbox() {
+                let safer = (0..).map_while(|attempt| mapping.safer_name(&mapped.source, attempt));
+                if let Some(found) = safer.filter_map(|text| there.get(text.as_str()).copied()).next() {
+                    mapping.rename(&mapped.source, found.text());
+                    name = found.clone();
+                }
+            }
+            by_source.insert(mapped.source.text().to_owned(), name);
+        }
+        Self { by_source }
+    }
+}
+
+fn map(source: &AccountListing, target: &AccountListing, rules: &MappingRules) -> Result<Mapping, WalkError> {
+    map_mailboxes(source, target, rules, &BTreeMap::new()).map_err(|error: MappingError| {
+        let hint = "give the same --map options as for the copy".to_owned();
+        WalkError::Decision { reason: error.to_string(), hint }
+    })
+}
+
+/// STATUS MESSAGES; `None` if the server will not say.
+async fn messages_in(connection: &mut Connection, side: Side, name: &MailboxName) -> Result<Option<u32>, WalkError> {
+    match connection.status(name).await {
+        Ok(status) => Ok(status.messages),
+        Err(error) if error.leaves_connection_usable() => Ok(None),
+        Err(error) => Err(on(side)(error)),
+    }
+}
+
+fn how_many(messages: Option<u32>) -> String {
+    messages.map_or_else(String::new, |messages| format!(" ({})", count_of(u64::from(messages), "message")))
 }

@@ -1,0 +1,305 @@
+//! Comparing one mailbox pair: both sides opened, listed and read as closely as was asked for. Changes nothing on
+//! either side. What to do when a connection breaks is the caller's to decide.
+
+use crate::bodies::{Metadata, digest_bodies};
+use crate::comparison::{Comparison, Residue, Seen, compare, pair_residues};
+use crate::error::{WalkError, mailbox_error, on};
+use crate::flag_view::FlagView;
+use crate::meter::Meter;
+use crate::pass::Links;
+use crate::scan::{Known, scan_mailbox};
+use crate::tail::read_known;
+use crate::verify::{VerifyJob, VerifyLevel};
+use mailhaul_imap::{Connection, PermanentFlags};
+use mailhaul_plan::content::ContentDigester;
+use mailhaul_plan::keys::{KeyMaker, KeyStream};
+use mailhaul_plan::mailboxes::MappedMailbox;
+use mailhaul_plan::selection::Selection;
+use mailhaul_plan::steps::difference;
+use mailhaul_report::{ComparedMailbox, Difference, DifferenceKind, Remark};
+use mailhaul_types::{InternalDate, MailboxName, MessageKey, Side, Uid, UidSet, escape};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+
+/// What was found in one mailbox pair.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// The numbers; `None` if the comparison did not come to its end.
+    pub(crate) line: Option<ComparedMailbox>,
+    pub(crate) differences: Vec<Difference>,
+    pub(crate) remarks: Vec<Remark>,
+}
+
+impl Findings {
+    pub(crate) fn differ(
+        &mut self,
+        mailbox: &MailboxName,
+        kind: DifferenceKind,
+        source_uid: Option<u32>,
+        target_uid: Option<u32>,
+        reason: String,
+    ) {
+        self.differences.push(Difference { mailbox: mailbox.to_string(), kind, source_uid, target_uid, reason });
+    }
+}
+
+/// Compares one mailbox pair. What was found before an error stands in `findings` too.
+pub(crate) async fn compare_mailbox(
+    job: &VerifyJob,
+    meter: &Meter<'_>,
+    links: &mut Links,
+    mapped: &MappedMailbox,
+    target_name: &MailboxName,
+    findings: &mut Findings,
+) -> Result<(), WalkError> {
+    let wanted = &job.selection;
+    let everything = Selection::default();
+    let Links { source, target } = links;
+    // Joined and not tried: a future that is dropped in the middle would leave its connection in the middle.
+    let (source, target) = tokio::join!(
+        open(source, Side::Source, &mapped.source, wanted),
+        open(target, Side::Target, target_name, &everything)
+    );
+    let (source, target) = (source?, target?);
+    let line = ComparedMailbox {
+        source: mapped.source.to_string(),
+        target: target_name.to_string(),
+        source_messages: source.listed.len(),
+        target_messages: target.listed.len(),
+        equal: 0,
+        skipped: 0,
+    };
+    let bytes = if job.level == VerifyLevel::Bytes { source.bytes + target.bytes } else { 0 };
+    meter.begin(mapped.source.text(), line.source_messages + line.target_messages, bytes);
+    let flags = match job.ignore_flags || job.level == VerifyLevel::Counts {
+        true => FlagView::Ignored,
+        false => FlagView::of(target.permanent_flags.clone(), target.read_only),
+    };
+    let mut pair = Pair { meter, mapped, line, flags, findings };
+    for (side, opened) in [(Side::Source, &source), (Side::Target, &target)] {
+        if opened.incomplete {
+            let reason = format!("the {side} does not list all the messages that it says there are");
+            pair.findings.differ(&mapped.source, DifferenceKind::Mailbox, None, None, reason);
+        }
+    }
+    match job.level {
+        VerifyLevel::Counts => pair.counts(&source, &target),
+        VerifyLevel::Keys => pair.keys(links, &source, &target).await?,
+        VerifyLevel::Bytes => pair.octets(links, &source, &target).await?,
+    }
+    findings.line = Some(pair.line);
+    Ok(())
+}
+
+/// A mailbox that was opened and listed.
+struct Opened {
+    permanent_flags: PermanentFlags,
+    read_only: bool,
+    listed: UidSet,
+    skipped: UidSet,
+    /// Octets of what is not skipped, as announced.
+    bytes: u64,
+    incomplete: bool,
+}
+
+async fn open(
+    connection: &mut Connection,
+    side: Side,
+    name: &MailboxName,
+    selection: &Selection,
+) -> Result<Opened, WalkError> {
+    let selected = match side {
+        Side::Source => connection.examine(name).await,
+        // Servers answer EXAMINE by PERMANENTFLAGS () (Dovecot does): only SELECT tells what the mailbox can keep. It
+        // changes nothing but \Recent, and bodies are read by PEEK.
+        Side::Target => connection.select(name).await,
+    };
+    let selected = selected.map_err(|error| mailbox_error(side, error))?;
+    let Some(uid_validity) = selected.uid_validity else {
+        return Err(WalkError::Mailbox(format!("the {side} keeps no UIDs for this mailbox")));
+    };
+    let (permanent_flags, read_only) = (selected.permanent_flags.clone(), selected.read_only);
+    let known = Known::new(None, selection);
+    let listing = scan_mailbox(connection, side, name, selected, uid_validity, &known).await?;
+    let mut skipped = UidSet::new();
+    listing.skipped.values().for_each(|uids| skipped.extend_ranges(uids));
+    let (bytes, incomplete) = (listing.bytes(), listing.missing.is_some());
+    Ok(Opened { permanent_flags, read_only, listed: listing.listed, skipped, bytes, incomplete })
+}
+
+/// A comparison under way.
+struct Pair<'a> {
+    meter: &'a Meter<'a>,
+    mapped: &'a MappedMailbox,
+    line: ComparedMailbox,
+    flags: FlagView,
+    findings: &'a mut Findings,
+}
+
+impl Pair<'_> {
+    fn counts(&mut self, source: &Opened, target: &Opened) {
+        let (wanted, there) = (source.listed.len().saturating_sub(source.skipped.len()), target.listed.len());
+        if wanted != there {
+            let reason = format!("{wanted} messages at the source, {there} on the target");
+            self.differ(DifferenceKind::Mailbox, None, None, reason);
+        }
+        self.meter.read(source.listed.len() + target.listed.len(), 0);
+    }
+
+    async fn keys(&mut self, links: &mut Links, source: &Opened, target: &Opened) -> Result<(), WalkError> {
+        let keys = key_maker();
+        let read = async |connection: &mut Connection, side, opened: &Opened| {
+            let seen = |_| {
+                self.meter.read(1, 0);
+                true
+            };
+            let known = read_known(connection, side, &keys, &opened.listed, seen).await?;
+            let row = |known: crate::tail::Known| {
+                Some(Seen {
+                    uid: known.candidate.uid.0,
+                    // Without a key it is not known what message it is: not read.
+                    identity: known.candidate.key?,
+                    size: Some(known.candidate.size),
+                    date: known.candidate.date,
+                    flags: self.flags.text(side, &known.flags),
+                })
+            };
+            Ok::<Vec<Seen<MessageKey>>, WalkError>(known.into_iter().filter_map(row).collect())
+        };
+        let (ours, theirs) =
+            tokio::join!(read(&mut links.source, Side::Source, source), read(&mut links.target, Side::Target, target));
+        let (ours, theirs) = (ours?, theirs?);
+        let found = compare(&ours, &theirs);
+        self.file(source, target, &ours, &theirs, &found, &BTreeMap::new());
+        Ok(())
+    }
+
+    async fn octets(&mut self, links: &mut Links, source: &Opened, target: &Opened) -> Result<(), WalkError> {
+        let (ours, theirs) = tokio::join!(
+            self.read_octets(&mut links.source, Side::Source, &source.listed),
+            self.read_octets(&mut links.target, Side::Target, &target.listed)
+        );
+        let (ours, theirs) = (ours?, theirs?);
+        let found = compare(&ours, &theirs);
+        let uids = |rows: &[Seen<[u8; 32]>], places: &[usize]| -> UidSet {
+            places.iter().map(|place| Uid(rows[*place].uid)).collect()
+        };
+        let (missing, extra) = (uids(&ours, &found.missing), uids(&theirs, &found.extra));
+        let explained = if missing.is_empty() || extra.is_empty() {
+            BTreeMap::new()
+        } else {
+            let (missing, extra) = tokio::join!(
+                look_again(&mut links.source, Side::Source, &missing),
+                look_again(&mut links.target, Side::Target, &extra)
+            );
+            pair_residues(&missing?, &extra?)
+        };
+        self.file(source, target, &ours, &theirs, &found, &explained);
+        Ok(())
+    }
+
+    async fn read_octets(
+        &self,
+        connection: &mut Connection,
+        side: Side,
+        uids: &UidSet,
+    ) -> Result<Vec<Seen<[u8; 32]>>, WalkError> {
+        let begin = |metadata: &Metadata<'_>| {
+            self.meter.read(1, 0);
+            (Sha256::new(), metadata.date.map(InternalDate::unix_secs), self.flags.text(side, metadata.flags))
+        };
+        let push = |digest: &mut (Sha256, Option<i64>, Option<String>), octets: &[u8]| {
+            self.meter.read(0, octets.len() as u64);
+            digest.0.update(octets);
+        };
+        let digests = digest_bodies(connection, uids, begin, push).await.map_err(on(side))?.digests;
+        let row = |(uid, (digest, date, flags)): (Uid, (Sha256, Option<i64>, Option<String>))| Seen {
+            uid: uid.0,
+            identity: digest.finalize().into(),
+            size: None,
+            date,
+            flags,
+        };
+        Ok(digests.into_iter().map(row).collect())
+    }
+
+    /// Names everything that was found.
+    fn file<I>(
+        &mut self,
+        source: &Opened,
+        target: &Opened,
+        ours: &[Seen<I>],
+        theirs: &[Seen<I>],
+        found: &Comparison,
+        explained: &BTreeMap<u32, (u32, &'static str)>,
+    ) {
+        self.line.equal = found.equal;
+        self.name_unread(Side::Source, source, ours);
+        self.name_unread(Side::Target, target, theirs);
+        for (place, partner, reason) in &found.altered {
+            let (uid, partner) = (Some(ours[*place].uid), Some(theirs[*partner].uid));
+            self.differ(DifferenceKind::Altered, uid, partner, escape(reason));
+        }
+        for place in &found.missing {
+            let uid = ours[*place].uid;
+            if let Some((partner, reason)) = explained.get(&uid) {
+                self.differ(DifferenceKind::Altered, Some(uid), Some(*partner), (*reason).to_owned());
+            } else if source.skipped.contains(Uid(uid)) {
+                self.line.skipped += 1;
+            } else {
+                self.differ(DifferenceKind::Missing, Some(uid), None, "not on the target".to_owned());
+            }
+        }
+        for place in &found.doubled {
+            let reason = "once more than at the source".to_owned();
+            self.differ(DifferenceKind::Doubled, None, Some(theirs[*place].uid), reason);
+        }
+        let explained: UidSet = explained.values().map(|(partner, _)| Uid(*partner)).collect();
+        for uid in found.extra.iter().map(|place| theirs[*place].uid) {
+            if !explained.contains(Uid(uid)) {
+                self.differ(DifferenceKind::Extra, None, Some(uid), "not at the source".to_owned());
+            }
+        }
+        let mailbox = self.mapped.source.to_string();
+        let remark = |text| Remark { mailbox: Some(mailbox.clone()), text };
+        self.findings.remarks.extend(self.flags.remarks().into_iter().map(remark));
+    }
+
+    /// Messages that are listed and could not be read prove nothing; they are named.
+    fn name_unread<I>(&mut self, side: Side, opened: &Opened, read: &[Seen<I>]) {
+        let read: UidSet = read.iter().map(|seen| Uid(seen.uid)).collect();
+        for uid in difference(&opened.listed, &read).iter() {
+            let (source_uid, target_uid) = match side {
+                Side::Source => (Some(uid.0), None),
+                Side::Target => (None, Some(uid.0)),
+            };
+            let reason = format!("the {side} listed it and did not hand it out");
+            self.differ(DifferenceKind::Mailbox, source_uid, target_uid, reason);
+        }
+    }
+
+    fn differ(&mut self, kind: DifferenceKind, source_uid: Option<u32>, target_uid: Option<u32>, reason: String) {
+        self.findings.differ(&self.mapped.source, kind, source_uid, target_uid, reason);
+    }
+}
+
+/// Looks again, more leniently, at messages that found no equal partner.
+async fn look_again(
+    connection: &mut Connection,
+    side: Side,
+    uids: &UidSet,
+) -> Result<BTreeMap<u32, Residue>, WalkError> {
+    let keys = key_maker();
+    let begin = |_: &Metadata<'_>| (ContentDigester::default(), keys.stream());
+    let push = |digest: &mut (ContentDigester, KeyStream), octets: &[u8]| {
+        digest.0.push(octets);
+        digest.1.push(octets);
+    };
+    let digests = digest_bodies(connection, uids, begin, push).await.map_err(on(side))?.digests;
+    Ok(digests.into_iter().map(|(uid, (content, key))| (uid.0, (content.finish(), key.finish()))).collect())
+}
+
+/// Keys are compared within one run only, so they need no secret of a ledger.
+fn key_maker() -> KeyMaker {
+    KeyMaker::new(*b"a verify per run")
+}
