@@ -413,7 +413,7 @@ impl<'a> Pump<'a> {
     fn ask_ahead(&mut self) {
         while self.begun < self.shipments.len()
             && self.asked < MESSAGES_ASKED_AHEAD
-            && lock(self.table).stored_without_uids.len() < UNNAMED_MAX
+            && !lock(self.table).is_rich_in_unnamed()
         {
             let Batch { uids, bytes, large } = self.shipments[self.begun].batch.clone();
             self.asked += uids.len();
@@ -618,6 +618,12 @@ impl Table {
         self.claim(&uids);
         let settled = sent.into_iter().zip(uids).map(|(sent, uid)| settled(sent, Some(uid))).collect();
         (settled, bytes, self.target_mark)
+    }
+
+    /// Whether so much waits for its UIDs, or will once it is answered, that it is time to read the tail.
+    fn is_rich_in_unnamed(&self) -> bool {
+        let unnamed = self.stored_without_uids.len();
+        unnamed > 0 && unnamed + self.in_flight.len() >= UNNAMED_MAX
     }
 
     /// Moves the mark over UIDs that were named, however the answers are ordered.
