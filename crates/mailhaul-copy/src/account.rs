@@ -6,13 +6,14 @@ use crate::error::{LinkError, WalkError, stop_of, stop_of_ledger};
 use crate::job::CopyJob;
 use crate::listing::{Listings, connect, list_both};
 use crate::mapping::agree_on_mapping;
-use crate::pass::{Links, Pair, pass};
+use crate::pass::pass;
 use crate::pause;
 use crate::prepare::prepare_target;
 use crate::progress::Progress;
 use crate::stop::StopSignal;
 use crate::summary::Summary;
 use crate::tally::Tally;
+use crate::walk::{Links, Pair, Walk};
 use mailhaul_db::{Ledger, PairLease, RunVerdict};
 use mailhaul_imap::{ErrorClass, ImapError};
 use mailhaul_plan::keys::KeyMaker;
@@ -20,40 +21,7 @@ use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping};
 use mailhaul_report::{RunReport, Verdict};
 use mailhaul_types::{MailboxName, Side};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
-
-/// What every step of a run can see.
-pub(crate) struct Walk<'a> {
-    pub(crate) job: &'a CopyJob,
-    pub(crate) lease: &'a PairLease,
-    pub(crate) keys: KeyMaker,
-    pub(crate) progress: &'a Progress,
-    pub(crate) stop: &'a StopSignal,
-    /// The shortest time that UIDNEXT must stand still before a lost copy is believed lost.
-    quarantine: Mutex<Duration>,
-}
-
-impl Walk<'_> {
-    pub(crate) fn quarantine(&self) -> Duration {
-        *self.quarantine.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    pub(crate) fn doing(&self, pair: &Pair<'_>, what: &str) {
-        self.progress.doing(format!("{}: {what}", pair.source));
-    }
-
-    /// Waits as asked for, or as long as is polite; not beyond a stop.
-    pub(crate) async fn pause_for(&self, asked: Option<Duration>) -> Result<(), WalkError> {
-        let pause = asked.unwrap_or(bounds::THROTTLE_PAUSE).min(bounds::THROTTLE_PAUSE_MAX);
-        tracing::info!(seconds = pause.as_secs(), "waiting because a server asked to slow down");
-        tokio::select! {
-            () = self.stop.requested() => Err(WalkError::Interrupted { unanswered: 0 }),
-            () = tokio::time::sleep(pause) => Ok(()),
-        }
-    }
-}
 
 /// Copies one account, and reports on it. Never panics and never fails: what went wrong stands in the report.
 pub async fn copy_account(job: &CopyJob, ledger: &Ledger, progress: &Progress, stop: &StopSignal) -> RunReport {
@@ -76,9 +44,7 @@ async fn run_with_lease(
     progress: &Progress,
     stop: &StopSignal,
 ) -> RunReport {
-    let near = is_near(&job.accounts.target.endpoint.host);
-    let quarantine = Mutex::new(if near { bounds::QUARANTINE_NEAR } else { bounds::QUARANTINE_FAR });
-    let walk = Walk { job, lease, keys: KeyMaker::new(ledger.digest_key()), progress, stop, quarantine };
+    let walk = Walk::new(job, lease, KeyMaker::new(ledger.digest_key()), progress, stop);
     let mut run = Run { walk: &walk, links: None, summary: Summary::default() };
     let end = tokio::select! {
         end = run.work() => end,
@@ -120,15 +86,6 @@ async fn finish(lease: PairLease, mut report: RunReport) -> RunReport {
         report.stop = Some(stop_of_ledger(&error));
     }
     report
-}
-
-/// Loopback and private networks: what is lost there is known to be lost soon.
-fn is_near(host: &str) -> bool {
-    match host.parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_private() || address.is_link_local(),
-        Ok(IpAddr::V6(address)) => address.is_loopback() || address.is_unique_local(),
-        Err(_) => host.eq_ignore_ascii_case("localhost"),
-    }
 }
 
 /// What a run knows before it works on the first mailbox.
@@ -304,11 +261,7 @@ impl Run<'_> {
             });
         };
         if matches!(link, LinkError { side: Side::Target, error: ImapError::TimedOut { .. } }) {
-            let mut quarantine = self.walk.quarantine.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            *quarantine = match is_near(&self.walk.job.accounts.target.endpoint.host) {
-                true => bounds::QUARANTINE_AFTER_TIMEOUT_NEAR,
-                false => bounds::QUARANTINE_AFTER_TIMEOUT_FAR,
-            };
+            self.walk.lengthen_quarantine();
         }
         tracing::warn!(error = %link, again_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             "connection lost; reconnecting");

@@ -4,9 +4,9 @@
 use crate::error::{WalkError, mailbox_error, on, stop_of};
 use crate::job::CopyJob;
 use crate::listing::{Listings, connect, list_both};
-use crate::pass::Links;
 use crate::scan::{Known, Listing, scan_mailbox};
 use crate::stop::StopSignal;
+use crate::walk::Links;
 use crate::words;
 use mailhaul_db::{ExceptionState as Stored, Ledger, MailboxState, PairView};
 use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping, changed, map_mailboxes};

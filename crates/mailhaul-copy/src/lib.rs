@@ -34,6 +34,7 @@ mod tail;
 mod tally;
 mod transfer;
 mod verify;
+mod walk;
 mod words;
 
 pub use account::copy_account;

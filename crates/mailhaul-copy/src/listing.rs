@@ -2,7 +2,7 @@
 
 use crate::error::{LinkError, WalkError, on};
 use crate::job::AccountPair;
-use crate::pass::Links;
+use crate::walk::Links;
 use mailhaul_imap::{Connection, ImapError, ListedMailbox};
 use mailhaul_plan::mailboxes::{AccountListing, MailboxEntry, Namespace, Namespaces};
 use mailhaul_types::{MailboxName, Side};

@@ -4,41 +4,21 @@
 //! A pass may be broken off anywhere and is then begun again from the top, on fresh connections. It never continues
 //! from memory: what it believed to be in flight is found out by reading the target's tail.
 
-use crate::account::Walk;
 use crate::bounds;
 use crate::error::{WalkError, mailbox_error, on};
 use crate::flags::FlagFilter;
 use crate::rounds::Sender;
 use crate::scan::{Known, Listing, scan_mailbox};
-use crate::tail::{match_tail, present_in, read_known, rematch_settled, unclaimed};
+use crate::tail::{match_tail, present_in, read_known, rematch_settled, target_uid_next, unclaimed};
 use crate::tally::Tally;
 use crate::transfer::{FlagsSent, Shipment};
-use mailhaul_db::{Exception, ExceptionState, MailboxLedger, MailboxState, Scan, Settlement};
-use mailhaul_imap::{Connection, SelectedMailbox};
+use crate::walk::{Links, Pair, Target, Walk};
+use crate::words;
+use mailhaul_db::{Exception, ExceptionState, MailboxState, Scan, Settlement};
+use mailhaul_imap::SelectedMailbox;
 use mailhaul_plan::batches::{BatchLimits, plan_batches};
 use mailhaul_plan::steps::{difference, intersection, is_mass_absence};
-use mailhaul_types::{MailboxName, Side, Uid, UidRange, UidSet, UidValidity};
-
-/// Both ends, signed in.
-pub(crate) struct Links {
-    pub(crate) source: Connection,
-    pub(crate) target: Connection,
-}
-
-/// One mailbox pair to be worked on.
-pub(crate) struct Pair<'a> {
-    pub(crate) source: &'a MailboxName,
-    pub(crate) target: &'a MailboxName,
-    pub(crate) ledger: &'a MailboxLedger,
-}
-
-/// How far a pass has come to know the target.
-pub(crate) struct Target {
-    pub(crate) uid_validity: UidValidity,
-    /// Every UID below it is accounted for.
-    pub(crate) mark: Uid,
-    pub(crate) filter: FlagFilter,
-}
+use mailhaul_types::{Side, Uid, UidRange, UidSet, UidValidity};
 
 /// Copies everything that one mailbox pair still lacks. What it learned stands in `tally` even if it fails.
 pub(crate) async fn pass(
@@ -67,12 +47,8 @@ pub(crate) async fn pass(
     result?;
 
     if is_mass_absence(&listing.listed, &state.settled) && !walk.job.accept_mass_absence {
-        return Err(WalkError::MailboxDecision(format!(
-            "the source lists {} messages here, and of the {} copied earlier hardly any; nothing was deleted on the \
-             target, and what is listed is copied. If the mailbox was really emptied, --accept-mass-absence says so",
-            listing.listed.len(),
-            state.settled.len(),
-        )));
+        let words = words::mass_absence(listing.listed.len(), state.settled.len());
+        return Err(WalkError::MailboxDecision(words));
     }
     match listing.missing {
         Some(contradiction) => {
@@ -110,11 +86,7 @@ async fn read_source(
         return Err(WalkError::Mailbox("the source keeps no UIDs for this mailbox (no UIDVALIDITY)".to_owned()));
     };
     if let Some(known) = state.source_uid_validity.filter(|known| *known != uid_validity) {
-        return Err(WalkError::MailboxDecision(format!(
-            "the source has renumbered this mailbox (UIDVALIDITY was {known} and is {uid_validity}), so it is not \
-             known which of its messages were copied; nothing was done in it. A copy of this account under a new \
-             --state file adopts what is on the target and copies the rest"
-        )));
+        return Err(WalkError::MailboxDecision(words::renumbered_source(known, uid_validity)));
     }
     if let Some(reason) = is_put_back(&selected, state) {
         return Err(WalkError::MailboxDecision(reason));
@@ -230,7 +202,8 @@ async fn meet(
         return rediscover(links, walk, pair, uid_validity, filter, &ground).await;
     }
     pair.ledger.bind(listing.uid_validity, uid_validity, first_mark).await?;
-    Ok(Target { uid_validity, mark: state.target_mark.unwrap_or(first_mark), filter })
+    let mark = state.target_mark.unwrap_or(first_mark);
+    Ok(Target { uid_validity, uid_next: opened.uid_next, mark, filter })
 }
 
 /// In what way the ground has moved under the target mailbox since the ledger was written.
@@ -309,7 +282,7 @@ async fn rediscover(
         }
     }
     tracing::info!(mailbox = %pair.source, found = total - missing, missing, "{}", ground.words());
-    Ok(Target { uid_validity, mark: Uid(1), filter })
+    Ok(Target { uid_validity, uid_next: Some(uid_next), mark: Uid(1), filter })
 }
 
 /// Reads whatever lies above the mark on the target and settles what turns out to be there already.
@@ -322,7 +295,10 @@ async fn read_tail(
     state: &MailboxState,
     target: &mut Target,
 ) -> Result<UidSet, WalkError> {
-    let uid_next = target_uid_next(links, pair.target, target.mark).await?;
+    let uid_next = match target.uid_next {
+        Some(uid_next) => uid_next,
+        None => target_uid_next(links, pair.target, target.mark).await?,
+    };
     if uid_next <= target.mark {
         if state.sent.is_some() {
             let settlement = Settlement { clear_sent: true, target_mark: Some(target.mark), messages: Vec::new() };
@@ -372,19 +348,6 @@ async fn name_possible_duplicates(pair: &Pair<'_>, holes: u64, unaccounted: &Uid
         pair.ledger.record_exception(exception).await?;
     }
     Ok(())
-}
-
-/// The target's UIDNEXT as it is now; for servers that never say it, one above the highest UID there is.
-pub(crate) async fn target_uid_next(links: &mut Links, name: &MailboxName, mark: Uid) -> Result<Uid, WalkError> {
-    let status = links.target.status(name).await.map_err(|error| mailbox_error(Side::Target, error))?;
-    if let Some(uid_next) = status.uid_next {
-        return Ok(uid_next);
-    }
-    let mut highest = Uid(mark.0.saturating_sub(1));
-    let range = UidRange { first: Uid(mark.0.max(1)), last: Uid(u32::MAX) };
-    let mut row = |row: mailhaul_imap::ScanRow| highest = highest.max(row.uid);
-    links.target.scan(&[range], mailhaul_imap::ScanItems::default(), &mut row).await.map_err(on(Side::Target))?;
-    Ok(Uid(highest.0.saturating_add(1)))
 }
 
 fn set_of(range: UidRange) -> UidSet {

@@ -1,9 +1,9 @@
 //! Making sure that the target mailbox is there, under a name that the target accepts, and subscribed like its source.
 
-use crate::account::Walk;
 use crate::error::{WalkError, mailbox_error};
 use crate::mapping::as_stored;
-use crate::pass::Links;
+use crate::walk::Links;
+use crate::walk::Walk;
 use mailhaul_imap::{ErrorClass, ImapError};
 use mailhaul_plan::mailboxes::{MappedMailbox, Mapping};
 use mailhaul_types::{MailboxName, Side, escape};

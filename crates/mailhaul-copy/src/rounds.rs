@@ -1,13 +1,12 @@
 //! Sending in rounds until nothing is left that could still succeed: what was refused is halved until the culprit is
 //! alone, what was not delivered is proved gone or named unreadable, and servers that ask to wait are waited for.
 
-use crate::account::Walk;
 use crate::bounds;
 use crate::error::{LinkError, WalkError, mailbox_error, on};
-use crate::pass::{Links, Pair, Target, target_uid_next};
-use crate::tail::{listed_in, match_tail, present_in, unclaimed};
+use crate::tail::{listed_in, match_tail, present_in, target_uid_next, unclaimed};
 use crate::tally::Tally;
 use crate::transfer::{Context, End, FlagsSent, Outcome, Refusal, Shipment, from_mark, transfer};
+use crate::walk::{Links, Pair, Target, Walk};
 use mailhaul_db::{Exception, ExceptionState, Settled, Settlement};
 use mailhaul_imap::{Context as Doing, ErrorClass, ImapError, StatusLine};
 use mailhaul_plan::batches::{Batch, halve};

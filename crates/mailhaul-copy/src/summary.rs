@@ -1,9 +1,10 @@
 //! Collecting what a run has to say, mailbox by mailbox, into its report.
 
-use crate::account::Walk;
 use crate::error::WalkError;
 use crate::job::AccountPair;
 use crate::tally::Tally;
+use crate::walk::Walk;
+use crate::words;
 use mailhaul_db::{ExceptionState as Stored, MailboxLedger, MailboxState};
 use mailhaul_imap::TlsMode;
 use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping};
@@ -75,17 +76,14 @@ impl Summary {
 
     /// A mailbox that is not copied, with what it holds.
     pub(crate) fn leave_out(&mut self, name: &MailboxName, reason: &LeftOutReason, messages: Option<u32>) {
-        let words = match reason {
+        match reason {
             LeftOutReason::NotSelectable => return,
-            LeftOutReason::OtherNamespace => "left out: it belongs to another user or is shared (--all-namespaces)",
-            LeftOutReason::NotIncluded => "left out: no --mailbox fits it",
-            LeftOutReason::Excluded(_) => "left out by --exclude",
             LeftOutReason::SameText => {
-                let reason = "another mailbox is shown by the same name; rename one of them at the source";
-                return self.except(&name.to_string(), None, ExceptionState::MailboxFailed, reason.to_owned());
+                // Nobody chose to leave it out.
+                return self.except(&name.to_string(), None, ExceptionState::MailboxFailed, words::left_out(reason));
             }
-        };
-        self.remark(Some(&name.to_string()), words.to_owned());
+            _ => self.remark(Some(&name.to_string()), words::left_out(reason)),
+        }
         let messages = u64::from(messages.unwrap_or_default());
         self.report.mailboxes.push(MailboxLine {
             source: name.to_string(),
@@ -135,14 +133,8 @@ impl Summary {
                 self.remark(Some(&mapped.source.to_string()), text);
             }
         }
-        let parents: Vec<String> = mapping
-            .left_out
-            .iter()
-            .filter(|left_out| left_out.reason == LeftOutReason::NotSelectable)
-            .map(|left_out| left_out.source.to_string())
-            .collect();
-        if !parents.is_empty() {
-            self.remark(None, format!("hold no messages by themselves: {}", parents.join(", ")));
+        if let Some(parents) = words::parents(mapping) {
+            self.remark(None, parents);
         }
     }
 

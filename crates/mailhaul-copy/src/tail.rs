@@ -5,13 +5,14 @@
 
 use crate::bodies::{Metadata, digest_bodies};
 use crate::error::{WalkError, mailbox_error, on};
+use crate::walk::Links;
 use mailhaul_db::{Settled, SettledState};
 use mailhaul_imap::{Connection, ImapError, ScanItems};
 use mailhaul_plan::content::{ContentDigester, ContentDigests};
 use mailhaul_plan::keys::{KeyMaker, KeyStream};
 use mailhaul_plan::matching::{Candidate, CompareGroup, match_messages, resolve_group};
 use mailhaul_plan::steps::{difference, intersection};
-use mailhaul_types::{Flags, MessageKey, Side, Uid, UidSet};
+use mailhaul_types::{Flags, MailboxName, MessageKey, Side, Uid, UidRange, UidSet};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A message with all that is needed to recognise it.
@@ -64,6 +65,19 @@ pub(crate) async fn listed_in(connection: &mut Connection, side: Side, uids: &Ui
     };
     connection.scan(uids.ranges(), ScanItems::default(), &mut row).await.map_err(on(side))?;
     Ok(listed)
+}
+
+/// The target's UIDNEXT as it is now; for servers that never say it, one above the highest UID there is.
+pub(crate) async fn target_uid_next(links: &mut Links, name: &MailboxName, mark: Uid) -> Result<Uid, WalkError> {
+    let status = links.target.status(name).await.map_err(|error| mailbox_error(Side::Target, error))?;
+    if let Some(uid_next) = status.uid_next {
+        return Ok(uid_next);
+    }
+    let mut highest = Uid(mark.0.saturating_sub(1));
+    let range = UidRange { first: Uid(mark.0.max(1)), last: Uid(u32::MAX) };
+    let mut row = |row: mailhaul_imap::ScanRow| highest = highest.max(row.uid);
+    links.target.scan(&[range], mailhaul_imap::ScanItems::default(), &mut row).await.map_err(on(Side::Target))?;
+    Ok(Uid(highest.0.saturating_add(1)))
 }
 
 /// Matches the target messages in `present` with the source messages in `candidates`; returns those that are on the

@@ -8,10 +8,10 @@ use crate::error::{LinkError, WalkError, on, stop_of};
 use crate::job::AccountPair;
 use crate::listing::{Listings, connect, list_both};
 use crate::meter::Meter;
-use crate::pass::Links;
 use crate::pause;
 use crate::progress::Progress;
 use crate::stop::StopSignal;
+use crate::walk::Links;
 use crate::words;
 use mailhaul_imap::{Connection, ErrorClass};
 use mailhaul_plan::mailboxes::{
