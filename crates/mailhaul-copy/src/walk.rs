@@ -1,0 +1,99 @@
+//! What every step of a run shares: the job, the lease, both connections, and the mailbox pair that is worked on.
+
+use crate::bounds;
+use crate::error::WalkError;
+use crate::flags::FlagFilter;
+use crate::job::CopyJob;
+use crate::progress::Progress;
+use crate::stop::StopSignal;
+use mailhaul_db::{MailboxLedger, PairLease};
+use mailhaul_imap::Connection;
+use mailhaul_plan::keys::KeyMaker;
+use mailhaul_types::{MailboxName, Uid, UidValidity};
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// What every step of a run can see.
+pub(crate) struct Walk<'a> {
+    pub(crate) job: &'a CopyJob,
+    pub(crate) lease: &'a PairLease,
+    pub(crate) keys: KeyMaker,
+    pub(crate) progress: &'a Progress,
+    pub(crate) stop: &'a StopSignal,
+    /// The shortest time that UIDNEXT must stand still before a lost copy is believed lost.
+    quarantine: Mutex<Duration>,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(
+        job: &'a CopyJob,
+        lease: &'a PairLease,
+        keys: KeyMaker,
+        progress: &'a Progress,
+        stop: &'a StopSignal,
+    ) -> Self {
+        let near = is_near(&job.accounts.target.endpoint.host);
+        let quarantine = Mutex::new(if near { bounds::QUARANTINE_NEAR } else { bounds::QUARANTINE_FAR });
+        Self { job, lease, keys, progress, stop, quarantine }
+    }
+
+    /// After a time-out at the target: whatever swallowed the answer may still deliver the command.
+    pub(crate) fn lengthen_quarantine(&self) {
+        *self.quarantine.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            match is_near(&self.job.accounts.target.endpoint.host) {
+                true => bounds::QUARANTINE_AFTER_TIMEOUT_NEAR,
+                false => bounds::QUARANTINE_AFTER_TIMEOUT_FAR,
+            };
+    }
+
+    pub(crate) fn quarantine(&self) -> Duration {
+        *self.quarantine.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn doing(&self, pair: &Pair<'_>, what: &str) {
+        self.progress.doing(format!("{}: {what}", pair.source));
+    }
+
+    /// Waits as asked for, or as long as is polite; not beyond a stop.
+    pub(crate) async fn pause_for(&self, asked: Option<Duration>) -> Result<(), WalkError> {
+        let pause = asked.unwrap_or(bounds::THROTTLE_PAUSE).min(bounds::THROTTLE_PAUSE_MAX);
+        tracing::info!(seconds = pause.as_secs(), "waiting because a server asked to slow down");
+        tokio::select! {
+            () = self.stop.requested() => Err(WalkError::Interrupted { unanswered: 0 }),
+            () = tokio::time::sleep(pause) => Ok(()),
+        }
+    }
+}
+
+/// Both ends, signed in.
+pub(crate) struct Links {
+    pub(crate) source: Connection,
+    pub(crate) target: Connection,
+}
+
+/// One mailbox pair to be worked on.
+pub(crate) struct Pair<'a> {
+    pub(crate) source: &'a MailboxName,
+    pub(crate) target: &'a MailboxName,
+    pub(crate) ledger: &'a MailboxLedger,
+}
+
+/// How far a pass has come to know the target.
+pub(crate) struct Target {
+    pub(crate) uid_validity: UidValidity,
+    /// UIDNEXT as it was when the mailbox was opened, if the server said it. What arrived since lies above it.
+    pub(crate) uid_next: Option<Uid>,
+    /// Every UID below it is accounted for.
+    pub(crate) mark: Uid,
+    pub(crate) filter: FlagFilter,
+}
+
+/// Loopback and private networks: what is lost there is known to be lost soon.
+fn is_near(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_private() || address.is_link_local(),
+        Ok(IpAddr::V6(address)) => address.is_loopback() || address.is_unique_local(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
