@@ -2,6 +2,7 @@
 //! one mailbox each, and an oddity on one of them.
 
 use crate::harness::{Bench, finish};
+use mailhaul_testing::proxy::{Direction, Fault, Moment, Plan, Proxy};
 use mailhaul_testing::scripted::{Command, Handled, Program, ScriptedServer, Session};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -251,20 +252,24 @@ fn a_batch_that_the_source_interrupts_is_matched_with_its_answers_all_the_same()
         session.tagged(command, "OK fetched");
         Handled::Yes
     });
-    // The third message that arrives is refused, and its answer comes late.
+    // The third message that arrives is refused, and that is said after the fifth, of the same batch, is stored.
     let mut appends = 0;
-    let mut refused: Option<String> = None;
-    let target = serve(&to, SINGLE, move |command, session, _| {
+    let mut refused = String::new();
+    let target = serve(&to, SINGLE, move |command, session, mailbox| {
         if command.name != "APPEND" {
             return Handled::No;
         }
         appends += 1;
         match appends {
-            3 => refused = Some(command.tag.clone()),
-            5 => session.line(&format!("{} NO not this one", refused.take().unwrap_or_default())),
+            3 => refused.clone_from(&command.tag),
+            5 => {
+                let answer = mailbox.append(command);
+                session.tagged(command, &answer);
+                session.line(&format!("{refused} NO not this one"));
+            }
             _ => return Handled::No,
         }
-        if appends == 3 { Handled::Yes } else { Handled::No }
+        Handled::Yes
     });
     let bench = between(&source, &target);
     let (code, json) = copy(&bench);
@@ -517,5 +522,22 @@ fn a_target_without_uidplus_is_copied_in_slices_and_every_uid_is_known() {
     assert_eq!((code, &json["messages"]["copied"]), (0, &5_000.into()), "{json:#}");
     let said = finish(bench.command("copy", &["--json"]));
     assert_eq!(said.code, 0, "{}", said.stdout);
+    assert_same_mail(&from, &to);
+}
+
+#[test]
+fn a_large_message_is_seen_to_move_while_it_streams() {
+    let (from, to) = (Mailbox::empty().shared(), Mailbox::empty().shared());
+    let octets = format!("Subject: large\r\n\r\n{}", "All work and no play.\r\n".repeat(400_000)).into_bytes();
+    lock(&from).store(Held { uid: 0, flags: String::new(), date: DATE.to_owned(), octets });
+    let (source, target) = (serve(&from, MULTI, plain), serve(&to, MULTI, plain));
+    // The source stops in the middle, for longer than it takes until a line is written.
+    let proxy = Proxy::start(source.address());
+    proxy.set_next_plans([Plan::new().fault(Moment::InLiteral(Direction::ToClient, 1, 4 << 20), Fault::Stall)]);
+    let bench = Bench::between(proxy.address(), "x", target.address(), "x");
+    let said = bench.run("copy", &["--timeout", "7"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let line = said.stderr.lines().next().unwrap_or_default();
+    assert!(line.starts_with("0 of 1 message · 4.0 MiB of 8.8 MiB"), "{}", said.stderr);
     assert_same_mail(&from, &to);
 }
