@@ -1,0 +1,236 @@
+//! The pipe: batches out of the source's FETCH into the target's APPEND.
+//!
+//! Two futures run in one task. The *pump* takes messages from the source as they arrive and writes them into the
+//! open batch; the *collector* reads the target's answers and hands what is settled to the ledger. Between them
+//! stands only the table of what was sent and not yet answered. The kernel's socket buffers do the rest: while one
+//! server is busy, the other goes on filling or draining them.
+//!
+//! Nothing here decides what to copy, and nothing here repairs anything. What was refused, delivered nothing, or was
+//! in flight when a connection broke comes back to the caller, who reads the target's tail before he tries again.
+
+mod marks;
+mod pump;
+mod table;
+
+use crate::error::LinkError;
+use crate::flags::FlagFilter;
+use crate::progress::Progress;
+use crate::stop::StopSignal;
+use mailhaul_db::{DbError, MailboxLedger, PairLease, Settled, Settlement};
+use mailhaul_imap::{AppendEvent, AppendOptions, AppendReader, Connection, FetchOptions, ImapError, StatusLine};
+use mailhaul_plan::batches::Batch;
+use mailhaul_plan::keys::KeyMaker;
+use mailhaul_types::{MailboxName, Side, Uid, UidSet, UidValidity};
+use pump::{Pump, Pumped};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+pub(crate) use table::from_mark;
+use table::{Table, lock};
+
+/// How long the target may take to answer what was sent, once the operator asked to stop. What is unanswered then
+/// stays `sent` in the ledger, and the next run looks for it.
+const DRAIN_AFTER_STOP: Duration = Duration::from_secs(7);
+
+/// Which flags of its messages a batch carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum FlagsSent {
+    /// All that the target can keep.
+    All,
+    /// System flags only: a keyword may have been the reason for a refusal.
+    NoKeywords,
+    /// None at all.
+    None,
+}
+
+/// A batch and how it is to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Shipment {
+    pub(crate) batch: Batch,
+    pub(crate) flags: FlagsSent,
+}
+
+/// Messages that the target refused together.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) uids: UidSet,
+    pub(crate) flags: FlagsSent,
+    /// Whether keywords were sent with any of them.
+    pub(crate) keywords: bool,
+    /// Whether any flags were.
+    pub(crate) flagged: bool,
+    pub(crate) status: StatusLine,
+}
+
+/// How a transfer ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// Everything was fetched, sent and answered.
+    Finished,
+    /// The operator asked to stop. Whether anything is still unanswered is in [`Outcome::unanswered`].
+    Stopped,
+    /// A connection broke.
+    Lost(LinkError),
+    /// The ledger could not be written.
+    Ledger(DbError),
+}
+
+/// What a transfer leaves for its caller to look after.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) end: End,
+    /// How many of the shipments were asked for; those behind them are untouched.
+    pub(crate) begun: usize,
+    /// Batches that the target answered NO or BAD.
+    pub(crate) refused: Vec<Refusal>,
+    /// Asked for, answered OK, and not delivered.
+    pub(crate) missing: UidSet,
+    /// Not delivered because the source answered NO or BAD.
+    pub(crate) unfetched: Vec<(UidSet, StatusLine)>,
+    /// Stored according to the target, in the order of transmission, but without UIDs that fit.
+    pub(crate) stored_without_uids: Vec<Settled>,
+    /// Their octets.
+    pub(crate) stored_bytes_without_uids: u64,
+    /// Messages that were not offered because they exceed the target's APPENDLIMIT: UID, octets, limit.
+    pub(crate) too_large: Vec<(Uid, u64, u64)>,
+    /// How far every UID of the target is accounted for.
+    pub(crate) target_mark: Uid,
+    /// UIDs of the target from the mark on that belong to settled messages.
+    pub(crate) claimed: UidSet,
+    /// Messages sent whose answer never came.
+    pub(crate) unanswered: u64,
+    /// The target connection holds an unfinished command and must be dropped.
+    pub(crate) target_spoilt: bool,
+    /// The target's last words that asked to slow down, if it did so inside an OK.
+    pub(crate) throttled: Option<StatusLine>,
+    /// Messages stored whose internal date could not be read; the target gave them one of its own.
+    pub(crate) undated: u64,
+}
+
+/// What a transfer works with, beside the two connections.
+pub(crate) struct Context<'a> {
+    pub(crate) target_mailbox: &'a MailboxName,
+    pub(crate) target_uid_validity: UidValidity,
+    pub(crate) target_mark: Uid,
+    /// UIDs of the target from the mark on that are known to belong to settled messages.
+    pub(crate) claimed: &'a UidSet,
+    pub(crate) ledger: &'a MailboxLedger,
+    pub(crate) lease: &'a PairLease,
+    pub(crate) keys: &'a KeyMaker,
+    pub(crate) filter: &'a FlagFilter,
+    pub(crate) progress: &'a Progress,
+    pub(crate) stop: &'a StopSignal,
+    /// Called for every group of messages that was handed to the ledger as settled.
+    pub(crate) on_settled: &'a (dyn Fn(&[Settled], u64) + Sync),
+}
+
+/// Sends the shipments: all of them, unless too many are stored without a name. Never fails as a whole: whatever went
+/// wrong stands in the outcome, beside what went right.
+pub(crate) async fn transfer(
+    source: &mut Connection,
+    target: &mut Connection,
+    shipments: &[Shipment],
+    context: &Context<'_>,
+) -> Outcome {
+    let table = Mutex::new(Table::new(context.target_mark, context.claimed.clone()));
+    let append_limit = target.capabilities().append_limit();
+    let fetcher = source.fetch_bodies(FetchOptions::default());
+    let (mut writer, reader) = target.append_to(context.target_mailbox, AppendOptions::default());
+    if !writer.uses_multiappend() {
+        let validity = context.lease.validity();
+        writer.check_each_commit(Arc::new(move || validity.is_valid()));
+    }
+    let mut pump = Pump::new(shipments, context, &table, fetcher, append_limit);
+    let (pumped, collected) = run_both(pump.run(writer), collect(reader, context, &table), context.stop).await;
+
+    let Pump { begun, missing, unfetched, too_large, target_spoilt, .. } = pump;
+    let table = table.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let interrupted = pumped.is_none() || collected.is_none();
+    let end = match (pumped, collected) {
+        (_, Some(Err(end))) | (Some(Err(end)), _) => end,
+        (Some(Ok(Pumped::All)), Some(Ok(()))) => End::Finished,
+        (Some(Ok(_)) | None, _) => End::Stopped,
+    };
+    Outcome {
+        begun,
+        refused: table.refusals,
+        missing,
+        unfetched,
+        stored_without_uids: table.stored_without_uids,
+        stored_bytes_without_uids: table.stored_bytes_without_uids,
+        too_large,
+        target_mark: table.target_mark,
+        claimed: table.claimed,
+        unanswered: table.in_flight.len() as u64,
+        target_spoilt: target_spoilt || interrupted || matches!(end, End::Lost(LinkError { side: Side::Target, .. })),
+        throttled: table.throttled,
+        undated: table.undated,
+        end,
+    }
+}
+
+/// Runs pump and collector until both are through. The collector's failure ends the pump: there is nobody left to
+/// send to. After a stop was asked for, both have [`DRAIN_AFTER_STOP`]; `None` means that it did not suffice.
+async fn run_both<P>(
+    pump: impl Future<Output = Result<P, End>>,
+    collector: impl Future<Output = Result<(), End>>,
+    stop: &StopSignal,
+) -> (Option<Result<P, End>>, Option<Result<(), End>>) {
+    let mut pump = pin!(pump);
+    let mut collector = pin!(collector);
+    let mut deadline = pin!(async {
+        stop.requested().await;
+        tokio::time::sleep(DRAIN_AFTER_STOP).await;
+    });
+    let (mut pumped, mut collected) = (None, None);
+    std::future::poll_fn(|task| {
+        if pumped.is_none()
+            && let Poll::Ready(result) = pump.as_mut().poll(task)
+        {
+            pumped = Some(result);
+        }
+        if collected.is_none()
+            && let Poll::Ready(result) = collector.as_mut().poll(task)
+        {
+            collected = Some(result);
+        }
+        let done = matches!(collected, Some(Err(_))) || (pumped.is_some() && collected.is_some());
+        if done || deadline.as_mut().poll(task).is_ready() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    (pumped, collected)
+}
+
+/// Reads the target's answers to the end.
+async fn collect(mut reader: AppendReader<'_>, context: &Context<'_>, table: &Mutex<Table>) -> Result<(), End> {
+    while let Some(event) = reader.next().await.map_err(lost(Side::Target))? {
+        match event {
+            AppendEvent::Stored { batch, first, messages, uids, status } => {
+                let (settled, bytes, target_mark) = {
+                    let mut table = lock(table);
+                    if status.is_throttled() {
+                        table.throttled = Some(status);
+                    }
+                    table.take_stored((batch, first), messages, uids, context)
+                };
+                context.progress.settle(u64::from(messages), bytes);
+                if !settled.is_empty() {
+                    (context.on_settled)(&settled, bytes);
+                    let settlement =
+                        Settlement { messages: settled, target_mark: Some(target_mark), clear_sent: false };
+                    context.ledger.settle(settlement).await.map_err(End::Ledger)?;
+                }
+            }
+            AppendEvent::Refused { batch, first, count, status } => {
+                lock(table).take_refused((batch, first), count, status);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn lost(side: Side) -> impl Fn(ImapError) -> End {
+    move |error| End::Lost(LinkError { side, error })
+}

@@ -1,0 +1,144 @@
+//! What was sent and not yet answered, and what the answers came to: the table between pump and collector.
+//!
+//! An answer is about the messages that it names and about no other. Without MULTIAPPEND every message is answered on
+//! its own, and RFC 9051 §5.5 lets a server answer in any order.
+
+use super::{Context, FlagsSent, Refusal};
+use mailhaul_db::{Settled, SettledState};
+use mailhaul_imap::StatusLine;
+use mailhaul_plan::tail::advance_mark;
+use mailhaul_types::{Flags, MessageKey, Uid, UidRange, UidSet, UidValidity};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+
+/// How many stored messages may wait for their UIDs before the transfer ends, so that the tail is read. A target may
+/// announce UIDPLUS and name nothing all the same; after a crash, all of these have to be recognised by their keys.
+const UNNAMED_MAX: usize = 2_000;
+
+/// A message on its way.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) uid: Uid,
+    pub(super) key: MessageKey,
+    /// Its flags as they were sent.
+    pub(super) flags: Flags,
+    /// Its flags at the source, if they are others.
+    pub(super) had: Option<Flags>,
+    pub(super) sent_as: FlagsSent,
+    pub(super) dated: bool,
+    pub(super) octets: u64,
+}
+
+/// Where a message stands among those that were sent: which opening of a batch, and its position in it, from 0. A
+/// batch that has to be opened a second time, because the source mixes its answers, counts as another one.
+pub(super) type Place = (u64, u32);
+
+/// What pump and collector share. Locked for moments, once a message.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) in_flight: BTreeMap<Place, Sent>,
+    pub(super) refusals: Vec<Refusal>,
+    pub(super) stored_without_uids: Vec<Settled>,
+    pub(super) stored_bytes_without_uids: u64,
+    pub(super) target_mark: Uid,
+    pub(super) claimed: UidSet,
+    pub(super) undated: u64,
+    pub(super) throttled: Option<StatusLine>,
+}
+
+impl Table {
+    pub(super) fn new(target_mark: Uid, claimed: UidSet) -> Self {
+        Self {
+            in_flight: BTreeMap::new(),
+            refusals: Vec::new(),
+            stored_without_uids: Vec::new(),
+            stored_bytes_without_uids: 0,
+            target_mark,
+            claimed,
+            undated: 0,
+            throttled: None,
+        }
+    }
+
+    /// Takes stored messages off the table. Those whose UIDs the target named are ready for the ledger; the others
+    /// wait until the tail has been read.
+    pub(super) fn take_stored(
+        &mut self,
+        first: Place,
+        messages: u32,
+        uids: Option<(UidValidity, Vec<Uid>)>,
+        context: &Context<'_>,
+    ) -> (Vec<Settled>, u64, Uid) {
+        let sent = self.take(first, messages);
+        let bytes = sent.iter().map(|sent| sent.octets).sum();
+        for sent in &sent {
+            self.undated += u64::from(!sent.dated);
+            if let Some(had) = &sent.had {
+                context.filter.count_dropped(had, &sent.flags);
+            }
+        }
+        // A wrong count or another UIDVALIDITY says that the answer is about something else: stored, UIDs unknown.
+        let valid = context.target_uid_validity;
+        let uids = uids.filter(|(validity, uids)| *validity == valid && uids.len() == sent.len());
+        let Some((_, uids)) = uids else {
+            self.stored_bytes_without_uids += bytes;
+            self.stored_without_uids.extend(sent.into_iter().map(|sent| settled(sent, None)));
+            return (Vec::new(), bytes, self.target_mark);
+        };
+        self.claim(&uids);
+        let settled = sent.into_iter().zip(uids).map(|(sent, uid)| settled(sent, Some(uid))).collect();
+        (settled, bytes, self.target_mark)
+    }
+
+    /// Whether so much waits for its UIDs, or will once it is answered, that it is time to read the tail.
+    pub(super) fn is_rich_in_unnamed(&self) -> bool {
+        let unnamed = self.stored_without_uids.len();
+        unnamed > 0 && unnamed + self.in_flight.len() >= UNNAMED_MAX
+    }
+
+    /// Moves the mark over UIDs that were named, however the answers are ordered.
+    fn claim(&mut self, uids: &[Uid]) {
+        self.claimed.extend(uids.iter().copied());
+        if self.stored_without_uids.is_empty() {
+            self.target_mark = advance_mark(self.target_mark, &self.claimed);
+            self.claimed = from_mark(&self.claimed, self.target_mark);
+        }
+    }
+
+    pub(super) fn take_refused(&mut self, first: Place, count: u32, status: StatusLine) {
+        let sent = self.take(first, count);
+        let Some(flags) = sent.first().map(|sent| sent.sent_as) else { return };
+        self.refusals.push(Refusal {
+            uids: sent.iter().map(|sent| sent.uid).collect(),
+            flags,
+            keywords: sent.iter().any(|sent| !sent.flags.keywords().is_empty()),
+            flagged: sent.iter().any(|sent| !sent.flags.is_empty()),
+            status,
+        });
+    }
+
+    /// Takes exactly the messages that an answer names. Answers may come in any order, and an answer to one message
+    /// says nothing about its neighbours.
+    fn take(&mut self, (opening, first): Place, messages: u32) -> Vec<Sent> {
+        let places = (opening, first)..(opening, first.saturating_add(messages));
+        let places: Vec<Place> = self.in_flight.range(places).map(|(place, _)| *place).collect();
+        places.into_iter().filter_map(|place| self.in_flight.remove(&place)).collect()
+    }
+}
+
+/// The part of a set that is not below the mark.
+pub(crate) fn from_mark(set: &UidSet, mark: Uid) -> UidSet {
+    let mut kept = UidSet::new();
+    for range in set.ranges().iter().filter(|range| range.last >= mark) {
+        kept.insert_range(UidRange { first: range.first.max(mark), last: range.last });
+    }
+    kept
+}
+
+fn settled(sent: Sent, target_uid: Option<Uid>) -> Settled {
+    Settled { source_uid: sent.uid, target_uid, key: Some(sent.key), flags: sent.flags, state: SettledState::Copied }
+}
+
+pub(super) fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
+    table.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
