@@ -19,7 +19,10 @@ pub struct Progress {
 pub struct Snapshot {
     /// Messages that this run has to look after, as far as is known.
     pub messages_expected: u64,
-    /// Their octets, as the source announces them; what is not listed yet is counted at the average of what is.
+    /// Those of them that are listed, so that their sizes are known.
+    pub messages_listed: u64,
+    /// The octets of what is expected, as the source announces them; what is not listed yet is counted at the size that
+    /// is usual in the mailboxes that are.
     pub bytes_expected: u64,
     /// Messages settled so far: copied, adopted, or set aside.
     pub messages_settled: u64,
@@ -46,6 +49,8 @@ struct Ahead {
     foreseen: BTreeMap<String, u64>,
     /// Listed and not settled yet: the mailbox that is worked on.
     listed: Option<(u64, u64)>,
+    /// Messages and octets of every mailbox as it was first listed.
+    seen: BTreeMap<String, (u64, u64)>,
     /// Octets of these that are written to the target and not settled yet.
     moved: u64,
     activity: String,
@@ -65,10 +70,10 @@ impl Progress {
         let mailboxes_finished = load(&self.mailboxes_finished);
         let mailboxes_expected = load(&self.mailboxes_expected);
         let known = mailboxes_finished + ahead.foreseen.len() as u64 + u64::from(ahead.listed.is_some());
-        let average = bytes.checked_div(messages).unwrap_or_default();
         Snapshot {
             messages_expected: messages + foreseen,
-            bytes_expected: bytes + foreseen * average,
+            messages_listed: messages,
+            bytes_expected: bytes.saturating_add(foreseen.saturating_mul(usual_size(&ahead.seen))),
             messages_settled,
             bytes_settled,
             bytes_moved,
@@ -92,6 +97,7 @@ impl Progress {
         let mut ahead = self.ahead();
         ahead.foreseen.remove(mailbox);
         ahead.listed = Some((messages, bytes));
+        ahead.seen.entry(mailbox.to_owned()).or_insert((messages, bytes));
         ahead.moved = 0;
     }
 
@@ -127,6 +133,23 @@ impl Progress {
     fn ahead(&self) -> MutexGuard<'_, Ahead> {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The size of a message in the middle when each counts as large as the average of its mailbox: one mailbox with a few
+/// large messages does not make all the others look large.
+fn usual_size(seen: &BTreeMap<String, (u64, u64)>) -> u64 {
+    let mut averages: Vec<(u64, u64)> =
+        seen.values().filter_map(|(messages, bytes)| Some((bytes.checked_div(*messages)?, *messages))).collect();
+    averages.sort_unstable();
+    let middle = averages.iter().map(|(_, messages)| messages).sum::<u64>() / 2;
+    let mut passed = 0;
+    for (average, messages) in averages {
+        passed += messages;
+        if passed > middle {
+            return average;
+        }
+    }
+    0
 }
 
 #[cfg(test)]
@@ -182,5 +205,18 @@ mod tests {
         progress.finish_mailbox("a");
         progress.listed("b", 5, 0);
         assert!(progress.snapshot().is_whole);
+    }
+
+    #[test]
+    fn one_large_message_does_not_make_the_rest_look_large() {
+        let progress = Progress::default();
+        progress.foresee("c", 1_000);
+        progress.listed("a", 60, 600_000);
+        progress.settle(60, 600_000);
+        progress.finish_mailbox("a");
+        progress.listed("b", 1, 30 << 20);
+        let now = progress.snapshot();
+        assert_eq!(now.bytes_expected, 600_000 + (30 << 20) + 1_000 * 10_000);
+        assert_eq!((now.messages_listed, now.messages_expected), (61, 1_061));
     }
 }

@@ -20,6 +20,9 @@ const LINE: Duration = Duration::from_secs(5);
 /// What a terminal is taken for that does not say how wide it is.
 const COLUMNS: usize = 80;
 
+/// How wide the label before the bar may become.
+const LABEL_COLUMNS_MAX: usize = 56;
+
 /// The bar that is on the terminal now.
 static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
@@ -106,7 +109,8 @@ async fn draw(progress: Arc<Progress>, bar: ProgressBar) {
 fn draw_once(bar: &ProgressBar, now: &Snapshot, speed: &Speed) {
     let columns = columns();
     // A label of one width, so that the bar does not jump when the name changes.
-    bar.set_prefix(crate::columns::fit(&label(now, columns * 2 / 5), columns * 2 / 5));
+    let room = (columns / 2).min(LABEL_COLUMNS_MAX);
+    bar.set_prefix(crate::columns::fit(&label(now, room), room));
     bar.set_position(share_done(now));
     let text = if now.mailboxes_expected == 0 { String::new() } else { amounts(now, speed, columns - 1) };
     bar.set_message(text);

@@ -11,6 +11,8 @@ use unicode_width::UnicodeWidthStr;
 const RATE_WINDOW: Duration = Duration::from_secs(10);
 /// Before this there is no rate.
 const RATE_FROM: Duration = Duration::from_millis(1_500);
+/// A total of octets is told when at least one in so many messages is listed: a guess from fewer is worth nothing.
+const LISTED_ONE_IN: u64 = 20;
 /// From here on a silence is worth a word.
 const QUIET_FROM: Duration = Duration::from_secs(10);
 
@@ -62,13 +64,17 @@ impl Rate {
 pub(crate) fn share_done(now: &Snapshot) -> u64 {
     let left = now.mailboxes_finished < now.mailboxes_expected;
     let (done, all) = match now {
-        Snapshot { is_whole: true, bytes_expected: 1.., .. } => (now.bytes_moved, now.bytes_expected),
+        Snapshot { is_whole: true, .. } if knows_bytes(now) => (now.bytes_moved, now.bytes_expected),
         Snapshot { is_whole: true, messages_expected: 1.., .. } => (now.messages_settled, now.messages_expected),
         _ => (now.mailboxes_finished, now.mailboxes_expected),
     };
     let share = u128::from(done) * 10_000 / u128::from(all.max(1));
     // Up to 99.49 %, which is shown as 99.
     u64::try_from(share).unwrap_or(10_000).min(if left { 9_949 } else { 10_000 })
+}
+
+fn knows_bytes(now: &Snapshot) -> bool {
+    now.bytes_expected > 0 && (!now.is_estimate || now.messages_listed >= now.messages_expected / LISTED_ONE_IN)
 }
 
 /// Which mailbox and what is done there: the name gives way before the deed does.
@@ -142,7 +148,7 @@ fn bytes(now: &Snapshot) -> Option<String> {
     let (moved, all) = (now.bytes_moved, now.bytes_expected);
     match () {
         () if all == 0 => None,
-        () if !now.is_whole || (moved == all && !now.is_estimate) => Some(bytes_for_people(moved)),
+        () if !now.is_whole || !knows_bytes(now) || (moved == all && !now.is_estimate) => Some(bytes_for_people(moved)),
         () if now.is_estimate => Some(format!("{} of about {}", bytes_for_people(moved), bytes_for_people(all))),
         () => Some(format!("{} of {}", bytes_for_people(moved), bytes_for_people(all))),
     }
@@ -151,6 +157,7 @@ fn bytes(now: &Snapshot) -> Option<String> {
 fn time_left(now: &Snapshot, speed: &Speed) -> Option<String> {
     let (left, per_second) = match now.bytes_expected {
         0 => (now.messages_expected.saturating_sub(now.messages_settled), speed.messages),
+        _ if !knows_bytes(now) => return None,
         all => (all.saturating_sub(now.bytes_moved), speed.bytes),
     };
     if !now.is_whole || left == 0 || per_second < 1.0 {
@@ -187,6 +194,7 @@ mod tests {
     fn at(messages: u64, bytes: u64) -> Snapshot {
         Snapshot {
             messages_expected: 2_000,
+            messages_listed: 1_500,
             bytes_expected: 4 << 20,
             messages_settled: messages,
             bytes_settled: bytes,
@@ -232,6 +240,14 @@ mod tests {
         let now = Snapshot { is_whole: false, ..now };
         assert_eq!(amounts(&now, &speed, 200), "1,000 messages · 2.0 MiB · 500/s · 1.0 MiB/s");
         assert_eq!(share_done(&now), 2_500, "then the mailboxes are what is known");
+    }
+
+    #[test]
+    fn guesses_no_total_from_a_handful_of_messages() {
+        let (now, speed) = halfway();
+        let now = Snapshot { is_estimate: true, messages_listed: 99, ..now };
+        assert_eq!(amounts(&now, &speed, 200), "1,000 of about 2,000 messages · 2.0 MiB · 500/s · 1.0 MiB/s");
+        assert_eq!(share_done(&now), 5_000, "by messages");
     }
 
     #[test]
