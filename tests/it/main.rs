@@ -9,6 +9,7 @@ mod ground;
 mod harness;
 mod interrupted;
 mod options;
+mod process;
 mod quirks;
 mod servers;
 mod stage;
