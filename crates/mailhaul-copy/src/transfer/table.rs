@@ -142,3 +142,48 @@ fn settled(sent: Sent, target_uid: Option<Uid>) -> Settled {
 pub(super) fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
     table.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uids(uids: &[u32]) -> Vec<Uid> {
+        uids.iter().copied().map(Uid).collect()
+    }
+
+    #[test]
+    fn the_mark_passes_uids_that_were_named_in_any_order_and_stops_at_a_foreign_one() {
+        let mut table = Table::new(Uid(5), UidSet::new());
+        table.claim(&uids(&[7, 8]));
+        assert_eq!(table.target_mark, Uid(5));
+        table.claim(&uids(&[5]));
+        assert_eq!((table.target_mark, table.claimed.to_string().as_str()), (Uid(6), "7:8"));
+        table.claim(&uids(&[6]));
+        assert_eq!((table.target_mark, table.claimed.len()), (Uid(9), 0));
+        table.claim(&uids(&[10, 11]));
+        assert_eq!((table.target_mark, table.claimed.to_string().as_str()), (Uid(9), "10:11"));
+    }
+
+    #[test]
+    fn an_answer_takes_only_the_messages_of_its_own_opening_and_position() {
+        let mut table = Table::new(Uid(1), UidSet::new());
+        for (opening, position, uid) in [(0, 0, 10), (0, 1, 11), (1, 0, 12), (1, 1, 13)] {
+            let key = mailhaul_plan::keys::KeyMaker::new([0; 16]).key_of_message(b"x");
+            let sent = Sent {
+                uid: Uid(uid),
+                key,
+                flags: Flags::new(),
+                had: None,
+                sent_as: FlagsSent::All,
+                dated: true,
+                octets: 1,
+            };
+            table.in_flight.insert((opening, position), sent);
+        }
+        let taken = |sent: Vec<Sent>| sent.into_iter().map(|sent| sent.uid.0).collect::<Vec<_>>();
+        assert_eq!(taken(table.take((1, 0), 1)), [12]);
+        assert_eq!(taken(table.take((0, 1), 5)), [11]);
+        assert_eq!(taken(table.take((0, 1), 1)), [0; 0]);
+        assert_eq!(table.in_flight.len(), 2);
+    }
+}
