@@ -164,7 +164,10 @@ fn a_mailbox_that_vanishes_half_copied_is_named() {
     stage.source_proxy.set_plan(Plan::new());
     let (code, json) = stage.copy();
     assert_eq!(code, 5, "{json:#}");
-    assert_eq!((&json["exceptions"][0]["mailbox"], &json["exceptions"][0]["state"]), (&"Mail".into(), &"mailbox_failed".into()));
+    assert_eq!(
+        (&json["exceptions"][0]["mailbox"], &json["exceptions"][0]["state"]),
+        (&"Mail".into(), &"mailbox_failed".into())
+    );
 }
 
 #[test]
