@@ -33,6 +33,36 @@ impl InternalDate {
     /// day is accepted. `None` for anything that is not a date (some servers send `00-Jan-0000`).
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
+        <&[u8; 26]>::try_from(text).ok().and_then(Self::parse_fixed).or_else(|| Self::parse_loosely(text))
+    }
+
+    /// The form that nearly every server writes, by its fixed places: this runs for every message.
+    fn parse_fixed(text: &[u8; 26]) -> Option<Self> {
+        let digit = |place: usize| text[place].is_ascii_digit().then(|| i64::from(text[place] - b'0'));
+        let two = |place: usize| Some(digit(place)? * 10 + digit(place + 1)?);
+        let (tens, shape) = (if text[0] == b' ' { 0 } else { digit(0)? }, [2, 6, 11, 14, 17, 20].map(|at| text[at]));
+        if shape != *b"-- :: " {
+            return None;
+        }
+        let month = MONTHS.iter().position(|name| name.as_bytes().eq_ignore_ascii_case(&text[3..6]))?;
+        let year = i32::try_from(two(7)? * 100 + two(9)?).ok()?;
+        let (day, month) = (u8::try_from(tens * 10 + digit(1)?).ok()?, u8::try_from(month + 1).ok()?);
+        let zone = i16::try_from(two(22)? * 60 + two(24)?).ok()?;
+        let zone_minutes = match text[21] {
+            b'+' => zone,
+            b'-' => -zone,
+            _ => return None,
+        };
+        let (hour, minute, second) = (two(12)?, two(15)?, two(18)?);
+        let valid = valid_day(year, month, day) && hour < 24 && minute < 60 && second < 61;
+        if !valid || two(22)? > 23 || two(24)? > 59 {
+            return None;
+        }
+        let local = days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
+        Some(Self { unix_secs: local - i64::from(zone_minutes) * 60, zone_minutes })
+    }
+
+    fn parse_loosely(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?.trim();
         let (date, rest) = text.split_once(' ')?;
         let (time, zone) = rest.trim_start().split_once(' ').unwrap_or((rest, "+0000"));
@@ -71,18 +101,26 @@ impl fmt::Display for InternalDate {
         let local = self.unix_secs + i64::from(self.zone_minutes) * 60;
         let (year, month, day) = civil_from_days(local.div_euclid(86_400));
         let second = local.rem_euclid(86_400);
-        let zone = self.zone_minutes.unsigned_abs();
-        write!(
-            f,
-            "{day:02}-{}-{year:04} {:02}:{:02}:{:02} {}{:02}{:02}",
-            MONTHS[usize::from(month) - 1],
-            second / 3_600,
-            second / 60 % 60,
-            second % 60,
-            if self.zone_minutes < 0 { '-' } else { '+' },
-            zone / 60,
-            zone % 60,
-        )
+        let zone = i64::from(self.zone_minutes.unsigned_abs());
+        // Written by places and not by format strings, because it runs for every message.
+        let mut text = *b"00-Jan-0000 00:00:00 +0000";
+        let mut two = |place: usize, value: i64| {
+            let digit = |value: i64| b'0' + u8::try_from(value.rem_euclid(10)).unwrap_or_default();
+            (text[place], text[place + 1]) = (digit(value / 10), digit(value));
+        };
+        two(0, i64::from(day));
+        two(7, year / 100);
+        two(9, year);
+        two(12, second / 3_600);
+        two(15, second / 60 % 60);
+        two(18, second % 60);
+        two(22, zone / 60);
+        two(24, zone % 60);
+        text[3..6].copy_from_slice(MONTHS[usize::from(month) - 1].as_bytes());
+        if self.zone_minutes < 0 {
+            text[21] = b'-';
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -154,6 +192,18 @@ mod tests {
         }
         let padded = InternalDate::parse(b" 1-jan-2001 01:02:03 +0100").expect("a blank instead of a zero");
         assert_eq!(padded.to_string(), "01-Jan-2001 01:02:03 +0100");
+    }
+
+    #[test]
+    fn the_fixed_form_and_the_loose_one_read_the_same() {
+        for text in ["17-Jul-1996 02:44:25 -0700", " 1-jan-2001 01:02:03 +0100", "29-Feb-2024 23:59:60 +1345"] {
+            let fixed = text.as_bytes().try_into().ok().and_then(InternalDate::parse_fixed);
+            assert_eq!(fixed, InternalDate::parse_loosely(text.as_bytes()), "{text}");
+            assert!(fixed.is_some(), "{text}");
+        }
+        for text in ["17-Jul-1996 24:44:25 -0700", "17-Jul-1996 02:44:25 -0760", "17-Jux-1996 02:44:25 -0700"] {
+            assert_eq!(InternalDate::parse(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]
