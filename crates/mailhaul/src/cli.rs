@@ -7,19 +7,19 @@ use std::path::PathBuf;
 
 /// What stands below the options of `copy --help`.
 const COPY_HELP: &str = "\
-Exceptions (exit code 5; the last one 6), each with its mailbox, UID and reason:
-  refused             the target would not have this message; its words are given
+Exceptions lead to exit code 5, `mailbox stopped` to 6:
+  refused             the target would not have this message
   unreadable          the source lists this message and does not hand it out
-  possible duplicate  an unanswered copy may have been stored and then moved or deleted by its owner; the message
-                      was sent again
+  possible duplicate  an unanswered copy may have been stored and then moved
+                      or deleted by its owner; the message was sent again
   view incomplete     the source lists fewer messages than it says it has
   mailbox failed      this mailbox could not be worked on; the others went on
-  does not add up     the numbers of a mailbox contradict each other: a fault of mailhaul, please report it
-  mailbox stopped     this mailbox waits for your decision: one side was recreated or renumbered
+  mailbox stopped     this mailbox waits for your decision
+  does not add up     the numbers contradict each other: please report it
 
-What counts as one account: its host and its user, whatever the port. imaps://ann@localhost:9931 and
-imaps://ann@localhost:9932 are the same account to the state file; if tunnels make them two, use --state with a file
-for each.
+The state file knows an account by its host and user, whatever the port:
+imaps://ann@localhost:9931 and imaps://ann@localhost:9932 are one account.
+If tunnels make them two, give each its own --state file.
 
 `mailhaul --help` lists the exit codes.";
 

@@ -11,6 +11,9 @@ use unicode_width::UnicodeWidthStr;
 const RATE_WINDOW: Duration = Duration::from_secs(10);
 /// Before this there is no rate.
 const RATE_FROM: Duration = Duration::from_millis(1_500);
+/// A message costs about as much as so many octets, however small it is: a thousand small ones take longer than one of
+/// the same size.
+const MESSAGE_COST_BYTES: u64 = 8 << 10;
 /// A total of octets is told when at least one in so many messages is listed: a guess from fewer is worth nothing.
 const LISTED_ONE_IN: u64 = 20;
 /// From here on a silence is worth a word.
@@ -59,18 +62,29 @@ impl Rate {
     }
 }
 
-/// How much of the work is done, in ten-thousandths: by octets where they are known, else by messages, else by
-/// mailboxes. All of it only when really nothing is left.
+/// How much of the work is done, in ten-thousandths; by mailboxes where the work as a whole is not known. All of it
+/// only when really nothing is left.
 pub(crate) fn share_done(now: &Snapshot) -> u64 {
-    let left = now.mailboxes_finished < now.mailboxes_expected;
-    let (done, all) = match now {
-        Snapshot { is_whole: true, .. } if knows_bytes(now) => (now.bytes_moved, now.bytes_expected),
-        Snapshot { is_whole: true, messages_expected: 1.., .. } => (now.messages_settled, now.messages_expected),
+    let is_left = now.mailboxes_finished < now.mailboxes_expected;
+    let (done, left) = work(now);
+    let (done, all) = match done + left {
+        all @ 1.. if now.is_whole => (done, all),
         _ => (now.mailboxes_finished, now.mailboxes_expected),
     };
     let share = u128::from(done) * 10_000 / u128::from(all.max(1));
     // Up to 99.49 %, which is shown as 99.
-    u64::try_from(share).unwrap_or(10_000).min(if left { 9_949 } else { 10_000 })
+    u64::try_from(share).unwrap_or(10_000).min(if is_left { 9_949 } else { 10_000 })
+}
+
+/// The work that is done and that is left: octets where they are known, and what each message costs besides.
+fn work(now: &Snapshot) -> (u64, u64) {
+    let messages_left = now.messages_expected.saturating_sub(now.messages_settled);
+    let (bytes, bytes_left) = match knows_bytes(now) {
+        true => (now.bytes_moved, now.bytes_expected.saturating_sub(now.bytes_moved)),
+        false => (0, 0),
+    };
+    let cost = |messages: u64, bytes: u64| messages.saturating_mul(MESSAGE_COST_BYTES).saturating_add(bytes);
+    (cost(now.messages_settled, bytes), cost(messages_left, bytes_left))
 }
 
 fn knows_bytes(now: &Snapshot) -> bool {
@@ -155,12 +169,11 @@ fn bytes(now: &Snapshot) -> Option<String> {
 }
 
 fn time_left(now: &Snapshot, speed: &Speed) -> Option<String> {
-    let (left, per_second) = match now.bytes_expected {
-        0 => (now.messages_expected.saturating_sub(now.messages_settled), speed.messages),
-        _ if !knows_bytes(now) => return None,
-        all => (all.saturating_sub(now.bytes_moved), speed.bytes),
-    };
-    if !now.is_whole || left == 0 || per_second < 1.0 {
+    let (_, left) = work(now);
+    #[expect(clippy::cast_precision_loss, reason = "a small constant")]
+    let per_second = speed.messages * MESSAGE_COST_BYTES as f64 + if knows_bytes(now) { speed.bytes } else { 0.0 };
+    let is_guess = now.bytes_expected > 0 && !knows_bytes(now);
+    if !now.is_whole || is_guess || left == 0 || per_second < 1.0 {
         return None;
     }
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
@@ -259,7 +272,7 @@ mod tests {
         let speed = rate.take(start + Duration::from_secs(61), &now);
         assert_eq!(amounts(&now, &speed, 200), "100 of 2,000 messages · 1.0 MiB of 4.0 MiB");
         let speed = rate.take(start + Duration::from_secs(62), &now);
-        assert!(amounts(&now, &speed, 200).contains(" · 50/s · 512.0 KiB/s · 6 s left"), "{speed:?}");
+        assert!(amounts(&now, &speed, 200).contains(" · 50/s · 512.0 KiB/s · 21 s left"), "{speed:?}");
     }
 
     #[test]
