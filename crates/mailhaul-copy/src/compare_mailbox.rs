@@ -121,8 +121,7 @@ async fn open(
     let (permanent_flags, read_only) = (selected.permanent_flags.clone(), selected.read_only);
     let known = Known::new(None, selection);
     let listing = scan_mailbox(connection, side, name, selected, uid_validity, &known).await?;
-    let mut skipped = UidSet::new();
-    listing.skipped.values().for_each(|uids| skipped.extend_ranges(uids));
+    let skipped = listing.skipped_uids();
     let (bytes, incomplete) = (listing.bytes(), listing.missing.is_some());
     Ok(Opened { permanent_flags, read_only, listed: listing.listed, skipped, bytes, incomplete })
 }

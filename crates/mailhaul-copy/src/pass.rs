@@ -17,7 +17,7 @@ use crate::words;
 use mailhaul_db::{Exception, ExceptionState, MailboxState, Scan, Settlement};
 use mailhaul_imap::SelectedMailbox;
 use mailhaul_plan::batches::{BatchLimits, plan_batches};
-use mailhaul_plan::steps::{difference, intersection, is_mass_absence};
+use mailhaul_plan::steps::{difference, intersection, is_mass_absence, remaining};
 use mailhaul_types::{Side, Uid, UidRange, UidSet, UidValidity};
 
 /// Copies everything that one mailbox pair still lacks. What it learned stands in `tally` even if it fails.
@@ -36,7 +36,10 @@ pub(crate) async fn pass(
     let mut target = meet(links, walk, pair, &listing, opened, &state).await?;
     let adopted = read_tail(walk, links, pair, tally, &listing, &state, &mut target).await?;
 
-    let todo = listing.todo.iter().filter(|(uid, _)| !adopted.contains(*uid));
+    let mut settled = state.settled.clone();
+    settled.extend_ranges(&adopted);
+    let left = remaining(&listing.listed, &settled, &state.set_aside(), &listing.skipped_uids());
+    let todo = listing.todo.iter().filter(|(uid, _)| left.contains(*uid));
     let limits = BatchLimits { set_octets: bounds::set_octets(links.source.server_software()), ..Default::default() };
     let batches = plan_batches(todo.map(|(uid, size)| (*uid, u64::from(*size))), &limits);
     let shipments = batches.into_iter().map(|batch| Shipment { batch, flags: FlagsSent::All }).collect();

@@ -31,6 +31,13 @@ impl Listing {
         self.todo.iter().map(|(_, size)| u64::from(*size)).sum()
     }
 
+    /// Everything that the selection leaves out.
+    pub(crate) fn skipped_uids(&self) -> UidSet {
+        let mut skipped = UidSet::new();
+        self.skipped.values().for_each(|uids| skipped.extend_ranges(uids));
+        skipped
+    }
+
     /// The announced octets of those of `uids` that were to be copied.
     pub(crate) fn bytes_of(&self, uids: &UidSet) -> u64 {
         self.todo.iter().filter(|(uid, _)| uids.contains(*uid)).map(|(_, size)| u64::from(*size)).sum()

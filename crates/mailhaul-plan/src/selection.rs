@@ -49,12 +49,6 @@ impl Selection {
         }
     }
 
-    /// Whether nothing is left out, so that nobody need be judged.
-    #[must_use]
-    pub fn is_everything(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// Whether internal dates are needed to judge.
     #[must_use]
     pub fn needs_dates(&self) -> bool {
@@ -100,9 +94,8 @@ mod tests {
     #[test]
     fn no_bounds_select_everything() {
         let selection = Selection::default();
-        assert!(selection.is_everything() && !selection.needs_dates());
+        assert!(!selection.needs_dates());
         assert_eq!(selection.judge(u64::MAX, Some(i64::MIN)), Selected);
-        assert!(!Selection { max_size: Some(0), ..selection }.is_everything());
         assert!(Selection { before: Some(0), ..selection }.needs_dates());
     }
 }

@@ -1,4 +1,4 @@
-//! Which messages are still to be copied, and how far ahead to mark them.
+//! Which messages are still to be copied, and when so many are absent that somebody should look.
 //!
 //! Sets of UIDs are worked on as ranges: a mailbox of a million messages that is all settled costs a handful of
 //! comparisons.
@@ -51,25 +51,6 @@ pub fn remaining(listed: &UidSet, settled: &UidSet, exceptions: &UidSet, skipped
     difference(&difference(&difference(listed, settled), exceptions), skipped)
 }
 
-/// The next stretch of source UIDs to mark as *sent* before sending: from the lowest UID of `todo` at or after
-/// `from`, as far as `messages` messages (at least one) reach. `None` when nothing is left from there on.
-#[must_use]
-pub fn next_mark(todo: &UidSet, from: Uid, messages: u64) -> Option<UidRange> {
-    let mut room = messages.max(1);
-    let mut mark: Option<UidRange> = None;
-    for range in todo.ranges().iter().filter(|range| range.last >= from) {
-        let first = range.first.max(from);
-        let taken = room.min(u64::from(range.last.0 - first.0) + 1);
-        let last = range_of(u64::from(first.0), u64::from(first.0) + taken - 1).last;
-        mark = Some(UidRange { first: mark.map_or(first, |mark| mark.first), last });
-        room -= taken;
-        if room == 0 {
-            break;
-        }
-    }
-    mark
-}
-
 /// Fewest settled messages whose absence can be called a mass absence.
 pub const MASS_ABSENCE_FROM: u64 = 50;
 
@@ -116,18 +97,6 @@ mod tests {
         let left = difference(&everything, &set([1, 77, u32::MAX]));
         assert_eq!(left.to_string(), "2:76,78:4294967294");
         assert!(difference(&everything, &everything).is_empty());
-    }
-
-    #[test]
-    fn a_mark_spans_gaps_but_counts_messages() {
-        let todo = set([5, 6, 7, 100, 101, 900]);
-        let cases =
-            [(1, 4, Some("5:100")), (6, 2, Some("6:7")), (7, 0, Some("7")), (8, 50, Some("100:900")), (901, 3, None)];
-        for (from, messages, expected) in cases {
-            let mark = next_mark(&todo, Uid(from), messages).map(|mark| mark.to_string());
-            assert_eq!(mark.as_deref(), expected, "{messages} from {from}");
-        }
-        assert_eq!(next_mark(&set([u32::MAX]), Uid(1), u64::MAX).map(|mark| mark.last), Some(Uid(u32::MAX)));
     }
 
     #[test]
