@@ -1,0 +1,1 @@
+//! Lists of accounts in every form that operators have them in.

@@ -1,0 +1,25 @@
+//! A durable queue: jobs in states, claims with leases, attempts, retries, admission to busy hosts.
+//!
+//! It has never heard of mail and holds no SQL. What a job does is the [`Handler`]'s affair, where it is kept the
+//! [`Store`]'s. What is decided is decided here, by functions that take facts and return decisions:
+//!
+//! ```text
+//! state      (state, event) → state             admission  facts → who may start, who must yield
+//! retry      error class → when, how often      host       signs of a host → how much it bears
+//! limits     what an operator allows            window     when an operator allows it
+//! clock      time that cannot jump              engine     claim, run, renew, yield, finish
+//! ```
+
+mod clock;
+mod ids;
+mod limits;
+mod state;
+mod store;
+
+pub use clock::{Clock, Now, SystemClock};
+pub use ids::{AccountId, EndpointId, Generation, JobId, LeaseKey, Priority, WaveId, WorkerId};
+pub use limits::Limits;
+pub use state::{Event, FailureClass, JobState, Outcome, Summary, WaitReason, Yield};
+pub use store::{
+    ClaimedJob, Finished, HostSign, JobEnd, NewJob, Order, Phase, Scope, Side, StaleHolder, Store, Tick, Tock,
+};
