@@ -11,12 +11,14 @@
 //! ```
 
 mod clock;
+mod engine;
 mod ids;
 mod limits;
 mod state;
 mod store;
 
 pub use clock::{Clock, Now, SystemClock};
+pub use engine::{Engine, EngineEnd, EngineError, EngineHandle, EngineOptions, Handler, JobControl, Pulse};
 pub use ids::{AccountId, EndpointId, Generation, JobId, LeaseKey, Priority, WaveId, WorkerId};
 pub use limits::Limits;
 pub use state::{Event, FailureClass, JobState, Outcome, Summary, WaitReason, Yield};
