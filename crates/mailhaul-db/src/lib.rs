@@ -69,6 +69,7 @@ mod lease;
 mod ledger;
 mod mailbox;
 mod model;
+pub mod queue;
 mod read;
 mod report;
 mod rows;
