@@ -5,12 +5,21 @@
 
 mod counts;
 mod plan;
+mod preflight;
+mod probe;
 mod run;
+mod table;
 mod text;
 mod verify;
 
 pub use counts::Counts;
 pub use plan::PlanReport;
-pub use run::{Exception, ExceptionState, MailboxLine, Remark, RunReport, Stop, StopClass, Verdict};
+pub use preflight::{
+    AccountPreflight, Block, BlockKind, Bottleneck, Change, ChangeKind, ConnectionRate, Estimate, EstimateLimits,
+    PreflightMailbox, PreflightRemark, PreflightStep, PreflightVerdict, QuotaLine, RemarkKind, Room, SidePreflight,
+    WaveCounts, WavePreflight,
+};
+pub use probe::{ProbeReport, TlsReport};
+pub use run::{Exception, ExceptionState, MailboxLine, Remark, RunReport, Stop, StopCause, StopClass, Verdict};
 pub use text::{bytes_for_people, count_of, duration_for_people, number_for_people};
 pub use verify::{ComparedMailbox, Difference, DifferenceKind, VerifyReport};
