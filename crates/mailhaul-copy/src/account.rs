@@ -6,10 +6,10 @@ use crate::error::{LinkError, WalkError, stop_of, stop_of_ledger};
 use crate::job::CopyJob;
 use crate::listing::{Listings, connect, list_both};
 use crate::mapping::agree_on_mapping;
+use crate::oversight::{Oversight, ServerSign};
 use crate::pass::pass;
 use crate::pause;
 use crate::prepare::prepare_target;
-use crate::progress::Progress;
 use crate::stop::StopSignal;
 use crate::summary::Summary;
 use crate::tally::Tally;
@@ -24,11 +24,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// Copies one account, and reports on it. Never panics and never fails: what went wrong stands in the report.
-pub async fn copy_account(job: &CopyJob, ledger: &Ledger, progress: &Progress, stop: &StopSignal) -> RunReport {
+pub async fn copy_account(job: &CopyJob, ledger: &Ledger, oversight: &Oversight<'_>) -> RunReport {
     let started = Instant::now();
     let mut report = match ledger.claim_pair(&job.accounts.identity()).await {
         Ok(lease) => {
-            let report = run_with_lease(job, ledger, &lease, progress, stop).await;
+            let report = run_with_lease(job, ledger, &lease, oversight).await;
             finish(lease, report).await
         }
         Err(error) => RunReport { stop: Some(stop_of_ledger(&error)), ..RunReport::default() },
@@ -37,20 +37,14 @@ pub async fn copy_account(job: &CopyJob, ledger: &Ledger, progress: &Progress, s
     report
 }
 
-async fn run_with_lease(
-    job: &CopyJob,
-    ledger: &Ledger,
-    lease: &PairLease,
-    progress: &Progress,
-    stop: &StopSignal,
-) -> RunReport {
-    let walk = Walk::new(job, lease, KeyMaker::new(ledger.digest_key()), progress, stop);
+async fn run_with_lease(job: &CopyJob, ledger: &Ledger, lease: &PairLease, oversight: &Oversight<'_>) -> RunReport {
+    let walk = Walk::new(job, lease, KeyMaker::new(ledger.digest_key()), oversight);
     let mut run = Run { walk: &walk, links: None, summary: Summary::default() };
     let end = tokio::select! {
         end = run.work() => end,
         // The steps look at the stop themselves where something may be in flight; this is for a server that hangs
         // anywhere else.
-        () = stopped_for_long(stop) => Err(WalkError::Interrupted { unanswered: 0 }),
+        () = stopped_for_long(oversight.stop) => Err(WalkError::Interrupted { unanswered: 0 }),
     };
     let Run { links, summary, .. } = run;
     if let (Some(links), Ok(())) = (links, &end) {
@@ -129,6 +123,10 @@ impl Run<'_> {
         self.look_at_vanished(&vanished, mapping.mailboxes.len()).await?;
         let order = mapping.mailboxes.clone();
         for (place, mapped) in order.iter().enumerate() {
+            if !walk.supervisor.goes_on() {
+                self.not_reached(&order[place..], &counts).await;
+                return Err(WalkError::Interrupted { unanswered: 0 });
+            }
             let mut tally = Tally::default();
             let result = self.work_on(place, &mut mapping, &subscribed, &mut tally).await;
             let target = mapping.mailboxes[place].target_text.clone();
@@ -226,7 +224,12 @@ impl Run<'_> {
 
     async fn connected(&mut self) -> Result<&mut Links, WalkError> {
         if self.links.is_none() {
-            self.links = Some(connect(&self.walk.job.accounts).await.map_err(WalkError::Link)?);
+            let links = connect(&self.walk.job.accounts).await.map_err(WalkError::Link)?;
+            self.walk.progress.watch(vec![links.source.pulse(), links.target.pulse()]);
+            for side in [Side::Source, Side::Target] {
+                self.walk.supervisor.sign(side, ServerSign::Served);
+            }
+            self.links = Some(links);
         }
         self.links.as_mut().ok_or_else(|| WalkError::Mailbox("not connected".to_owned()))
     }
@@ -244,10 +247,12 @@ impl Run<'_> {
             other => return Err(other),
         };
         self.links = None;
+        self.tell_supervisor(&link);
         let never_connected = matches!(link.error, ImapError::Resolve { .. } | ImapError::Connect { .. }) && first;
         let pause = match link.error.class() {
-            ErrorClass::SignIn | ErrorClass::Tls | ErrorClass::Usage | ErrorClass::Quota => None,
+            ErrorClass::SignIn | ErrorClass::Tls | ErrorClass::Usage | ErrorClass::Quota | ErrorClass::Lease => None,
             _ if never_connected && self.summary.is_untouched() => None,
+            ErrorClass::Throttle if !self.walk.supervisor.waits_out_throttles() => None,
             ErrorClass::Throttle => pauses.next().map(|pause| link.error.retry_after().unwrap_or(pause)),
             _ => pauses.next(),
         };
@@ -266,9 +271,20 @@ impl Run<'_> {
         tracing::warn!(error = %link, again_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             "connection lost; reconnecting");
         self.walk.progress.doing(format!("reconnecting after: {link}"));
+        self.walk.progress.wait_for(pause.min(bounds::THROTTLE_PAUSE_MAX));
         tokio::select! {
             () = self.walk.stop.requested() => Err(WalkError::Interrupted { unanswered: 0 }),
             () = tokio::time::sleep(pause.min(bounds::THROTTLE_PAUSE_MAX)) => Ok(()),
+        }
+    }
+
+    fn tell_supervisor(&self, link: &LinkError) {
+        match link.error.class() {
+            ErrorClass::Throttle => {
+                self.walk.supervisor.sign(link.side, ServerSign::Throttled(link.error.retry_after()));
+            }
+            ErrorClass::Network => self.walk.supervisor.sign(link.side, ServerSign::ConnectionFailed),
+            _ => {}
         }
     }
 

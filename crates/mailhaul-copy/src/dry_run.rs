@@ -11,7 +11,7 @@ use crate::words;
 use mailhaul_db::{ExceptionState as Stored, Ledger, MailboxState, PairView};
 use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping, changed, map_mailboxes};
 use mailhaul_plan::steps::{difference, intersection, is_mass_absence};
-use mailhaul_report::{Counts, Exception, ExceptionState, MailboxLine, PlanReport, Remark, Stop, StopClass};
+use mailhaul_report::{Counts, Exception, ExceptionState, MailboxLine, PlanReport, Remark, Stop, StopCause};
 use mailhaul_types::{Escaped, MailboxName, Side, UidSet, escape};
 use std::collections::BTreeMap;
 
@@ -45,8 +45,12 @@ impl Planner<'_> {
         }
         let mut links = connect(&self.job.accounts).await.map_err(WalkError::Link)?;
         let Listings { source, target, counts } = list_both(&mut links).await?;
-        let mapping = map_mailboxes(&source, &target, &self.job.rules, &stored)
-            .map_err(|error| WalkError::Decision { reason: error.to_string(), hint: words::MERGED_HINT.to_owned() })?;
+        let mapping =
+            map_mailboxes(&source, &target, &self.job.rules, &stored).map_err(|error| WalkError::Decision {
+                cause: StopCause::Brake,
+                reason: error.to_string(),
+                hint: words::MERGED_HINT.to_owned(),
+            })?;
         self.leave_out(&mut links, &mapping, &counts).await?;
         for mapped in &mapping.mailboxes {
             self.remark_on(mapped);
@@ -66,12 +70,12 @@ impl Planner<'_> {
     fn stop_of_a_run(&mut self, stored: &BTreeMap<String, String>, mapping: &Mapping) -> Option<Stop> {
         if !mapping.unused_rules.is_empty() {
             let (reason, hint) = (words::unused_rules(mapping), words::UNUSED_RULES_HINT.to_owned());
-            return Some(Stop { class: StopClass::Usage, reason, hint });
+            return Some(Stop::new(StopCause::Usage, reason, hint));
         }
         let changes = changed(stored, mapping);
         if !changes.is_empty() && !self.job.remap {
             let (reason, hint) = (words::changed_mapping(&changes), words::CHANGED_MAPPING_HINT.to_owned());
-            return Some(Stop { class: StopClass::Decision, reason, hint });
+            return Some(Stop::new(StopCause::Brake, reason, hint));
         }
         for change in changes {
             let text = format!("was `{}`, will now be `{}`", Escaped(&change.stored), Escaped(&change.now));

@@ -2,7 +2,7 @@
 
 use mailhaul_db::{DbError, DbErrorKind};
 use mailhaul_imap::{ErrorClass, ImapError};
-use mailhaul_report::{Stop, StopClass};
+use mailhaul_report::{Stop, StopCause};
 use mailhaul_types::{Escaped, Side, escape};
 use std::fmt;
 
@@ -38,7 +38,7 @@ pub(crate) enum WalkError {
     /// The operator asked for something that cannot be meant.
     Usage { reason: String, hint: String },
     /// The account waits for the operator.
-    Decision { reason: String, hint: String },
+    Decision { cause: StopCause, reason: String, hint: String },
     /// The ledger.
     Ledger(DbError),
     /// The operator asked to stop. Whether messages were left unanswered.
@@ -65,46 +65,52 @@ pub(crate) fn stop_of(error: WalkError) -> Stop {
     match error {
         WalkError::Link(link) => stop_of_link(&link),
         WalkError::Ledger(error) => stop_of_ledger(&error),
-        WalkError::Usage { reason, hint } => Stop { class: StopClass::Usage, reason, hint },
-        WalkError::Decision { reason, hint } => Stop { class: StopClass::Decision, reason, hint },
-        WalkError::Interrupted { unanswered } => Stop {
-            class: StopClass::Interrupted,
-            reason: match unanswered {
+        WalkError::Usage { reason, hint } => Stop::new(StopCause::Usage, reason, hint),
+        WalkError::Decision { cause, reason, hint } => Stop::new(cause, reason, hint),
+        WalkError::Interrupted { unanswered } => {
+            let reason = match unanswered {
                 0 => "interrupted".to_owned(),
                 n => format!("interrupted; {n} messages were sent and not answered: the next run looks for them"),
-            },
-            hint: "run the same command again to go on".to_owned(),
-        },
+            };
+            Stop::new(StopCause::Interrupted, reason, "run the same command again to go on".to_owned())
+        }
         WalkError::Mailbox(reason) | WalkError::MailboxDecision(reason) | WalkError::ViewIncomplete(reason) => {
-            Stop { class: StopClass::Internal, reason, hint: String::new() }
+            Stop::new(StopCause::Internal, reason, String::new())
         }
     }
 }
 
 /// How a run ends because of a connection.
-fn stop_of_link(link: &LinkError) -> Stop {
-    let (class, hint) = match link.error.class() {
+pub(crate) fn stop_of_link(link: &LinkError) -> Stop {
+    const LATER: &str = "the same command goes on from here once the server can be reached";
+    let (cause, hint) = match link.error.class() {
         ErrorClass::SignIn => (
-            StopClass::SignIn,
+            StopCause::SignIn,
             "check user and password by signing in with a mail program; mailhaul does not try again by itself",
         ),
-        ErrorClass::Tls => (StopClass::Unreachable, "nothing was sent before the certificate had been checked"),
-        ErrorClass::Usage => (StopClass::Unreachable, "check the options"),
-        ErrorClass::Quota => (StopClass::Decision, "make room on the target; the same command then goes on"),
+        ErrorClass::Tls => (StopCause::Tls, "nothing was sent before the certificate had been checked"),
+        ErrorClass::Usage => (StopCause::Tls, "check the options"),
+        ErrorClass::Quota => (StopCause::Quota, "make room on the target; the same command then goes on"),
         ErrorClass::Throttle => {
-            (StopClass::Unreachable, "the server asks to be left alone for a while; the same command goes on later")
+            (StopCause::Throttle, "the server asks to be left alone for a while; the same command goes on later")
         }
-        _ => (StopClass::Unreachable, "the same command goes on from here once the server can be reached"),
+        ErrorClass::Server => (StopCause::Server, LATER),
+        ErrorClass::Protocol => (StopCause::Protocol, LATER),
+        ErrorClass::Lease => (StopCause::Lease, LATER),
+        _ => (StopCause::Network, LATER),
     };
-    Stop { class, reason: link.to_string(), hint: hint.to_owned() }
+    let retry_after_secs = link.error.retry_after().map(|wait| wait.as_secs());
+    Stop { side: Some(link.side), retry_after_secs, ..Stop::new(cause, link.to_string(), hint.to_owned()) }
 }
 
 /// How a run ends because of the ledger.
 #[must_use]
 pub fn stop_of_ledger(error: &DbError) -> Stop {
-    let class = match error.kind() {
-        DbErrorKind::Internal => StopClass::Internal,
-        _ => StopClass::Decision,
+    let cause = match error.kind() {
+        DbErrorKind::Internal => StopCause::Internal,
+        DbErrorKind::PairBusy => StopCause::Busy,
+        DbErrorKind::LeaseLost => StopCause::Lease,
+        _ => StopCause::Local,
     };
-    Stop { class, reason: escape(&error.to_string()), hint: String::new() }
+    Stop::new(cause, escape(&error.to_string()), String::new())
 }

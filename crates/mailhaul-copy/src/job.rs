@@ -12,6 +12,9 @@ pub struct Account {
     pub endpoint: Endpoint,
     /// How to sign in.
     pub credentials: Credentials,
+    /// Whose mail it is, where the login name does not say so: a master login such as `alice*master` opens the account
+    /// of `alice`.
+    pub owner: Option<String>,
 }
 
 /// Both ends of an account pair.
@@ -55,8 +58,12 @@ impl AccountPair {
 }
 
 impl Account {
+    /// An account is known by whose mail it is. Who signs in for it may change between two runs: a password today, an
+    /// administrator tomorrow.
     fn identity(&self) -> AccountIdentity {
         let Credentials { user, authorization_identity, .. } = &self.credentials;
-        AccountIdentity::new(&self.endpoint.host, user, authorization_identity.as_deref())
+        let acts_for = authorization_identity.as_ref().filter(|identity| !identity.is_empty());
+        let owner = self.owner.as_ref().or(acts_for).unwrap_or(user);
+        AccountIdentity::new(&self.endpoint.host, owner, None)
     }
 }

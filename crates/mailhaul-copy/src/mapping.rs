@@ -4,6 +4,7 @@ use crate::error::WalkError;
 use crate::walk::Walk;
 use crate::words;
 use mailhaul_plan::mailboxes::{AccountListing, MappedMailbox, Mapping, changed, map_mailboxes};
+use mailhaul_report::StopCause;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Maps the mailboxes, and stops the run if an earlier run mapped them otherwise and the operator has not said that
@@ -15,8 +16,11 @@ pub(crate) async fn agree_on_mapping(
 ) -> Result<(Mapping, Vec<String>), WalkError> {
     let stored: BTreeMap<String, String> =
         walk.lease.mappings().await?.into_iter().map(|mapping| (mapping.source, mapping.target)).collect();
-    let mapping = map_mailboxes(source, target, &walk.job.rules, &stored)
-        .map_err(|error| WalkError::Decision { reason: error.to_string(), hint: words::MERGED_HINT.to_owned() })?;
+    let mapping = map_mailboxes(source, target, &walk.job.rules, &stored).map_err(|error| WalkError::Decision {
+        cause: StopCause::Brake,
+        reason: error.to_string(),
+        hint: words::MERGED_HINT.to_owned(),
+    })?;
     if !mapping.unused_rules.is_empty() {
         return Err(WalkError::Usage {
             reason: words::unused_rules(&mapping),
@@ -26,6 +30,7 @@ pub(crate) async fn agree_on_mapping(
     let changes = changed(&stored, &mapping);
     if !changes.is_empty() && !walk.job.remap {
         return Err(WalkError::Decision {
+            cause: StopCause::Brake,
             reason: words::changed_mapping(&changes),
             hint: words::CHANGED_MAPPING_HINT.to_owned(),
         });

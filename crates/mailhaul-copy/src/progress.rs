@@ -1,8 +1,10 @@
 //! What a run is doing right now, for whoever draws it. Numbers only: the report is computed elsewhere, from the ledger.
 
+use mailhaul_imap::WirePulse;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Shared between the walker, which counts, and a display, which reads at its own pace.
 #[derive(Debug, Default)]
@@ -11,6 +13,9 @@ pub struct Progress {
     bytes_settled: AtomicU64,
     mailboxes_expected: AtomicU64,
     mailboxes_finished: AtomicU64,
+    steps: AtomicU64,
+    wires: Mutex<Vec<WirePulse>>,
+    waits_until: Mutex<Option<Instant>>,
     ahead: Mutex<Ahead>,
 }
 
@@ -85,6 +90,35 @@ impl Progress {
         }
     }
 
+    /// A number that changes with every sign of life: a step, or an octet on either connection.
+    #[must_use]
+    pub fn beats(&self) -> u64 {
+        let wires = self.wires.lock().unwrap_or_else(PoisonError::into_inner);
+        wires.iter().fold(self.steps.load(Ordering::Relaxed), |beats, wire| beats.wrapping_add(wire.mark()))
+    }
+
+    /// Until when the run knowingly waits, if it does.
+    #[must_use]
+    pub fn waits_until(&self) -> Option<Instant> {
+        *self.waits_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Watches these connections from now on, and no others.
+    pub(crate) fn watch(&self, wires: Vec<WirePulse>) {
+        self.step();
+        *self.wires.lock().unwrap_or_else(PoisonError::into_inner) = wires;
+    }
+
+    /// Says how long the run is about to wait.
+    pub(crate) fn wait_for(&self, pause: Duration) {
+        self.step();
+        *self.waits_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + pause);
+    }
+
+    fn step(&self) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn expect_mailboxes(&self, mailboxes: u64) {
         self.mailboxes_expected.store(mailboxes, Ordering::Relaxed);
     }
@@ -109,6 +143,7 @@ impl Progress {
     }
 
     pub(crate) fn settle(&self, messages: u64, bytes: u64) {
+        self.step();
         let mut ahead = self.ahead();
         self.messages_settled.fetch_add(messages, Ordering::Relaxed);
         self.bytes_settled.fetch_add(bytes, Ordering::Relaxed);
@@ -127,6 +162,7 @@ impl Progress {
     }
 
     pub(crate) fn doing(&self, activity: String) {
+        self.step();
         self.ahead().activity = activity;
     }
 

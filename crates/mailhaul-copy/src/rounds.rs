@@ -3,6 +3,7 @@
 
 use crate::bounds;
 use crate::error::{LinkError, WalkError, mailbox_error, on};
+use crate::oversight::ServerSign;
 use crate::tail::{listed_in, match_tail, present_in, target_uid_next, unclaimed};
 use crate::tally::Tally;
 use crate::transfer::{Context, End, FlagsSent, Outcome, Refusal, Shipment, from_mark, transfer};
@@ -11,6 +12,7 @@ use mailhaul_db::{Exception, ExceptionState, Settled, Settlement};
 use mailhaul_imap::{Context as Doing, ErrorClass, ImapError, StatusLine};
 use mailhaul_plan::batches::{Batch, halve};
 use mailhaul_plan::steps::{difference, intersection};
+use mailhaul_report::StopCause;
 use mailhaul_types::{Side, Uid, UidSet, escape};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -100,6 +102,7 @@ impl<'a, 'w> Sender<'a, 'w> {
             claimed: &self.claimed,
             ledger: self.pair.ledger,
             lease: self.walk.lease,
+            supervisor: &self.walk.supervisor,
             keys: &self.walk.keys,
             filter: &self.target.filter,
             progress: self.walk.progress,
@@ -159,7 +162,10 @@ impl<'a, 'w> Sender<'a, 'w> {
             self.judge_missing(&outcome.missing, again).await?;
         }
         if let Some(status) = outcome.throttled {
-            self.walk.pause_for(status.retry_after()).await?;
+            self.walk.supervisor.sign(Side::Target, ServerSign::Throttled(status.retry_after()));
+            if self.walk.supervisor.waits_out_throttles() {
+                self.walk.pause_for(status.retry_after()).await?;
+            }
         }
         Ok(())
     }
@@ -248,6 +254,7 @@ impl<'a, 'w> Sender<'a, 'w> {
         match status.class(Doing::Append) {
             ErrorClass::Quota => {
                 return Err(WalkError::Decision {
+                    cause: StopCause::Quota,
                     reason: format!("the target is full: it answered \"{words}\" to a copy into {}", self.pair.target),
                     hint: "make room or raise the quota on the target; the same command then goes on".to_owned(),
                 });
@@ -363,6 +370,12 @@ impl<'a, 'w> Sender<'a, 'w> {
 
     /// Waits as long as the server asked for, or as long as is polite.
     async fn rest(&self, again: &[Retry]) -> Result<(), WalkError> {
+        let mut refusals = again.iter().filter_map(|retry| retry.refusal.as_ref());
+        if let Some(throttled) = refusals.find(|refusal| refusal.error.class() == ErrorClass::Throttle)
+            && !self.walk.supervisor.waits_out_throttles()
+        {
+            return Err(WalkError::Link(throttled.clone()));
+        }
         let asked = again.iter().filter_map(|retry| retry.refusal.as_ref()?.error.retry_after()).max();
         self.walk.pause_for(asked).await
     }

@@ -18,7 +18,7 @@ use mailhaul_plan::mailboxes::{
     AccountListing, LeftOutReason, MappedMailbox, Mapping, MappingError, MappingRules, map_mailboxes,
 };
 use mailhaul_plan::selection::Selection;
-use mailhaul_report::{DifferenceKind, Remark, Stop, StopClass, VerifyReport, count_of};
+use mailhaul_report::{DifferenceKind, Remark, Stop, StopCause, VerifyReport, count_of};
 use mailhaul_types::{MailboxName, NameEncoding, Side};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -89,7 +89,7 @@ impl Verifier<'_> {
         if !mapping.unused_rules.is_empty() {
             // Nothing compared must not look like nothing different.
             let (reason, hint) = (words::unused_rules(&mapping), words::UNUSED_RULES_HINT.to_owned());
-            return Ok(Some(Stop { class: StopClass::Usage, reason, hint }));
+            return Ok(Some(Stop::new(StopCause::Usage, reason, hint)));
         }
         let encoding = self.connected().await?.target.name_encoding();
         // Names do not depend on what is chosen. With all of them it is known which target mailboxes are nobody's.
@@ -274,7 +274,7 @@ impl TargetNames {
 fn map(source: &AccountListing, target: &AccountListing, rules: &MappingRules) -> Result<Mapping, WalkError> {
     map_mailboxes(source, target, rules, &BTreeMap::new()).map_err(|error: MappingError| {
         let hint = "give the same --map options as for the copy".to_owned();
-        WalkError::Decision { reason: error.to_string(), hint }
+        WalkError::Decision { cause: StopCause::Brake, reason: error.to_string(), hint }
     })
 }
 

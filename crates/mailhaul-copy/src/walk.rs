@@ -4,6 +4,7 @@ use crate::bounds;
 use crate::error::WalkError;
 use crate::flags::FlagFilter;
 use crate::job::CopyJob;
+use crate::oversight::{Oversight, Supervisor};
 use crate::progress::Progress;
 use crate::stop::StopSignal;
 use mailhaul_db::{MailboxLedger, PairLease};
@@ -11,7 +12,7 @@ use mailhaul_imap::Connection;
 use mailhaul_plan::keys::KeyMaker;
 use mailhaul_types::{MailboxName, Uid, UidValidity};
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What every step of a run can see.
@@ -21,21 +22,18 @@ pub(crate) struct Walk<'a> {
     pub(crate) keys: KeyMaker,
     pub(crate) progress: &'a Progress,
     pub(crate) stop: &'a StopSignal,
+    pub(crate) supervisor: Arc<dyn Supervisor>,
     /// The shortest time that UIDNEXT must stand still before a lost copy is believed lost.
     quarantine: Mutex<Duration>,
 }
 
 impl<'a> Walk<'a> {
-    pub(crate) fn new(
-        job: &'a CopyJob,
-        lease: &'a PairLease,
-        keys: KeyMaker,
-        progress: &'a Progress,
-        stop: &'a StopSignal,
-    ) -> Self {
+    pub(crate) fn new(job: &'a CopyJob, lease: &'a PairLease, keys: KeyMaker, oversight: &Oversight<'a>) -> Self {
         let near = is_near(&job.accounts.target.endpoint.host);
         let quarantine = Mutex::new(if near { bounds::QUARANTINE_NEAR } else { bounds::QUARANTINE_FAR });
-        Self { job, lease, keys, progress, stop, quarantine }
+        let Oversight { progress, stop, .. } = *oversight;
+        let supervisor = Arc::clone(&oversight.supervisor);
+        Self { job, lease, keys, progress, stop, supervisor, quarantine }
     }
 
     /// After a time-out at the target: whatever swallowed the answer may still deliver the command.
@@ -58,6 +56,7 @@ impl<'a> Walk<'a> {
     /// Waits as asked for, or as long as is polite; not beyond a stop.
     pub(crate) async fn pause_for(&self, asked: Option<Duration>) -> Result<(), WalkError> {
         let pause = asked.unwrap_or(bounds::THROTTLE_PAUSE).min(bounds::THROTTLE_PAUSE_MAX);
+        self.progress.wait_for(pause);
         tracing::info!(seconds = pause.as_secs(), "waiting because a server asked to slow down");
         tokio::select! {
             () = self.stop.requested() => Err(WalkError::Interrupted { unanswered: 0 }),

@@ -17,7 +17,9 @@ use crate::search;
 use crate::select::{self, Access, SelectedMailbox};
 use crate::session::{Talk, set_octets_max};
 use crate::status::{self, MailboxStatus};
+use crate::wire::io::Progress;
 use mailhaul_types::{MailboxName, NameEncoding, Side, UidRange, UidSet};
+use std::sync::Arc;
 
 /// What went over the wire so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,6 +30,18 @@ pub struct WireStatistics {
     pub bytes_in: u64,
     /// Octets sent, before TLS.
     pub bytes_out: u64,
+}
+
+/// A connection's signs of life, for whoever watches it from outside. Outlives the connection.
+#[derive(Debug, Clone)]
+pub struct WirePulse(Arc<Progress>);
+
+impl WirePulse {
+    /// A number that changes while octets move in either direction.
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        self.0.mark()
+    }
 }
 
 /// A signed-in connection to one server for one account.
@@ -147,6 +161,12 @@ impl Connection {
     pub fn statistics(&self) -> WireStatistics {
         let wire = self.session.get_ref();
         WireStatistics { commands: wire.commands(), bytes_in: wire.bytes_in(), bytes_out: wire.bytes_out() }
+    }
+
+    /// The connection's signs of life.
+    #[must_use]
+    pub fn pulse(&self) -> WirePulse {
+        WirePulse(self.session.get_ref().progress())
     }
 
     /// The namespaces; without the extension one personal namespace without a prefix.

@@ -65,7 +65,7 @@ mod wire;
 pub use append::{AppendEvent, AppendOptions, AppendReader, AppendWriter};
 pub use bodies::{BodyFetcher, Completion, FetchBatch, FetchEvent, FetchOptions};
 pub use capabilities::{Capabilities, LiteralMode};
-pub use connection::{Connection, WireStatistics};
+pub use connection::{Connection, WirePulse, WireStatistics};
 pub use endpoint::{Credentials, Endpoint, Timeouts, TlsMode, Trust};
 pub use error::{ErrorClass, ImapError, TlsCheck};
 pub use headers::HeaderRow;

@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(PlanReport::default().verdict(), Verdict::Complete);
         assert_eq!(with(ExceptionState::MailboxFailed).verdict(), Verdict::Exceptions);
         assert_eq!(with(ExceptionState::MailboxStopped).verdict(), Verdict::Stopped);
-        let stop = Stop { class: StopClass::Decision, reason: "no".into(), hint: String::new() };
+        let stop = Stop::new(crate::StopCause::Brake, "no".into(), String::new());
         let stopped = PlanReport { stop: Some(stop), ..PlanReport::default() };
         assert_eq!(stopped.verdict(), Verdict::Stopped);
         assert!(stopped.to_text().ends_with("nothing could be planned\n"));

@@ -1,6 +1,7 @@
 //! The report of one run over one account.
 
 use crate::Counts;
+use mailhaul_types::Side;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -52,15 +53,83 @@ pub enum StopClass {
     Interrupted,
 }
 
+/// What kind of trouble ended a run: finer than [`StopClass`], for whoever decides when to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopCause {
+    /// Lost, timed out, could not be reached.
+    Network,
+    /// A server has a passing trouble of its own.
+    Server,
+    /// A server asked to slow down.
+    Throttle,
+    /// One of the two sides broke the protocol.
+    Protocol,
+    /// A server could not be proved to be the right one.
+    Tls,
+    /// A sign-in was refused.
+    SignIn,
+    /// The target is full.
+    Quota,
+    /// A brake: only the operator can decide.
+    Brake,
+    /// Somebody else works on the same pair of accounts.
+    Busy,
+    /// The right to write was lost.
+    Lease,
+    /// This machine: disk full, state file.
+    Local,
+    /// Settings that cannot be meant.
+    Usage,
+    /// A fault of mailhaul itself.
+    Internal,
+    /// Ctrl-C or SIGTERM, or whoever supervises the run.
+    Interrupted,
+}
+
+impl StopCause {
+    /// The kind of end that follows from the trouble.
+    #[must_use]
+    pub fn class(self) -> StopClass {
+        match self {
+            Self::Network | Self::Server | Self::Throttle | Self::Protocol | Self::Tls => StopClass::Unreachable,
+            Self::SignIn => StopClass::SignIn,
+            Self::Quota | Self::Brake | Self::Busy | Self::Lease | Self::Local => StopClass::Decision,
+            Self::Usage => StopClass::Usage,
+            Self::Internal => StopClass::Internal,
+            Self::Interrupted => StopClass::Interrupted,
+        }
+    }
+}
+
 /// The reason why a run ended before its end, in words for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stop {
     /// What kind of end it was.
     pub class: StopClass,
+    /// What kind of trouble it was.
+    pub cause: StopCause,
+    /// Which server it came from, if it came from one.
+    #[serde(serialize_with = "side_in_words")]
+    pub side: Option<Side>,
+    /// When a server said to come back, in seconds.
+    pub retry_after_secs: Option<u64>,
     /// What was being done, to what, and the server's own words.
     pub reason: String,
     /// What to do next; empty if there is nothing to add.
     pub hint: String,
+}
+
+fn side_in_words<S: serde::Serializer>(side: &Option<Side>, serializer: S) -> Result<S::Ok, S::Error> {
+    side.map(|side| side.to_string()).serialize(serializer)
+}
+
+impl Stop {
+    /// A stop that no server is the reason for.
+    #[must_use]
+    pub fn new(cause: StopCause, reason: String, hint: String) -> Self {
+        Self { class: cause.class(), cause, side: None, retry_after_secs: None, reason, hint }
+    }
 }
 
 /// The situation an exception describes.
@@ -232,15 +301,15 @@ mod tests {
 
     #[test]
     fn a_stop_decides_the_verdict() {
-        for (class, verdict) in [
-            (StopClass::Internal, Verdict::Failed),
-            (StopClass::SignIn, Verdict::Failed),
-            (StopClass::Unreachable, Verdict::Failed),
-            (StopClass::Decision, Verdict::Stopped),
-            (StopClass::Interrupted, Verdict::Interrupted),
+        for (cause, verdict) in [
+            (StopCause::Internal, Verdict::Failed),
+            (StopCause::SignIn, Verdict::Failed),
+            (StopCause::Network, Verdict::Failed),
+            (StopCause::Brake, Verdict::Stopped),
+            (StopCause::Interrupted, Verdict::Interrupted),
         ] {
             let mut report = report(Counts::default());
-            report.stop = Some(Stop { class, reason: String::new(), hint: String::new() });
+            report.stop = Some(Stop::new(cause, String::new(), String::new()));
             assert_eq!(report.verdict(), verdict);
         }
     }

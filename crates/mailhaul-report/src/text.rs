@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_run_that_came_to_nothing_does_not_pretend_to_have_counted() {
-        let stop = crate::Stop { class: crate::StopClass::SignIn, reason: "no".into(), hint: String::new() };
+        let stop = crate::Stop::new(crate::StopCause::SignIn, "no".into(), String::new());
         let report = RunReport { stop: Some(stop), ..RunReport::default() };
         assert_eq!(report.last_line(), "failed: nothing was counted and nothing was copied");
     }

@@ -5,7 +5,7 @@ use crate::display::Display;
 use crate::exit::{CommandError, Exit, of_run};
 use crate::output;
 use crate::setup;
-use mailhaul_copy::{CopyJob, Progress, StopSwitch, copy_account, plan_account};
+use mailhaul_copy::{CopyJob, Oversight, Progress, StopSwitch, copy_account, plan_account};
 use mailhaul_db::{DbError, Ledger, OpenOptions};
 use mailhaul_report::{PlanReport, Verdict};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(crate) async fn run(args: &CopyArgs) -> Result<Exit, CommandError> {
     let ledger = Ledger::open(&state, OpenOptions::default()).await.map_err(|error| setup::ledger_error(&error))?;
     let progress = Arc::new(Progress::default());
     let display = Display::start(Arc::clone(&progress));
-    let mut report = copy_account(&job, &ledger, &progress, &stop).await;
+    let mut report = copy_account(&job, &ledger, &Oversight::none(&progress, &stop)).await;
     display.end();
     if let (Err(error), None) = (ledger.close().await, &report.stop) {
         report.stop = Some(mailhaul_copy::stop_of_ledger(&error));

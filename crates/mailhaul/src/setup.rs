@@ -39,6 +39,7 @@ pub(crate) fn accounts(args: &EndpointArgs) -> Result<AccountPair, CommandError>
         Ok(Account {
             credentials: Credentials { user: url.user, password, authorization_identity: identity.clone() },
             endpoint: Endpoint { host: url.host, port: url.port, tls: url.tls, trust },
+            owner: None,
         })
     };
     Ok(AccountPair {

@@ -14,6 +14,7 @@ mod table;
 
 use crate::error::LinkError;
 use crate::flags::FlagFilter;
+use crate::oversight::Supervisor;
 use crate::progress::Progress;
 use crate::stop::StopSignal;
 use mailhaul_db::{DbError, MailboxLedger, PairLease, Settled, Settlement};
@@ -118,6 +119,7 @@ pub(crate) struct Context<'a> {
     pub(crate) claimed: &'a UidSet,
     pub(crate) ledger: &'a MailboxLedger,
     pub(crate) lease: &'a PairLease,
+    pub(crate) supervisor: &'a Arc<dyn Supervisor>,
     pub(crate) keys: &'a KeyMaker,
     pub(crate) filter: &'a FlagFilter,
     pub(crate) progress: &'a Progress,
@@ -139,8 +141,8 @@ pub(crate) async fn transfer(
     let fetcher = source.fetch_bodies(FetchOptions::default());
     let (mut writer, reader) = target.append_to(context.target_mailbox, AppendOptions::default());
     if !writer.uses_multiappend() {
-        let validity = context.lease.validity();
-        writer.check_each_commit(Arc::new(move || validity.is_valid()));
+        let (validity, supervisor) = (context.lease.validity(), Arc::clone(context.supervisor));
+        writer.check_each_commit(Arc::new(move || validity.is_valid() && supervisor.may_write()));
     }
     let mut pump = Pump::new(shipments, context, &table, fetcher, append_limit);
     let (pumped, collected) = run_both(pump.run(writer), collect(reader, context, &table), context.stop).await;

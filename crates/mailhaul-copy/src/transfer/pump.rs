@@ -12,6 +12,7 @@ use mailhaul_types::{Flags, InternalDate, MessageKey, Side, Uid, UidSet};
 use std::pin::pin;
 use std::sync::Mutex;
 use std::task::Poll;
+use std::time::Instant;
 
 /// How many messages the source is asked for ahead of what it has answered. More than its window holds, so that the
 /// window decides; and few enough for a transfer that is to end early to end soon.
@@ -62,6 +63,8 @@ pub(super) struct Pump<'a> {
     pub(super) begun: usize,
     /// Messages that were asked for and not answered.
     asked: u64,
+    /// When more may be asked for, if a rate is to be kept.
+    not_before: Option<Instant>,
     open_batch: Option<OpenBatch>,
     /// How often a batch was opened.
     openings: u64,
@@ -89,6 +92,7 @@ impl<'a> Pump<'a> {
             marks: Marks::new(shipments, context.ledger, table),
             begun: 0,
             asked: 0,
+            not_before: None,
             open_batch: None,
             openings: 0,
             streaming: None,
@@ -119,6 +123,9 @@ impl<'a> Pump<'a> {
     async fn pump(&mut self, writer: &mut AppendWriter<'_>) -> Result<Pumped, End> {
         loop {
             self.ask_ahead();
+            if !self.keep_pace(writer).await? {
+                return Ok(Pumped::Part);
+            }
             let Some(event) = self.next_event(writer).await? else { return Ok(Pumped::Part) };
             match event {
                 None => return Ok(Pumped::All),
@@ -164,12 +171,35 @@ impl<'a> Pump<'a> {
         while self.begun < self.shipments.len()
             && self.asked < MESSAGES_ASKED_AHEAD
             && !lock(self.table).is_rich_in_unnamed()
+            && self.not_before.is_none_or(|moment| moment <= Instant::now())
         {
             let Batch { uids, bytes, large } = self.shipments[self.begun].batch.clone();
+            let pause = self.context.supervisor.pace(uids.len(), bytes);
+            self.not_before = (!pause.is_zero()).then(|| Instant::now() + pause);
             self.asked += uids.len();
             self.fetcher.push(FetchBatch { id: self.begun as u64, uids, bytes_expected: bytes, large });
             self.begun += 1;
         }
+    }
+
+    /// Waits until the rate allows more, with nothing on its way in either direction. `false` if the operator asks to
+    /// stop meanwhile.
+    async fn keep_pace(&mut self, writer: &mut AppendWriter<'_>) -> Result<bool, End> {
+        while let Some(moment) = self.pause_ahead() {
+            writer.flush().await.map_err(lost(Side::Target))?;
+            self.context.progress.wait_for(moment.saturating_duration_since(Instant::now()));
+            tokio::select! {
+                () = self.context.stop.requested() => return Ok(false),
+                () = tokio::time::sleep_until(moment.into()) => self.ask_ahead(),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Until when nothing may be asked for although something is left and nothing is on its way.
+    fn pause_ahead(&self) -> Option<Instant> {
+        let idle = self.asked == 0 && self.begun < self.shipments.len();
+        self.not_before.filter(|moment| idle && *moment > Instant::now())
     }
 
     /// Whether the target has said that it takes nothing so large (RFC 7889). The octets decide, not the announced
@@ -243,8 +273,8 @@ impl<'a> Pump<'a> {
     }
 
     async fn finish(&mut self, writer: &mut AppendWriter<'_>) -> Result<(), End> {
-        let lease = self.context.lease;
-        writer.finish(&|| lease.is_valid()).await.map_err(|error| {
+        let Context { lease, supervisor, .. } = self.context;
+        writer.finish(&|| lease.is_valid() && supervisor.may_write()).await.map_err(|error| {
             self.target_spoilt = true;
             match error {
                 ImapError::CommitRefused => match lease.failure() {

@@ -35,6 +35,11 @@ impl Progress {
         self.moved_millis.store(millis, Ordering::Relaxed);
     }
 
+    /// Changes whenever an octet moves; milliseconds, so that it changes no more often than anybody looks.
+    pub(crate) fn mark(&self) -> u64 {
+        self.moved_millis.load(Ordering::Relaxed)
+    }
+
     fn last(&self) -> Instant {
         self.origin + Duration::from_millis(self.moved_millis.load(Ordering::Relaxed))
     }

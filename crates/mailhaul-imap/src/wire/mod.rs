@@ -24,6 +24,7 @@ pub(crate) struct Wire {
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
     relay: Relay,
+    progress: Arc<Progress>,
     tags: u64,
     /// Octets of streams that were exchanged for others since.
     earlier: (u64, u64),
@@ -54,8 +55,9 @@ impl Wire {
         let progress = Arc::new(Progress::new());
         Self {
             reader: Reader::new(read, Arc::clone(&progress), Patience::new(idle)),
-            writer: Writer::new(write, progress, Patience::new(idle)),
+            writer: Writer::new(write, Arc::clone(&progress), Patience::new(idle)),
             relay: Relay::default(),
+            progress,
             tags: 0,
             earlier: (0, 0),
             in_step: true,
@@ -69,6 +71,11 @@ impl Wire {
         let heritage =
             Heritage { tags: self.tags, bytes_in: self.bytes_in(), bytes_out: self.bytes_out(), idle: self.idle };
         (self.reader.into_io().unsplit(self.writer.into_io()), heritage)
+    }
+
+    /// When octets last moved here, for whoever watches from outside.
+    pub(crate) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
     }
 
     /// The same conversation over another stream.
