@@ -14,14 +14,19 @@ mod clock;
 mod engine;
 mod ids;
 mod limits;
+mod retry;
 mod state;
 mod store;
+mod transition;
+mod words;
 
 pub use clock::{Clock, Now, SystemClock};
 pub use engine::{Engine, EngineEnd, EngineError, EngineHandle, EngineOptions, Handler, JobControl, Pulse};
 pub use ids::{AccountId, EndpointId, Generation, JobId, LeaseKey, Priority, WaveId, WorkerId};
 pub use limits::Limits;
+pub use retry::{ClassPolicy, RETRY_AFTER_MAX, Reaction, RetryPolicy};
 pub use state::{Event, FailureClass, JobState, Outcome, Summary, WaitReason, Yield};
 pub use store::{
     ClaimedJob, Finished, HostSign, JobEnd, NewJob, Order, Phase, Scope, Side, StaleHolder, Store, Tick, Tock,
 };
+pub use transition::{Next, NotAllowed, Standing, Wait, Wanted, apply};

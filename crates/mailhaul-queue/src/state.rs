@@ -1,5 +1,7 @@
-//! The states of a job, and what leads from one to the next.
+//! The words: states of a job, what happens to it, how attempts end. What leads from one state to the next is in
+//! [`transition`](crate::apply); the words are the same in columns, in JSON, in `docs/reference/job-states.md`.
 
+use crate::words::words;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -47,6 +49,8 @@ pub enum WaitReason {
     Quota,
     /// Something that only an operator can decide.
     Operator,
+    /// It was queued for later: not before this moment.
+    Schedule,
 }
 
 /// What kind of trouble ended an attempt.
@@ -159,4 +163,211 @@ pub enum Summary {
     Attention,
     /// An operator stopped it.
     Stopped,
+}
+
+words!(
+    /// The word of columns and JSON.
+    WaitReason {
+        HostLimit => "host_limit",
+        Window => "window",
+        Allowance => "allowance",
+        BackOff => "back_off",
+        Credentials => "credentials",
+        Quota => "quota",
+        Operator => "operator",
+        Schedule => "schedule",
+    }
+);
+
+words!(
+    /// The word of columns and JSON.
+    FailureClass {
+        Network => "network",
+        Server => "server",
+        Throttle => "throttle",
+        Protocol => "protocol",
+        Tls => "tls",
+        SignIn => "sign_in",
+        Quota => "quota",
+        Decision => "decision",
+        Local => "local",
+        Usage => "usage",
+        Internal => "internal",
+        Crashed => "crashed",
+    }
+);
+
+words!(
+    /// The word of columns and JSON.
+    Summary {
+        Waiting => "waiting",
+        Running => "running",
+        Done => "done",
+        Attention => "attention",
+        Stopped => "stopped",
+    }
+);
+
+impl WaitReason {
+    /// Whether an endpoint or an allowance causes it, rather than the job itself: it ends as soon as the gate opens,
+    /// and another gate may take its place.
+    #[must_use]
+    pub fn is_gate(self) -> bool {
+        matches!(self, Self::HostLimit | Self::Window | Self::Allowance)
+    }
+}
+
+impl JobState {
+    /// Every word that [`word`](Self::word) gives, in the order of the enum.
+    pub const WORDS: [&'static str; 8] =
+        ["queued", "waiting", "running", "done", "done_with_exceptions", "failed", "paused", "cancelled"];
+
+    /// The word of columns and JSON.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Waiting { .. } => "waiting",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::DoneWithExceptions => "done_with_exceptions",
+            Self::Failed(_) => "failed",
+            Self::Paused => "paused",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The state that stands in columns; `None` if they contradict each other. A wait reason beside another state than
+    /// `waiting` is no contradiction: a paused job keeps what it waited for.
+    #[must_use]
+    pub fn from_columns(
+        word: &str,
+        reason: Option<WaitReason>,
+        until_unix_ms: Option<i64>,
+        class: Option<FailureClass>,
+    ) -> Option<Self> {
+        Some(match word {
+            "queued" => Self::Queued,
+            "waiting" => Self::Waiting { reason: reason?, until_unix_ms },
+            "running" => Self::Running,
+            "done" => Self::Done,
+            "done_with_exceptions" => Self::DoneWithExceptions,
+            "failed" => Self::Failed(class?),
+            "paused" => Self::Paused,
+            "cancelled" => Self::Cancelled,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is over: only another try, asked for by an operator, leads on. An account may have another job of
+    /// the same kind.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Done | Self::DoneWithExceptions | Self::Failed(_) | Self::Cancelled)
+    }
+
+    /// Whether it waits for somebody, not for a moment.
+    #[must_use]
+    pub fn is_parked(&self) -> bool {
+        matches!(self, Self::Waiting { until_unix_ms: None, .. })
+    }
+
+    /// Whether nothing more will happen by itself: over, paused or parked.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.is_terminal() || self.is_parked() || *self == Self::Paused
+    }
+
+    /// One word for people.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        match self {
+            Self::Waiting { until_unix_ms: None, .. } | Self::DoneWithExceptions | Self::Failed(_) => {
+                Summary::Attention
+            }
+            Self::Queued | Self::Waiting { .. } => Summary::Waiting,
+            Self::Running => Summary::Running,
+            Self::Done => Summary::Done,
+            Self::Paused | Self::Cancelled => Summary::Stopped,
+        }
+    }
+}
+
+impl Event {
+    /// Every word that [`word`](Self::word) gives, in the order of the enum.
+    pub const WORDS: [&'static str; 9] =
+        ["claim", "end", "orphan", "due", "gate", "pause", "resume", "cancel", "retry"];
+
+    /// The word of columns and JSON.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Claim => "claim",
+            Self::End(_) => "end",
+            Self::Orphan => "orphan",
+            Self::Due => "due",
+            Self::Gate { .. } => "gate",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Cancel => "cancel",
+            Self::Retry => "retry",
+        }
+    }
+}
+
+impl Outcome {
+    /// The word of columns and JSON: `done`, `done_with_exceptions`, `failed`, `yielded`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::DoneWithExceptions => "done_with_exceptions",
+            Self::Failed { .. } => "failed",
+            Self::Yielded(_) => "yielded",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_those_of_json_and_are_read_back() {
+        for reason in WaitReason::ALL {
+            assert_eq!(serde_json::to_value(reason).expect("a word"), reason.word());
+            assert_eq!(WaitReason::from_word(reason.word()), Some(*reason));
+        }
+        for class in FailureClass::ALL {
+            assert_eq!(serde_json::to_value(class).expect("a word"), class.word());
+            assert_eq!(FailureClass::from_word(class.word()), Some(*class));
+        }
+        for summary in Summary::ALL {
+            assert_eq!(serde_json::to_value(summary).expect("a word"), summary.word());
+        }
+        assert_eq!(FailureClass::from_word("SignIn"), None);
+    }
+
+    #[test]
+    fn columns_give_the_state_back() {
+        for word in JobState::WORDS {
+            let state =
+                JobState::from_columns(word, Some(WaitReason::Window), Some(7), Some(FailureClass::Tls)).expect(word);
+            assert_eq!(state.word(), word);
+        }
+        assert_eq!(JobState::from_columns("waiting", None, Some(7), None), None);
+        assert_eq!(JobState::from_columns("failed", None, None, None), None);
+        assert_eq!(JobState::from_columns("sleeping", None, None, None), None);
+    }
+
+    #[test]
+    fn a_parked_job_is_settled_but_not_over() {
+        let parked = JobState::Waiting { reason: WaitReason::Credentials, until_unix_ms: None };
+        assert!(parked.is_settled() && !parked.is_terminal());
+        assert_eq!(parked.summary(), Summary::Attention);
+        let timed = JobState::Waiting { reason: WaitReason::BackOff, until_unix_ms: Some(1) };
+        assert!(!timed.is_settled());
+        assert_eq!(timed.summary(), Summary::Waiting);
+        assert!(JobState::Paused.is_settled() && !JobState::Paused.is_terminal());
+    }
 }
