@@ -2,10 +2,14 @@
 //!
 //! Any user name signs in with one password; an account comes into being at its first sign-in. Each test starts its
 //! own (about a fifth of a second) and may kill, restart and re-configure it. Nothing of the system's own Dovecot is touched.
+//! With [`DovecotBuilder::users`] only named users sign in, each with a password and limits of its own.
 //!
 //! As root the mail belongs to the system user `mail` (Dovecot refuses mail of uid 0); otherwise everything runs as
 //! the user who runs the test.
 
+mod users;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
@@ -19,6 +23,8 @@ use tempfile::TempDir;
 
 use crate::process::{self, Group};
 use crate::tls::{CertificateKind, ServerCertificate, TestAuthority};
+use users::Roster;
+pub use users::User;
 
 /// The one password of every account, unless [`DovecotBuilder::password`] says otherwise.
 pub const PASSWORD: &str = "demo-secret";
@@ -76,6 +82,7 @@ pub struct DovecotBuilder {
     delimiter: char,
     prefix: String,
     password: String,
+    users: Option<BTreeMap<String, User>>,
     removed_capabilities: Vec<String>,
     added_capabilities: Vec<String>,
     tls: Option<Tls>,
@@ -96,6 +103,7 @@ impl Default for DovecotBuilder {
             delimiter: '/',
             prefix: String::new(),
             password: PASSWORD.to_owned(),
+            users: None,
             removed_capabilities: Vec::new(),
             added_capabilities: Vec::new(),
             tls: None,
@@ -268,6 +276,7 @@ impl DovecotBuilder {
         owner.prepare(folder.path())?;
         let certificate = self.tls.as_ref().map(|tls| tls.authority.issue(tls.kind, folder.path()));
         let mut dovecot = Dovecot {
+            roster: Roster::of(self.users.clone().unwrap_or_default()),
             settings: self,
             ports: Ports::choose(),
             greeting: process::unique_word(),
@@ -350,6 +359,7 @@ impl Owner {
 #[derive(Debug)]
 pub struct Dovecot {
     settings: DovecotBuilder,
+    roster: Roster,
     ports: Ports,
     greeting: String,
     owner: Owner,
@@ -387,7 +397,7 @@ impl Dovecot {
         self.settings.tls.as_ref().map(|_| process::loopback(self.ports.tls))
     }
 
-    /// The password of every account.
+    /// The password of every account; of named users see [`Dovecot::password_of`].
     #[must_use]
     pub fn password(&self) -> &str {
         &self.settings.password
@@ -523,6 +533,9 @@ impl Dovecot {
 
     fn launch(&mut self) -> io::Result<()> {
         std::fs::write(self.config_file(), self.configuration())?;
+        if self.settings.users.is_some() {
+            self.roster.write(&self.users_file())?;
+        }
         if let Some((name, password)) = &self.settings.master {
             std::fs::write(self.folder.path().join("master"), format!("{name}:{{PLAIN}}{password}\n"))?;
         }
@@ -604,9 +617,13 @@ impl Dovecot {
             Some((user, group)) => format!("uid={user} gid={group}"),
             None => format!("uid={mail}"),
         };
+        let passwords = match self.settings.users {
+            Some(_) => format!("driver = passwd-file\n  args = {}", self.users_file().display()),
+            None => format!("driver = static\n  args = password={password}"),
+        };
         let _ = write!(
             text,
-            "passdb {{\n  driver = static\n  args = password={password}\n}}\n\
+            "passdb {{\n  {passwords}\n}}\n\
              userdb {{\n  driver = static\n  args = {ids} home={folder}/mail/%u allow_all_users=yes\n}}\n\
              first_valid_uid = 1\nfirst_valid_gid = 1\n"
         );
@@ -622,15 +639,15 @@ impl Dovecot {
             settings.store.location(),
             if settings.fsync { "optimized" } else { "never" }
         );
-        if let Some((bytes, messages)) = settings.quota {
+        if self.has_quota() {
             plugins.push("quota");
             imap_plugins.push("imap_quota");
-            let messages = messages.map_or_else(String::new, |messages| format!(":messages={messages}"));
-            let _ = write!(
-                text,
-                "plugin {{\n  quota = count:User quota\n  quota_vsizes = yes\n  quota_grace = 0\n  \
-                 quota_rule = *:storage={bytes}B{messages}\n}}\n"
-            );
+            text += "plugin {\n  quota = count:User quota\n  quota_vsizes = yes\n  quota_grace = 0\n";
+            if let Some((bytes, messages)) = settings.quota {
+                let messages = messages.map_or_else(String::new, |messages| format!(":messages={messages}"));
+                let _ = writeln!(text, "  quota_rule = *:storage={bytes}B{messages}");
+            }
+            text += "}\n";
         }
         if settings.compress {
             plugins.push("zlib");
@@ -654,6 +671,11 @@ impl Dovecot {
         text
     }
 
+    /// Named users may be given a quota at any time.
+    fn has_quota(&self) -> bool {
+        self.settings.quota.is_some() || self.settings.users.is_some()
+    }
+
     /// The capabilities to announce, when they are not Dovecot's own choice.
     fn announced(&self) -> Option<String> {
         let settings = &self.settings;
@@ -662,7 +684,7 @@ impl Dovecot {
             return if added.is_empty() { None } else { Some(format!("+{added}")) };
         }
         let removed = |name: &str| settings.removed_capabilities.iter().any(|other| other.eq_ignore_ascii_case(name));
-        let optional = [("QUOTA", settings.quota.is_some()), ("COMPRESS=DEFLATE", settings.compress)];
+        let optional = [("QUOTA", self.has_quota()), ("COMPRESS=DEFLATE", settings.compress)];
         let all = CAPABILITIES.split_ascii_whitespace();
         let all = all.chain(optional.iter().filter(|(_, offered)| *offered).map(|(name, _)| *name));
         let all = all.filter(|name| !removed(name)).chain(settings.added_capabilities.iter().map(String::as_str));

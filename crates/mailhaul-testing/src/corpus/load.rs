@@ -112,7 +112,7 @@ fn expunge(client: &mut Client, mailbox: &CorpusMailbox, name: &str) -> Result<(
     client.examine(name).map(drop)
 }
 
-fn folder_of(dovecot: &Dovecot, user: &str, mailbox: &CorpusMailbox) -> PathBuf {
+pub(crate) fn folder_of(dovecot: &Dovecot, user: &str, mailbox: &CorpusMailbox) -> PathBuf {
     let root = dovecot.home(user).join("Maildir");
     if mailbox.path == ["INBOX"] {
         return root;
@@ -124,7 +124,7 @@ fn folder_of(dovecot: &Dovecot, user: &str, mailbox: &CorpusMailbox) -> PathBuf 
     }
 }
 
-fn write_files(dovecot: &Dovecot, user: &str, mailbox: &CorpusMailbox) -> io::Result<()> {
+pub(crate) fn write_files(dovecot: &Dovecot, user: &str, mailbox: &CorpusMailbox) -> io::Result<()> {
     let folder = folder_of(dovecot, user, mailbox);
     let mut keywords = Vec::new();
     for (number, message) in mailbox.messages.iter().enumerate() {
@@ -145,7 +145,7 @@ fn write_files(dovecot: &Dovecot, user: &str, mailbox: &CorpusMailbox) -> io::Re
     Ok(())
 }
 
-fn write_file(dovecot: &Dovecot, path: &Path, message: &CorpusMessage) -> io::Result<()> {
+pub(crate) fn write_file(dovecot: &Dovecot, path: &Path, message: &CorpusMessage) -> io::Result<()> {
     use std::io::Write as _;
     let mut file = fs::File::create(path)?;
     file.write_all(&message.octets)?;

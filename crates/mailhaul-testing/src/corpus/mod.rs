@@ -9,6 +9,8 @@ mod odd;
 
 use std::collections::BTreeSet;
 
+pub(crate) use load::{folder_of, write_file, write_files};
+pub(crate) use message::plain;
 pub use message::{Numbers, with_attachment};
 pub use odd::{altered_by_dovecot, odd_messages};
 

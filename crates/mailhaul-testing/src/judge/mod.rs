@@ -11,6 +11,7 @@
 //! assert_equal(&Account::new(source, "alice", "x"), &Account::new(target, "alice", "x"), &rules);
 //! ```
 
+mod maildir;
 mod program;
 mod snapshot;
 

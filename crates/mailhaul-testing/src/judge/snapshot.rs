@@ -210,7 +210,7 @@ fn seen(message: &Fetched) -> Seen {
     }
 }
 
-fn title(octets: &[u8]) -> String {
+pub(super) fn title(octets: &[u8]) -> String {
     let mut lines = octets.split(|octet| *octet == b'\n').take_while(|line| !line.trim_ascii().is_empty()).take(200);
     let subject = lines.find(|line| line.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"subject:")));
     let line =

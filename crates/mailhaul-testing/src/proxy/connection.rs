@@ -11,6 +11,7 @@ use super::lane::{Lane, Parcel};
 use super::plan::{Cut, Direction, Fault, Moment, Plan, Reply, Which};
 use super::pump::Pump;
 use super::stats::Watched;
+use super::user::Users;
 
 /// How often a writer whose far end does not read looks whether the connection was cut.
 const WRITE_PATIENCE: Duration = Duration::from_millis(50);
@@ -57,6 +58,10 @@ pub(crate) struct Session {
     pub(crate) injections: Vec<Vec<u8>>,
     /// Encrypted or compressed from here on.
     pub(crate) opaque: bool,
+    /// Who signs in here.
+    pub(crate) user: Option<String>,
+    /// The tag of an AUTHENTICATE PLAIN whose response is still to come.
+    pub(crate) authenticating: Option<Vec<u8>>,
 }
 
 /// A connection pair.
@@ -68,11 +73,13 @@ pub(crate) struct Connection {
     session: Mutex<Session>,
     dead: AtomicBool,
     pub(crate) watched: Arc<Watched>,
+    pub(crate) users: Arc<Users>,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.watched.change(|statistics| statistics.ended += 1);
+        let user = self.session().user.take();
+        self.watched.change(|statistics| statistics.end_connection(user.as_deref()));
     }
 }
 
@@ -82,7 +89,8 @@ impl Connection {
         client: TcpStream,
         server: TcpStream,
         plan: Plan,
-        watched: Arc<Watched>,
+        watched: &Arc<Watched>,
+        users: &Arc<Users>,
     ) -> io::Result<Arc<Connection>> {
         for stream in [&client, &server] {
             stream.set_nodelay(true)?;
@@ -92,7 +100,9 @@ impl Connection {
         let lanes = [lane(0), lane(1)];
         let session = Session { faults: plan.faults, replies: plan.replies, opaque: plan.opaque, ..Session::default() };
         let session = Mutex::new(session);
-        let connection = Arc::new(Connection { client, server, lanes, session, dead: AtomicBool::new(false), watched });
+        let (watched, users) = (Arc::clone(watched), Arc::clone(users));
+        let dead = AtomicBool::new(false);
+        let connection = Arc::new(Connection { client, server, lanes, session, dead, watched, users });
         for direction in [Direction::ToServer, Direction::ToClient] {
             let reader = Arc::clone(&connection);
             std::thread::spawn(move || reader.read(direction));
@@ -129,6 +139,11 @@ impl Connection {
         for lane in &self.lanes {
             lane.pause();
         }
+    }
+
+    /// True when this user has signed in here, or tried to.
+    pub(crate) fn is_of(&self, user: &str) -> bool {
+        self.session().user.as_deref() == Some(user)
     }
 
     pub(crate) fn session(&self) -> MutexGuard<'_, Session> {

@@ -4,6 +4,8 @@
 //! and answers, and follows a [`Plan`] for each connection: cut at an exact octet, swallow an answer, stall, slip a line in,
 //! answer in the server's place, delay, throttle. Whatever the plan does not name passes unchanged, octet for octet.
 //!
+//! What a [`UserPlan`] names goes wrong for one user only, whichever connection it is, until it is taken back.
+//!
 //! Plain text is understood; after STARTTLS or COMPRESS, or with [`Plan::opaque`], only octets are counted.
 //!
 //! Tests never sleep: [`Proxy::wait_for`] returns when something has happened.
@@ -14,6 +16,7 @@ mod plan;
 mod pump;
 mod scanner;
 mod stats;
+mod user;
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -25,7 +28,9 @@ use std::time::Duration;
 use connection::Connection;
 pub use plan::{Cut, Direction, Fault, Moment, Plan, Reply, Which};
 use stats::Watched;
-pub use stats::{Event, Statistics};
+pub use stats::{Event, Statistics, UserStatistics};
+pub use user::UserPlan;
+use user::Users;
 
 /// How long [`Proxy::wait_for`] waits before it gives up.
 const EVENT_MAX: Duration = Duration::from_secs(60);
@@ -42,6 +47,7 @@ struct Shared {
     ends: AtomicBool,
     connections: Mutex<Vec<Weak<Connection>>>,
     watched: Arc<Watched>,
+    users: Arc<Users>,
 }
 
 /// A running proxy. Dropping it resets all its connections.
@@ -78,6 +84,7 @@ impl Proxy {
             ends: AtomicBool::new(false),
             connections: Mutex::default(),
             watched: Arc::default(),
+            users: Arc::default(),
         });
         let accepts = Arc::clone(&shared);
         let acceptor = std::thread::spawn(move || accepts.accept_all(&listener));
@@ -99,6 +106,26 @@ impl Proxy {
     /// Plans for the next connections, in order; later ones follow the plan for all.
     pub fn set_next_plans(&self, plans: impl IntoIterator<Item = Plan>) {
         *lock(&self.shared.next) = plans.into_iter().collect();
+    }
+
+    /// What is to go wrong for this user from now on, on open connections and on later ones. It takes the place of an earlier
+    /// plan for the same user.
+    pub fn set_user_plan(&self, user: &str, plan: UserPlan) {
+        self.shared.users.set(user, plan);
+    }
+
+    /// Nothing goes wrong for this user any more, save what is planned for everybody.
+    pub fn clear_user_plan(&self, user: &str) {
+        self.shared.users.forget(user);
+    }
+
+    /// Ends all connections that have signed in as this user.
+    pub fn cut_user(&self, user: &str, cut: Cut) {
+        self.shared.each(|connection| {
+            if connection.is_of(user) {
+                connection.cut(cut);
+            }
+        });
     }
 
     /// Sends later connections elsewhere.
@@ -179,7 +206,7 @@ impl Shared {
     }
 
     fn accept(&self, client: TcpStream) {
-        self.watched.change(|statistics| statistics.connections += 1);
+        self.watched.change(Statistics::add_connection);
         let target = *lock(&self.target);
         let server = if self.refuses.load(Ordering::SeqCst) { None } else { TcpStream::connect(target).ok() };
         let Some(server) = server else {
@@ -190,7 +217,7 @@ impl Shared {
         };
         let plan = lock(&self.next).pop_front().unwrap_or_else(|| lock(&self.otherwise).clone());
         // An error here means that the client is gone already.
-        if let Ok(connection) = Connection::start(client, server, plan, Arc::clone(&self.watched)) {
+        if let Ok(connection) = Connection::start(client, server, plan, &self.watched, &self.users) {
             let mut connections = lock(&self.connections);
             connections.retain(|known| known.strong_count() > 0);
             connections.push(Arc::downgrade(&connection));

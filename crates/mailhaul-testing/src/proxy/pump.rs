@@ -3,6 +3,7 @@
 use super::connection::{Connection, Open, Session, Task};
 use super::plan::{Direction, Fault, Moment, Reply};
 use super::scanner::{Piece, Scanner};
+use super::user::{user_of_line, user_of_response};
 
 /// The command whose octets are passing.
 #[derive(Debug)]
@@ -27,6 +28,10 @@ pub(crate) struct Pump<'a> {
     literals: u32,
     /// Octets of the present literal that went through.
     literal_at: u64,
+    /// An APPEND that is kept back until it is complete.
+    held: Option<Vec<u8>>,
+    /// The first literal of a LOGIN: who signs in.
+    login_name: Vec<u8>,
 }
 
 impl<'a> Pump<'a> {
@@ -41,6 +46,8 @@ impl<'a> Pump<'a> {
             continuations: 0,
             literals: 0,
             literal_at: 0,
+            held: None,
+            login_name: Vec::new(),
         }
     }
 
@@ -69,7 +76,10 @@ impl<'a> Pump<'a> {
             match piece {
                 Piece::Head(line) if self.direction == Direction::ToServer => self.command_line(&mut session, &line),
                 Piece::Head(line) => self.response_line(&mut session, &line),
-                Piece::Rest(octets) => self.pass(&mut session, &octets),
+                Piece::Rest(octets) => {
+                    self.end_login_name(&mut session);
+                    self.pass(&mut session, &octets);
+                }
                 Piece::LiteralStart { waits } => self.literal_start(&mut session, waits),
                 Piece::Literal(octets) => self.literal(&mut session, &octets),
                 Piece::End if self.direction == Direction::ToServer => self.command_end(&mut session),
@@ -92,6 +102,9 @@ impl<'a> Pump<'a> {
         let Some((tag, name)) = tag_and_name(line) else {
             // A continuation: DONE, or the next step of AUTHENTICATE.
             self.command = None;
+            if let (Some(tag), Some(user)) = (session.authenticating.take(), user_of_response(line)) {
+                self.signs_in(session, &tag, user);
+            }
             return self.send(session, line);
         };
         let number = session.begun.entry(name.clone()).or_default();
@@ -105,18 +118,25 @@ impl<'a> Pump<'a> {
         );
         let reply = session.replies.iter().find(|(other, which, _)| *other == name && which.has(number));
         let reply = reply.map(|(_, _, reply)| reply.clone());
+        let reply = reply.or_else(|| self.reply_to_user(session, &name));
         let replaced = reply.is_some();
         session.open.insert(tag.clone(), Open { name: name.clone(), number, reply });
+        match name.as_str() {
+            "LOGIN" | "AUTHENTICATE" if !replaced => self.sign_in_line(session, &tag, &name, line),
+            "APPEND" if !replaced && self.holds_back(session) => self.held = Some(Vec::new()),
+            _ => {}
+        }
         if replaced {
-            self.send(session, &[&tag, &b" NOOP\r\n"[..]].concat());
+            self.send(session, &noop(&tag));
         } else {
-            self.send(session, line);
+            self.forward(session, line);
         }
         self.command = Some(Passing { tag, name, number, number_of_all: self.commands, replaced });
     }
 
     fn command_end(&mut self, session: &mut Session) {
         let Some(command) = self.command.take() else { return };
+        self.release(session, &command.tag);
         self.connection.push_task(self.direction, Task::Forwarded(command.name.clone()));
         self.strike(session, |moment| match moment {
             Moment::AfterCommand(other, nth) => is(other, &command.name) && *nth == command.number,
@@ -187,12 +207,21 @@ impl<'a> Pump<'a> {
         {
             let message = command.name == "APPEND" && !command.replaced;
             self.connection.watched.begin_literal(message, waits);
-            session.waiting = waits.then(|| (command.tag.clone(), false));
+            session.waiting = (waits && self.held.is_none()).then(|| (command.tag.clone(), false));
+            if waits && let Some(held) = &mut self.held {
+                // The client is told to go on here, so the server must not be asked: `{n}` becomes `{n+}`.
+                held.truncate(held.len().saturating_sub(b"}\r\n".len()));
+                held.extend_from_slice(b"+}\r\n");
+                slip_in(self.connection, session, b"+ go ahead\r\n".to_vec());
+            }
         }
         self.strike_in_literal(session);
     }
 
     fn literal(&mut self, session: &mut Session, mut octets: &[u8]) {
+        if session.user.is_none() && self.command.as_ref().is_some_and(|command| command.name == "LOGIN") {
+            self.login_name.extend_from_slice(octets);
+        }
         while !octets.is_empty() {
             let (direction, number, at) = (self.direction, self.literals, self.literal_at);
             let length = u64::try_from(octets.len()).unwrap_or(u64::MAX);
@@ -217,7 +246,83 @@ impl<'a> Pump<'a> {
     /// Forwards what belongs to the present command or response, unless the proxy answers it itself.
     fn pass(&mut self, session: &mut Session, octets: &[u8]) {
         if self.command.as_ref().is_none_or(|command| !command.replaced) {
-            self.send(session, octets);
+            self.forward(session, octets);
+        }
+    }
+
+    /// Sends octets on, or keeps them with the rest of the command.
+    fn forward(&mut self, session: &mut Session, octets: &[u8]) {
+        match &mut self.held {
+            Some(held) => held.extend_from_slice(octets),
+            None => self.send(session, octets),
+        }
+    }
+
+    fn holds_back(&self, session: &Session) -> bool {
+        session.user.as_ref().is_some_and(|user| self.connection.users.holds_back(user))
+    }
+
+    /// Lets an APPEND go that was kept back, or answers it in the server's place.
+    fn release(&mut self, session: &mut Session, tag: &[u8]) {
+        let Some(held) = self.held.take() else { return };
+        let user = session.user.clone().unwrap_or_default();
+        let refusal = self.connection.users.refusal(&user, &held);
+        match (refusal, session.open.get_mut(tag)) {
+            (Some(reply), Some(open)) => {
+                open.reply = Some(reply);
+                self.count_for(&user);
+                self.send(session, &noop(tag));
+            }
+            _ => self.send(session, &held),
+        }
+    }
+
+    /// What a plan for the user of this connection says to a command.
+    fn reply_to_user(&self, session: &Session, command: &str) -> Option<Reply> {
+        let user = session.user.as_ref()?;
+        let reply = self.connection.users.reply_to(user, command)?;
+        self.count_for(user);
+        Some(reply)
+    }
+
+    fn count_for(&self, user: &str) {
+        self.connection.watched.change(|statistics| statistics.users.entry(user.to_owned()).or_default().faults += 1);
+    }
+
+    /// Finds out who signs in, now or with the line that follows.
+    fn sign_in_line(&mut self, session: &mut Session, tag: &[u8], name: &str, line: &[u8]) {
+        match user_of_line(name, line) {
+            Some(user) => self.signs_in(session, tag, user),
+            None if line.to_ascii_uppercase().ends_with(b" PLAIN\r\n") => session.authenticating = Some(tag.to_vec()),
+            None => {}
+        }
+    }
+
+    /// The literal that held the name of a LOGIN is complete.
+    fn end_login_name(&mut self, session: &mut Session) {
+        if let Some(command) = &self.command
+            && !self.login_name.is_empty()
+        {
+            let user = String::from_utf8_lossy(&std::mem::take(&mut self.login_name)).into_owned();
+            self.signs_in(session, &command.tag, user);
+        }
+    }
+
+    /// Somebody signs in: the answer may be another one than the server's.
+    fn signs_in(&self, session: &mut Session, tag: &[u8], user: String) {
+        let earlier = session.user.replace(user.clone());
+        let first = earlier.as_ref() != Some(&user);
+        self.connection.watched.change(|statistics| {
+            if first && let Some(of_earlier) = earlier.and_then(|earlier| statistics.users.get_mut(&earlier)) {
+                of_earlier.open -= 1;
+            }
+            statistics.add_sign_in(&user, first);
+        });
+        if let Some(reply) = self.connection.users.sign_in_reply(&user)
+            && let Some(open) = session.open.get_mut(tag)
+        {
+            open.reply = Some(reply);
+            self.count_for(&user);
         }
     }
 
@@ -268,12 +373,26 @@ impl<'a> Pump<'a> {
             Fault::HalfClose(direction) => self.connection.push_task(direction, Task::Fin),
             Fault::Swallow(direction) => session.swallowed[direction as usize] = true,
             // A reader of the server's side strikes before the line that it has in hand.
-            Fault::Inject(line) if self.direction == Direction::ToClient || !session.inside_response => {
+            Fault::Inject(line) if self.direction == Direction::ToClient => {
                 self.connection.push(Direction::ToClient, &line);
             }
-            Fault::Inject(line) => session.injections.push(line),
+            Fault::Inject(line) => slip_in(self.connection, session, line),
         }
         self.connection.watched.change(|statistics| statistics.faults += 1);
+    }
+}
+
+/// What the server gets in the place of a command that it is not to see.
+fn noop(tag: &[u8]) -> Vec<u8> {
+    [tag, b" NOOP\r\n"].concat()
+}
+
+/// Sends a line to the client, between responses of the server.
+fn slip_in(connection: &Connection, session: &mut Session, line: Vec<u8>) {
+    if session.inside_response {
+        session.injections.push(line);
+    } else {
+        connection.push(Direction::ToClient, &line);
     }
 }
 

@@ -17,6 +17,10 @@ pub struct Statistics {
     pub connections: u32,
     /// Connections that have ended, for whatever reason.
     pub ended: u32,
+    /// The most connections that were open at once. One that is just being closed may count a moment longer.
+    pub connections_peak: u32,
+    /// By login name, for everybody who tried to sign in.
+    pub users: BTreeMap<String, UserStatistics>,
     /// Commands that were forwarded or answered by the proxy, begun and not necessarily finished, by name (`UID FETCH`).
     pub commands: BTreeMap<String, u32>,
     /// Commands whose last octet was forwarded, by name.
@@ -37,7 +41,46 @@ pub struct Statistics {
     pub faults: u32,
 }
 
+/// What went through the proxy for one user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UserStatistics {
+    /// Sign-ins that were tried.
+    pub sign_ins: u32,
+    /// Connections that tried to sign in as this user and have not ended.
+    pub open: u32,
+    /// The most of them at once.
+    pub open_peak: u32,
+    /// Replies that were given in the server's place because of a plan for this user.
+    pub faults: u32,
+}
+
 impl Statistics {
+    /// What went through for this user.
+    #[must_use]
+    pub fn user(&self, user: &str) -> UserStatistics {
+        self.users.get(user).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn add_connection(&mut self) {
+        self.connections += 1;
+        self.connections_peak = self.connections_peak.max(self.connections - self.ended);
+    }
+
+    /// A connection turns out to be this user's; `first` when it was nobody's before.
+    pub(crate) fn add_sign_in(&mut self, user: &str, first: bool) {
+        let of_user = self.users.entry(user.to_owned()).or_default();
+        of_user.sign_ins += 1;
+        of_user.open += u32::from(first);
+        of_user.open_peak = of_user.open_peak.max(of_user.open);
+    }
+
+    pub(crate) fn end_connection(&mut self, user: Option<&str>) {
+        self.ended += 1;
+        if let Some(of_user) = user.and_then(|user| self.users.get_mut(user)) {
+            of_user.open -= 1;
+        }
+    }
+
     /// Commands of this name that were begun.
     #[must_use]
     pub fn count(&self, command: &str) -> u32 {
@@ -81,6 +124,8 @@ pub enum Event {
     AppendedMessage(u32),
     /// The n-th fault has struck.
     Fault(u32),
+    /// The n-th reply was given to this user in the server's place.
+    UserFault(String, u32),
 }
 
 impl Event {
@@ -97,6 +142,7 @@ impl Event {
             Event::Bytes(direction, wanted) => statistics.bytes(*direction) >= *wanted,
             Event::AppendedMessage(wanted) => statistics.appended_messages >= *wanted,
             Event::Fault(wanted) => statistics.faults >= *wanted,
+            Event::UserFault(user, wanted) => statistics.user(user).faults >= *wanted,
         }
     }
 }
