@@ -10,18 +10,27 @@
 //! clock      time that cannot jump              engine     claim, run, renew, yield, finish
 //! ```
 
+mod admission;
+mod allowance;
+mod bucket;
 mod clock;
 mod engine;
+mod host;
 mod ids;
 mod limits;
 mod retry;
 mod state;
 mod store;
 mod transition;
+pub mod window;
 mod words;
 
+pub use admission::{Admission, CapOf, EndpointFacts, Gate, Refusal, RefusalReason, Shed};
+pub use allowance::{Calendar, Day, UnknownZone};
+pub use bucket::RateBucket;
 pub use clock::{Clock, Now, SystemClock};
 pub use engine::{Engine, EngineEnd, EngineError, EngineHandle, EngineOptions, Handler, JobControl, Pulse};
+pub use host::{BreakerState, Cause, HostGate, HostHealth, HostPolicy};
 pub use ids::{AccountId, EndpointId, Generation, JobId, LeaseKey, Priority, WaveId, WorkerId};
 pub use limits::Limits;
 pub use retry::{ClassPolicy, RETRY_AFTER_MAX, Reaction, RetryPolicy};
@@ -30,3 +39,4 @@ pub use store::{
     ClaimedJob, Finished, HostSign, JobEnd, NewJob, Order, Phase, Scope, Side, StaleHolder, Store, Tick, Tock,
 };
 pub use transition::{Next, NotAllowed, Standing, Wait, Wanted, apply};
+pub use window::{Window, WindowError};

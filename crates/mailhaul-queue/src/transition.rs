@@ -201,20 +201,20 @@ impl Table<'_> {
     }
 
     /// In line, or paused if a pause covers it.
-    fn into_line(&self, why: impl Into<String>) -> Next {
+    fn lined_up(&self, why: impl Into<String>) -> Next {
         let state = if self.job.held { JobState::Paused } else { JobState::Queued };
         self.to(state, why)
     }
 
     /// Waiting, or paused with that wait kept if a pause covers it. In line if the wait is over already.
-    fn into_wait(&self, wait: Wait, why: impl Into<String>) -> Next {
+    fn set_waiting(&self, wait: Wait, why: impl Into<String>) -> Next {
         if wait.until_unix_ms.is_some_and(|until| until <= self.now_unix_ms) {
-            return self.into_line(why);
+            return self.lined_up(why);
         }
-        if self.job.held { self.paused(Some(wait), why) } else { self.to(waiting(wait), why) }
+        if self.job.held { self.set_paused(Some(wait), why) } else { self.to(waiting(wait), why) }
     }
 
-    fn paused(&self, wait: Option<Wait>, why: impl Into<String>) -> Next {
+    fn set_paused(&self, wait: Option<Wait>, why: impl Into<String>) -> Next {
         Next { wait_before_pause: wait, ..self.to(JobState::Paused, why) }
     }
 
@@ -235,9 +235,9 @@ impl Table<'_> {
             (JobState::Waiting { until_unix_ms: None, .. }, _) => Err("it waits for somebody, not for a moment"),
             (JobState::Waiting { reason, until_unix_ms: Some(until) }, _) => {
                 if reason.is_gate() {
-                    Ok(self.into_line("what it waited for is over"))
+                    Ok(self.lined_up("what it waited for is over"))
                 } else if *until <= self.now_unix_ms {
-                    Ok(self.into_line("its time has come"))
+                    Ok(self.lined_up("its time has come"))
                 } else {
                     Err("its time has not come")
                 }
@@ -256,9 +256,9 @@ impl Table<'_> {
                 _ => Ok(self.still_running(Some(Wanted::Yield { reason, until_unix_ms }), gate_why(reason))),
             },
             JobState::Queued | JobState::Waiting { .. } if over => Err("the gate is open again"),
-            JobState::Queued => Ok(self.into_wait(wait, gate_why(reason))),
+            JobState::Queued => Ok(self.set_waiting(wait, gate_why(reason))),
             JobState::Waiting { reason: before, until_unix_ms: Some(_) } if before.is_gate() => {
-                Ok(self.into_wait(wait, gate_why(reason)))
+                Ok(self.set_waiting(wait, gate_why(reason)))
             }
             _ => Err("it is not in line"),
         }
@@ -267,9 +267,9 @@ impl Table<'_> {
     fn pause(&self) -> Answer {
         let why = "an operator paused it";
         match &self.job.state {
-            JobState::Queued => Ok(self.paused(None, why)),
+            JobState::Queued => Ok(self.set_paused(None, why)),
             JobState::Waiting { reason, until_unix_ms } => {
-                Ok(self.paused(Some(Wait { reason: *reason, until_unix_ms: *until_unix_ms }), why))
+                Ok(self.set_paused(Some(Wait { reason: *reason, until_unix_ms: *until_unix_ms }), why))
             }
             JobState::Running if self.job.wanted == Some(Wanted::Cancel) => Err("it is being cancelled"),
             JobState::Running => Ok(self.still_running(Some(Wanted::Pause), "an operator wants it paused")),
@@ -285,8 +285,8 @@ impl Table<'_> {
                 Err("another pause covers it")
             }
             (JobState::Paused, _) => Ok(match self.job.wait_before_pause {
-                Some(wait) => self.into_wait(wait, why),
-                None => self.into_line(why),
+                Some(wait) => self.set_waiting(wait, why),
+                None => self.lined_up(why),
             }),
             (JobState::Running, Some(Wanted::Pause)) => Ok(self.still_running(None, why)),
             _ => Err("it is not paused"),
@@ -318,8 +318,8 @@ impl Table<'_> {
         }
         // A paused job stays paused, and goes into line when it is resumed.
         let next = match self.job.state {
-            JobState::Paused => self.paused(None, "an operator wants another try"),
-            _ => self.into_line("an operator wants another try"),
+            JobState::Paused => self.set_paused(None, "an operator wants another try"),
+            _ => self.lined_up("an operator wants another try"),
         };
         Ok(Next { attempts_charged: 0, crashes: 0, ..next })
     }
@@ -335,12 +335,12 @@ impl Table<'_> {
                 let why = format!("its worker died while running it, {crashes} times in a row");
                 self.to(JobState::Failed(FailureClass::Crashed), why)
             }
-            Some(Wanted::Pause) => self.paused(None, "its worker died while it was being paused"),
+            Some(Wanted::Pause) => self.set_paused(None, "its worker died while it was being paused"),
             Some(Wanted::Yield { reason, until_unix_ms }) => {
                 let wait = Wait { reason, until_unix_ms: Some(until_unix_ms) };
-                self.into_wait(wait, "its worker died while it was giving way")
+                self.set_waiting(wait, "its worker died while it was giving way")
             }
-            None => self.into_line(format!("its worker died while running it, {crashes} in a row")),
+            None => self.lined_up(format!("its worker died while running it, {crashes} in a row")),
         };
         Ok(Next { crashes, ..next })
     }
@@ -371,13 +371,13 @@ impl Table<'_> {
             (Some(Wanted::Cancel), _) | (None, Yield::Cancel) => {
                 self.to(JobState::Cancelled, "stopped: an operator cancelled it")
             }
-            (Some(Wanted::Pause), _) => self.paused(None, "stopped: an operator paused it"),
+            (Some(Wanted::Pause), _) => self.set_paused(None, "stopped: an operator paused it"),
             (Some(Wanted::Yield { reason, until_unix_ms }), _) | (None, Yield::Gate { reason, until_unix_ms }) => {
-                self.into_wait(Wait { reason, until_unix_ms: Some(until_unix_ms) }, gate_why(reason))
+                self.set_waiting(Wait { reason, until_unix_ms: Some(until_unix_ms) }, gate_why(reason))
             }
-            (None, Yield::Pause) => self.into_line("stopped for a pause"),
-            (None, Yield::Shutdown) => self.into_line("stopped: its worker ended"),
-            (None, Yield::Options) => self.into_line("stopped: its options changed"),
+            (None, Yield::Pause) => self.lined_up("stopped for a pause"),
+            (None, Yield::Shutdown) => self.lined_up("stopped: its worker ended"),
+            (None, Yield::Options) => self.lined_up("stopped: its options changed"),
         }
     }
 
@@ -391,7 +391,7 @@ impl Table<'_> {
                     Reaction::Park { reason } => Some(Wait { reason, until_unix_ms: None }),
                     _ => None,
                 };
-                self.paused(wait, "stopped with a failure: an operator paused it")
+                self.set_paused(wait, "stopped with a failure: an operator paused it")
             }
             _ => self.judged(class, retry_after),
         };
@@ -406,11 +406,11 @@ impl Table<'_> {
         };
         match self.policy.reaction(class) {
             Reaction::Park { reason } => {
-                self.into_wait(Wait { reason, until_unix_ms: None }, format!("{}: it needs somebody", class.word()))
+                self.set_waiting(Wait { reason, until_unix_ms: None }, format!("{}: it needs somebody", class.word()))
             }
             Reaction::SlowDown(_) => {
                 let wait = Wait { reason: WaitReason::HostLimit, until_unix_ms: until(1) };
-                self.into_wait(wait, "the host asked to slow down")
+                self.set_waiting(wait, "the host asked to slow down")
             }
             Reaction::GiveUp => {
                 let why = format!("{}: another attempt would end alike", class.word());
@@ -424,7 +424,7 @@ impl Table<'_> {
                 let wait = Wait { reason: WaitReason::BackOff, until_unix_ms: until(charged) };
                 let most = policy.attempts_max.map_or_else(String::new, |most| format!(" of {most}"));
                 let why = format!("{}: attempt {charged}{most} failed", class.word());
-                Next { attempts_charged: charged, ..self.into_wait(wait, why) }
+                Next { attempts_charged: charged, ..self.set_waiting(wait, why) }
             }
         }
     }
