@@ -135,6 +135,12 @@ impl Capabilities {
         self.has("NAMESPACE") || self.has("IMAP4REV2")
     }
 
+    /// STATUS=SIZE (RFC 8438), part of IMAP4rev2.
+    #[must_use]
+    pub fn status_size(&self) -> bool {
+        self.has("STATUS=SIZE") || self.has("IMAP4REV2")
+    }
+
     /// ID (RFC 2971).
     #[must_use]
     pub fn id(&self) -> bool {

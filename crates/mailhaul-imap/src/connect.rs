@@ -1,8 +1,10 @@
 //! From an endpoint to a signed-in session: address, socket, TLS, greeting, STARTTLS, sign-in, in that order.
 
+use crate::command::Command;
 use crate::control::{self, Session};
 use crate::endpoint::{Credentials, Endpoint, Timeouts, TlsMode};
 use crate::error::ImapError;
+use crate::introduction::{Introduction, OpeningStep, TlsFacts};
 use crate::sign_in;
 use crate::tls;
 use crate::wire::Wire;
@@ -18,6 +20,8 @@ use tokio::net::TcpStream;
 const KEEPALIVE: Duration = Duration::from_secs(60);
 /// Addresses of one host that are tried.
 const ADDRESSES_MAX: usize = 8;
+/// How long an answer to LOGOUT is waited for by somebody who only looked.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// A signed-in session, and what the greeting said.
 pub(crate) struct Opened {
@@ -30,50 +34,110 @@ pub(crate) async fn open(
     endpoint: &Endpoint,
     credentials: &Credentials,
     timeouts: &Timeouts,
+    introduction: &mut Introduction,
 ) -> Result<Opened, ImapError> {
-    let socket = connect(side, endpoint, timeouts.connect).await?;
-    let io: BoxedIo = match endpoint.tls {
-        TlsMode::Implicit => Box::new(handshake(socket, endpoint, timeouts).await?),
-        TlsMode::StartTls | TlsMode::Plain => Box::new(socket),
-    };
-    open_over(io, endpoint, credentials, timeouts).await
+    let io = reach(side, endpoint, timeouts, introduction).await?;
+    open_over(io, endpoint, credentials, timeouts, introduction).await
 }
 
-/// Everything after the socket; with implicit TLS `io` is secured already.
+/// Looks at a server without signing in, and leaves in good order.
+///
+/// # Errors
+/// Every way in which a connection cannot be opened; what was seen until then stands in `introduction`.
+pub async fn look_without_sign_in(
+    endpoint: &Endpoint,
+    timeouts: &Timeouts,
+    introduction: &mut Introduction,
+) -> Result<(), ImapError> {
+    let io = reach(Side::Source, endpoint, timeouts, introduction).await?;
+    let (mut wire, _) = meet(io, endpoint, timeouts, introduction).await?;
+    let mode = crate::capabilities::LiteralMode::Synchronising;
+    // Whatever it answers: we are gone.
+    let _ = wire.run(Command::new("LOGOUT"), mode, Some(FAREWELL), &mut |_| {}).await;
+    Ok(())
+}
+
+/// The socket; with implicit TLS it is secured already.
+async fn reach(
+    side: Side,
+    endpoint: &Endpoint,
+    timeouts: &Timeouts,
+    introduction: &mut Introduction,
+) -> Result<BoxedIo, ImapError> {
+    let socket = connect(side, endpoint, timeouts.connect, introduction).await?;
+    Ok(match endpoint.tls {
+        TlsMode::Implicit => Box::new(handshake(socket, endpoint, timeouts, introduction).await?),
+        TlsMode::StartTls | TlsMode::Plain => Box::new(socket),
+    })
+}
+
+/// Everything after the socket.
 pub(crate) async fn open_over(
     io: BoxedIo,
     endpoint: &Endpoint,
     credentials: &Credentials,
     timeouts: &Timeouts,
+    introduction: &mut Introduction,
 ) -> Result<Opened, ImapError> {
+    let (mut wire, greeting) = meet(io, endpoint, timeouts, introduction).await?;
+    introduction.begin(OpeningStep::SignIn);
+    let capabilities = &introduction.capabilities;
+    sign_in::sign_in(&mut wire, capabilities, credentials, endpoint.tls, timeouts.control).await?;
+    introduction.pass(OpeningStep::SignIn);
+    introduction.begin(OpeningStep::Capabilities);
+    tracing::debug!(server.host = %endpoint.host, "signed in");
+    Ok(Opened { session: control::adopt(wire).await?, greeting })
+}
+
+/// From the greeting to the announcements that may be believed: those under TLS, if TLS is wanted.
+async fn meet(
+    io: BoxedIo,
+    endpoint: &Endpoint,
+    timeouts: &Timeouts,
+    introduction: &mut Introduction,
+) -> Result<(Wire, String), ImapError> {
+    introduction.begin(OpeningStep::Greeting);
     let mut wire = Wire::new(io, timeouts.idle);
     let greeting = sign_in::greet(&mut wire, &endpoint.host, timeouts.control).await?;
+    introduction.greeting = Some(greeting.clone());
     let mut capabilities = control::early_capabilities(&mut wire, timeouts.control).await?;
+    introduction.pass(OpeningStep::Greeting);
     if endpoint.tls == TlsMode::StartTls {
+        introduction.begin(OpeningStep::Tls);
         sign_in::ask_for_tls(&mut wire, &endpoint.host, &capabilities, timeouts.control).await?;
         let (io, heritage) = wire.into_io();
-        let secured = handshake(io, endpoint, timeouts).await?;
+        let secured = handshake(io, endpoint, timeouts, introduction).await?;
         wire = Wire::resume(Box::new(secured), &heritage);
         // RFC 9051 §6.2.1: what was announced in plain text may have been anybody's words.
         capabilities = control::early_capabilities(&mut wire, timeouts.control).await?;
     }
-    sign_in::sign_in(&mut wire, &capabilities, credentials, endpoint.tls, timeouts.control).await?;
-    tracing::debug!(server.host = %endpoint.host, "signed in");
-    Ok(Opened { session: control::adopt(wire).await?, greeting })
+    introduction.capabilities = capabilities;
+    Ok((wire, greeting))
 }
 
 async fn handshake<S>(
     stream: S,
     endpoint: &Endpoint,
     timeouts: &Timeouts,
+    introduction: &mut Introduction,
 ) -> Result<tokio_rustls::client::TlsStream<S>, ImapError>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
-    within(timeouts.connect, "the TLS handshake", tls::secure(stream, &endpoint.host, &endpoint.trust)).await
+    introduction.begin(OpeningStep::Tls);
+    let secured =
+        within(timeouts.connect, "the TLS handshake", tls::secure(stream, &endpoint.host, &endpoint.trust)).await?;
+    introduction.tls = Some(TlsFacts::of(secured.get_ref().1));
+    introduction.pass(OpeningStep::Tls);
+    Ok(secured)
 }
 
-async fn connect(side: Side, endpoint: &Endpoint, limit: Duration) -> Result<TcpStream, ImapError> {
+async fn connect(
+    side: Side,
+    endpoint: &Endpoint,
+    limit: Duration,
+    introduction: &mut Introduction,
+) -> Result<TcpStream, ImapError> {
     let unresolved = |detail: String| ImapError::Resolve { host: endpoint.host.clone(), detail };
     let resolved = async {
         let found = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port)).await;
@@ -82,6 +146,10 @@ async fn connect(side: Side, endpoint: &Endpoint, limit: Duration) -> Result<Tcp
     let addresses: Vec<SocketAddr> =
         within(limit, "resolving the host name", resolved).await?.take(ADDRESSES_MAX).collect();
     let mut last = unresolved("the name has no address".to_owned());
+    if !addresses.is_empty() {
+        introduction.pass(OpeningStep::Resolve);
+        introduction.begin(OpeningStep::Connect);
+    }
     for address in addresses {
         let attempt = within(limit, "connecting", async {
             TcpStream::connect(address).await.map_err(|error| ImapError::Connect {
@@ -93,6 +161,8 @@ async fn connect(side: Side, endpoint: &Endpoint, limit: Duration) -> Result<Tcp
         match attempt.await {
             Ok(socket) => {
                 prepare(&socket, side);
+                introduction.address = Some(address);
+                introduction.pass(OpeningStep::Connect);
                 return Ok(socket);
             }
             Err(error) => last = error,

@@ -9,6 +9,7 @@ use crate::control::{self, Session};
 use crate::endpoint::{Credentials, Endpoint, Timeouts};
 use crate::error::ImapError;
 use crate::headers::{self, HeaderRow};
+use crate::introduction::{Introduction, OpeningStep};
 use crate::list::{self, ListedMailbox};
 use crate::namespace::{self, Namespaces};
 use crate::response::Response;
@@ -77,8 +78,24 @@ impl Connection {
         credentials: &Credentials,
         timeouts: &Timeouts,
     ) -> Result<Self, ImapError> {
-        let opened = connect::open(side, endpoint, credentials, timeouts).await?;
-        Self::learn(side, opened, timeouts).await
+        Self::open_telling(side, endpoint, credentials, timeouts, &mut Introduction::default()).await
+    }
+
+    /// The same, and tells what the server showed on the way, as far as it came.
+    ///
+    /// # Errors
+    /// As [`Connection::open`]; [`Introduction::step`] is then the step that failed.
+    pub async fn open_telling(
+        side: Side,
+        endpoint: &Endpoint,
+        credentials: &Credentials,
+        timeouts: &Timeouts,
+        introduction: &mut Introduction,
+    ) -> Result<Self, ImapError> {
+        let opened = connect::open(side, endpoint, credentials, timeouts, introduction).await?;
+        let connection = Self::learn(side, opened, timeouts).await?;
+        introduction.pass(OpeningStep::Capabilities);
+        Ok(connection)
     }
 
     /// What is asked on a session that has just signed in.
@@ -128,7 +145,7 @@ impl Connection {
         self.session.get_mut()
     }
 
-    fn talk(&mut self) -> Talk<'_> {
+    pub(crate) fn talk(&mut self) -> Talk<'_> {
         Talk {
             wire: self.session.get_mut(),
             capabilities: &self.capabilities,
@@ -199,6 +216,14 @@ impl Connection {
     /// As every command.
     pub async fn status(&mut self, name: &MailboxName) -> Result<MailboxStatus, ImapError> {
         status::status(&mut self.talk(), name).await
+    }
+
+    /// The same with SIZE (RFC 8438) and APPENDLIMIT (RFC 7889), where the server announces them.
+    ///
+    /// # Errors
+    /// As every command.
+    pub async fn status_with_size(&mut self, name: &MailboxName) -> Result<MailboxStatus, ImapError> {
+        status::status_with_size(&mut self.talk(), name).await
     }
 
     /// Opens a mailbox read-only.

@@ -10,8 +10,8 @@
 //!   conversation, so that secrets never pass through code that logs what it sends.
 //! * **Control** (`control`): once signed in, the transport is handed to `async_imap::Session`, which drives
 //!   CAPABILITY, ID, NOOP and LOGOUT.
-//! * **Bulk** (one file per command: `list`, `namespace`, `status`, `select`, `search`, `scan`, `headers`, `bodies`,
-//!   `append`): everything that names a mailbox, carries data or decides something, on a tolerant tokenizer.
+//! * **Bulk** (one file per command: `list`, `namespace`, `status`, `quota`, `select`, `search`, `scan`, `headers`,
+//!   `bodies`, `append`): everything that names a mailbox, carries data or decides something, on a tolerant tokenizer.
 //!
 //! What holds everywhere: a command ends only with its own tagged response, and its status is looked at; NO, BAD,
 //! BYE, end of file and silence are errors and never an empty result.
@@ -38,6 +38,7 @@
 mod append;
 mod bodies;
 mod capabilities;
+mod certificate;
 mod command;
 mod connect;
 mod connection;
@@ -46,9 +47,11 @@ mod endpoint;
 mod error;
 mod fetch_items;
 mod headers;
+mod introduction;
 mod list;
 mod namespace;
 mod pipeline;
+mod quota;
 mod response;
 mod scan;
 mod search;
@@ -65,12 +68,15 @@ mod wire;
 pub use append::{AppendEvent, AppendOptions, AppendReader, AppendWriter};
 pub use bodies::{BodyFetcher, Completion, FetchBatch, FetchEvent, FetchOptions};
 pub use capabilities::{Capabilities, LiteralMode};
+pub use connect::look_without_sign_in;
 pub use connection::{Connection, WirePulse, WireStatistics};
 pub use endpoint::{Credentials, Endpoint, Timeouts, TlsMode, Trust};
 pub use error::{ErrorClass, ImapError, TlsCheck};
 pub use headers::HeaderRow;
+pub use introduction::{Introduction, OpeningStep, TlsFacts};
 pub use list::ListedMailbox;
 pub use namespace::{Namespace, Namespaces};
+pub use quota::{Quota, QuotaUse};
 pub use scan::{ScanItems, ScanRow, ScanTally};
 pub use select::{PermanentFlags, SelectedMailbox};
 pub use status::MailboxStatus;

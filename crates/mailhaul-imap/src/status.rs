@@ -4,7 +4,7 @@ use crate::command::Command;
 use crate::error::ImapError;
 use crate::response::Response;
 use crate::session::Talk;
-use crate::tokens::{Tokens, Value, exact_u32};
+use crate::tokens::{Tokens, Value, exact_u32, lenient_number};
 use mailhaul_types::{MailboxName, Uid, UidValidity};
 
 /// The figures of one mailbox; whatever the server does not say, or says nonsense about, is `None`.
@@ -16,10 +16,31 @@ pub struct MailboxStatus {
     pub uid_next: Option<Uid>,
     /// UIDVALIDITY.
     pub uid_validity: Option<UidValidity>,
+    /// SIZE: the octets of all messages together, if it was asked for.
+    pub size: Option<u64>,
+    /// APPENDLIMIT of this mailbox in octets, if it was asked for and there is one.
+    pub append_limit: Option<u64>,
 }
 
 pub(crate) async fn status(talk: &mut Talk<'_>, name: &MailboxName) -> Result<MailboxStatus, ImapError> {
-    let command = Command::new("STATUS").mailbox(name)?.text(" (MESSAGES UIDNEXT UIDVALIDITY)");
+    ask(talk, name, "").await
+}
+
+/// RFC 8438 §2 (part of IMAP4rev2) and RFC 7889 §3.
+pub(crate) async fn status_with_size(talk: &mut Talk<'_>, name: &MailboxName) -> Result<MailboxStatus, ImapError> {
+    let mut more = String::new();
+    if talk.capabilities.status_size() {
+        more.push_str(" SIZE");
+    }
+    if talk.capabilities.has("APPENDLIMIT") {
+        more.push_str(" APPENDLIMIT");
+    }
+    ask(talk, name, &more).await
+}
+
+async fn ask(talk: &mut Talk<'_>, name: &MailboxName, more: &str) -> Result<MailboxStatus, ImapError> {
+    let items = format!(" (MESSAGES UIDNEXT UIDVALIDITY{more})");
+    let command = Command::new("STATUS").mailbox(name)?.text(&items);
     let mut read = None;
     let mut take = |response: Response<'_>| {
         if let Response::Data { word, rest, .. } = response
@@ -55,13 +76,18 @@ pub(crate) fn read_status(mut tokens: Tokens<'_>) -> Option<(Vec<u8>, MailboxSta
     let mut status = MailboxStatus::default();
     while let Some(item) = items.item_name() {
         let value = items.value()?;
-        let number = items.string_of(value).and_then(|text| exact_u32(&text));
+        let text = items.string_of(value);
+        let number = text.as_deref().and_then(exact_u32);
         if item.eq_ignore_ascii_case(b"MESSAGES") {
             status.messages = number;
         } else if item.eq_ignore_ascii_case(b"UIDNEXT") {
             status.uid_next = number.filter(|uid| *uid != 0).map(Uid);
         } else if item.eq_ignore_ascii_case(b"UIDVALIDITY") {
             status.uid_validity = number.filter(|validity| *validity != 0).map(UidValidity);
+        } else if item.eq_ignore_ascii_case(b"SIZE") {
+            status.size = text.as_deref().and_then(lenient_number);
+        } else if item.eq_ignore_ascii_case(b"APPENDLIMIT") {
+            status.append_limit = text.as_deref().and_then(lenient_number);
         }
     }
     Some((name, status))
@@ -77,7 +103,13 @@ mod tests {
             b" \"a b\" (MESSAGES 3 APPENDLIMIT NIL UIDNEXT 9 MAILBOXID (F1) SIZE 99999999999 UIDVALIDITY -1) \r\n";
         let (name, status) = read_status(Tokens::new(line)).expect("readable");
         assert_eq!(name, b"a b");
-        assert_eq!(status, MailboxStatus { messages: Some(3), uid_next: Some(Uid(9)), uid_validity: None });
+        let expected = MailboxStatus {
+            messages: Some(3),
+            uid_next: Some(Uid(9)),
+            size: Some(99_999_999_999),
+            ..MailboxStatus::default()
+        };
+        assert_eq!(status, expected);
         let (_, empty) = read_status(Tokens::new(b" x y ()\r\n")).expect("readable");
         assert_eq!(empty, MailboxStatus::default());
         assert!(read_status(Tokens::new(b" x\r\n")).is_none());

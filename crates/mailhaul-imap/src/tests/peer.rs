@@ -1,7 +1,7 @@
 //! The scripted peer: the server's side of a pipe, and the steps that tests tell it.
 
 use crate::connect::open_over;
-use crate::{Connection, Credentials, Endpoint, ImapError, Timeouts, TlsMode, Trust};
+use crate::{Connection, Credentials, Endpoint, ImapError, Introduction, Timeouts, TlsMode, Trust};
 use mailhaul_types::{MailboxName, NameEncoding, Secret, Side};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
@@ -108,7 +108,7 @@ where
     let (ours, peer) = pipe();
     let endpoint = endpoint(tls);
     let opening = async {
-        let opened = open_over(Box::new(ours), &endpoint, credentials, &TIMEOUTS).await?;
+        let opened = open_over(Box::new(ours), &endpoint, credentials, &TIMEOUTS, &mut Introduction::default()).await?;
         Connection::learn(side, opened, &TIMEOUTS).await
     };
     tokio::join!(opening, script(peer))
