@@ -38,6 +38,17 @@ pub struct ListErrors {
 }
 
 impl ListErrors {
+    /// A list with one fault.
+    pub(crate) fn one(line: Option<u32>, problem: Problem) -> Self {
+        Self { faults: vec![Fault { line, problem }], more: 0 }
+    }
+
+    /// Nothing, if nothing is wrong; else everything in the order of the lines.
+    pub(crate) fn into_result(mut self) -> Result<(), Self> {
+        self.faults.sort_by_key(|fault| fault.line);
+        if self.is_empty() { Ok(()) } else { Err(self) }
+    }
+
     /// Adds one, or counts it where the bound is reached.
     pub fn push(&mut self, line: Option<u32>, problem: Problem) {
         if self.faults.len() < FAULTS_MAX {

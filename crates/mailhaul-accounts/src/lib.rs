@@ -30,14 +30,24 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod check;
+mod column;
+mod decode;
+mod delimited;
 mod export;
 mod fault;
+mod guard;
+mod json;
+mod plain;
+mod read;
 mod rename;
 mod resolve;
 mod row;
+mod table;
 
 pub use export::{ExportRow, to_csv, to_json};
 pub use fault::{FAULTS_MAX, Fault, ListErrors, Problem, Remark, RemarkKind};
+pub use read::{LIST_BYTES_MAX, read_list};
 pub use rename::{Rename, RenameError};
 pub use resolve::{Claim, Entry, Resolve, Resolved, resolve};
-pub use row::{Encoding, Format, List, ReadOptions, Row, read_list};
+pub use row::{Encoding, Format, List, ReadOptions, Row};

@@ -101,6 +101,14 @@ pub(crate) fn split_user(user: &str) -> (&str, Option<&str>) {
     user.rsplit_once('@').map_or((user, None), |(local, domain)| (local, Some(domain)))
 }
 
+/// A user with its domain in small letters: what two spellings of one user have in common on every server.
+pub(crate) fn fold_domain(user: &str) -> String {
+    match split_user(user) {
+        (local, Some(domain)) => format!("{local}@{}", domain.to_lowercase()),
+        (local, None) => local.to_owned(),
+    }
+}
+
 fn fill_pattern(pattern: &[Piece], user: &str, local: &str, domain: Option<&str>) -> Result<String, &'static str> {
     let mut name = String::new();
     for piece in pattern {

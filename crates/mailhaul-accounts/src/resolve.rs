@@ -1,10 +1,12 @@
 //! From rows to accounts that can be stored: endpoints, wave and target user settled, and no two accounts writing into
 //! one target mailbox unless that was asked for.
 
-use crate::fault::{ListErrors, Remark};
-use crate::rename::Rename;
-use crate::row::List;
+use crate::check::{NAME_BYTES_MAX, is_plain_name};
+use crate::fault::{ListErrors, Problem, Remark, RemarkKind};
+use crate::rename::{Rename, fold_domain, split_user};
+use crate::row::{List, Row};
 use mailhaul_types::Secret;
+use std::collections::{HashMap, HashSet, hash_map};
 
 /// What holds for the whole list where a row says nothing else.
 #[derive(Debug, Clone, Default)]
@@ -75,7 +77,152 @@ pub struct Resolved {
 ///
 /// # Errors
 ///
-/// Every row that lacks one of them, whose name cannot be made, or that would write where another one writes.
-pub fn resolve(list: List, _how: &Resolve<'_>) -> Result<Resolved, ListErrors> {
-    Ok(Resolved { entries: Vec::new(), remarks: list.remarks })
+/// Every row that lacks one of them, whose name cannot be made, that would be copied onto itself, or that would write
+/// where another one writes.
+pub fn resolve(list: List, how: &Resolve<'_>) -> Result<Resolved, ListErrors> {
+    let mut errors = ListErrors::default();
+    let mut remarks = list.remarks;
+    let endpoints = how.endpoints.iter().map(|(alias, name)| (alias.to_lowercase(), *name)).collect();
+    let entries: Vec<_> =
+        list.rows.into_iter().filter_map(|row| resolve_row(row, how, &endpoints, &mut errors)).collect();
+    check_targets(&entries, how, &mut errors, &mut remarks);
+    errors.into_result()?;
+    remarks.sort_by_key(|remark| remark.line);
+    Ok(Resolved { entries, remarks })
+}
+
+fn resolve_row(
+    row: Row,
+    how: &Resolve<'_>,
+    endpoints: &HashMap<String, &str>,
+    errors: &mut ListErrors,
+) -> Option<Entry> {
+    let line = Some(row.line);
+    let mut assign = |name, own: Option<String>, general: Option<&str>| {
+        let assigned = own.or_else(|| general.map(str::to_owned));
+        if assigned.is_none() {
+            errors.push(line, Problem::Unassigned { name });
+        }
+        assigned
+    };
+    let from = assign("from", row.from, how.from).map(|name| own_name(name, endpoints));
+    let to = assign("to", row.to, how.to).map(|name| own_name(name, endpoints));
+    let wave = assign("wave", row.wave, how.wave);
+    let target_user = match row.target_user {
+        Some(user) => Ok(user),
+        None => make_target_user(&row.source_user, row.new_name.as_deref(), &how.rename),
+    };
+    let target_user = target_user.map_err(|problem| errors.push(line, problem)).ok()?;
+    let (from, to, wave) = (from?, to?, wave?);
+    if from == to && fold_domain(&row.source_user) == fold_domain(&target_user) {
+        errors.push(line, Problem::CopyOntoItself);
+        return None;
+    }
+    Some(Entry {
+        line: row.line,
+        account: row.account,
+        from,
+        to,
+        wave,
+        source_user: row.source_user,
+        source_password: row.source_password,
+        target_user,
+        target_password: row.target_password,
+        priority: row.priority,
+    })
+}
+
+fn own_name(name: String, endpoints: &HashMap<String, &str>) -> String {
+    endpoints.get(&name.to_lowercase()).map_or(name, |&own| own.to_owned())
+}
+
+/// The rules begin with the new name, if there is one; without a domain it takes the place of the local part only.
+fn make_target_user(source_user: &str, new_name: Option<&str>, rename: &Rename) -> Result<String, Problem> {
+    let begin = match (new_name, split_user(source_user).1) {
+        (None, _) => source_user.to_owned(),
+        (Some(name), Some(domain)) if !name.contains('@') => format!("{name}@{domain}"),
+        (Some(name), _) => name.to_owned(),
+    };
+    let user = rename.target_user(&begin).map_err(Problem::Rename)?;
+    if user.len() > NAME_BYTES_MAX {
+        return Err(Problem::TooLong { name: "target_user", max_bytes: NAME_BYTES_MAX });
+    }
+    if user.trim() != user || !is_plain_name(&user) {
+        return Err(Problem::Rename("it would begin or end with a space, or hold a control character"));
+    }
+    Ok(user)
+}
+
+/// An account that writes into a target mailbox.
+#[derive(Clone, Copy)]
+struct Writer<'a> {
+    /// Its line; `None` when it was stored earlier.
+    line: Option<u32>,
+    account: &'a str,
+    endpoint: &'a str,
+    user: &'a str,
+}
+
+fn check_targets(entries: &[Entry], how: &Resolve<'_>, errors: &mut ListErrors, remarks: &mut Vec<Remark>) {
+    let named: HashSet<String> = entries.iter().map(|entry| fold_domain(&entry.account)).collect();
+    let stored = how.stored.iter().filter(|claim| !named.contains(&fold_domain(claim.account))).map(|claim| Writer {
+        line: None,
+        account: claim.account,
+        endpoint: claim.endpoint,
+        user: claim.user,
+    });
+    let listed = entries.iter().map(|entry| Writer {
+        line: Some(entry.line),
+        account: &entry.account,
+        endpoint: &entry.to,
+        user: &entry.target_user,
+    });
+    // The first that came, by the login as every server compares it, and as most servers do.
+    let mut exact: HashMap<(&str, String), Writer<'_>> = HashMap::with_capacity(entries.len());
+    let mut nearly: HashMap<(&str, String), Writer<'_>> = HashMap::with_capacity(entries.len());
+    for writer in stored.chain(listed) {
+        let same = find_or_insert(&mut exact, fold_domain(writer.user), writer);
+        let suspect = find_or_insert(&mut nearly, writer.user.to_lowercase(), writer);
+        if let (Some(line), Some(first)) = (writer.line, same.or(suspect)) {
+            report_pair(line, writer, first, same.is_some(), how.merge, errors, remarks);
+        }
+    }
+}
+
+/// The writer that is there already; else this one is from now on.
+fn find_or_insert<'a>(
+    writers: &mut HashMap<(&'a str, String), Writer<'a>>,
+    user: String,
+    writer: Writer<'a>,
+) -> Option<Writer<'a>> {
+    match writers.entry((writer.endpoint, user)) {
+        hash_map::Entry::Occupied(first) => Some(*first.get()),
+        hash_map::Entry::Vacant(place) => {
+            place.insert(writer);
+            None
+        }
+    }
+}
+
+fn report_pair(
+    line: u32,
+    writer: Writer<'_>,
+    first: Writer<'_>,
+    is_same: bool,
+    merge: bool,
+    errors: &mut ListErrors,
+    remarks: &mut Vec<Remark>,
+) {
+    let (endpoint, user) = (writer.endpoint.to_owned(), writer.user.to_owned());
+    let (first_line, first_account) = (first.line, first.account.to_owned());
+    if is_same && !merge {
+        errors.push(Some(line), Problem::SameTarget { endpoint, user, first_line, first_account });
+        return;
+    }
+    let kind = if is_same {
+        RemarkKind::MergedTarget { endpoint, user, first_line, first_account }
+    } else {
+        RemarkKind::NearlySameTarget { endpoint, user, first_line, first_account }
+    };
+    remarks.push(Remark { line: Some(line), kind });
 }

@@ -1,6 +1,6 @@
 //! What a list is once it has been read: its rows, and how it was understood.
 
-use crate::fault::{ListErrors, Remark};
+use crate::fault::Remark;
 use mailhaul_types::Secret;
 
 /// The forms that a list can have.
@@ -80,15 +80,4 @@ pub struct List {
     pub encoding: Encoding,
     /// What the operator should know although it is no error.
     pub remarks: Vec<Remark>,
-}
-
-/// Reads a list whole.
-///
-/// # Errors
-///
-/// Everything that is wrong with it, each with its line, in the order of the lines; up to [`crate::FAULTS_MAX`] of
-/// them, and how many more there are. Nothing of a list with an error is to be used.
-pub fn read_list(_octets: &[u8], options: &ReadOptions) -> Result<List, ListErrors> {
-    let format = options.format.unwrap_or(Format::Csv);
-    Ok(List { rows: Vec::new(), format, encoding: Encoding::Utf8, remarks: Vec::new() })
 }
