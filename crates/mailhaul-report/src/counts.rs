@@ -38,6 +38,12 @@ impl Counts {
     pub fn accounted(&self) -> u64 {
         self.already + self.copied + self.adopted + self.skipped + self.refused + self.gone + self.unreadable
     }
+
+    /// Left out, refused, gone or unreadable: accounted for, and not on the target because of mailhaul.
+    #[must_use]
+    pub fn set_aside(&self) -> u64 {
+        self.skipped.saturating_add(self.refused).saturating_add(self.gone).saturating_add(self.unreadable)
+    }
 }
 
 impl AddAssign for Counts {

@@ -4,6 +4,7 @@
 //! nowhere else: a run that lost sight of one message cannot call itself complete.
 
 mod counts;
+mod moment;
 mod plan;
 mod preflight;
 mod probe;
@@ -11,8 +12,10 @@ mod run;
 mod table;
 mod text;
 mod verify;
+mod wave;
 
 pub use counts::Counts;
+pub use moment::moment_for_people;
 pub use plan::PlanReport;
 pub use preflight::{
     AccountPreflight, Block, BlockKind, Bottleneck, Change, ChangeKind, ConnectionRate, Estimate, EstimateLimits,
@@ -23,3 +26,4 @@ pub use probe::{ProbeReport, TlsReport};
 pub use run::{Exception, ExceptionState, MailboxLine, Remark, RunReport, Stop, StopCause, StopClass, Verdict};
 pub use text::{bytes_for_people, count_of, duration_for_people, number_for_people};
 pub use verify::{ComparedMailbox, Difference, DifferenceKind, VerifyReport};
+pub use wave::{AccountLine, AccountVerdict, Imbalance, Standing, WaveReport, WaveTotals, WaveVerdict};

@@ -112,7 +112,7 @@ impl RunReport {
     #[must_use]
     pub fn last_line(&self) -> String {
         let totals = self.totals();
-        let parts = describe(&totals);
+        let parts = columns_in_words(&totals);
         let time = duration_for_people(self.seconds);
         let size = bytes_for_people(self.bytes());
         let head = match self.verdict() {
@@ -142,7 +142,7 @@ impl RunReport {
                 fit(&line.source, source_width),
                 fit(target_name(line), target_width),
                 number_for_people(counts.source),
-                describe(counts),
+                columns_in_words(counts),
             );
         }
     }
@@ -179,7 +179,7 @@ fn target_name(line: &crate::MailboxLine) -> &str {
 }
 
 /// The columns that are not zero: `3 copied + 1 adopted`.
-fn describe(counts: &Counts) -> String {
+pub(crate) fn columns_in_words(counts: &Counts) -> String {
     let columns = [
         (counts.already, "already there"),
         (counts.copied, "copied"),
