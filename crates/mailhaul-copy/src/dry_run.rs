@@ -150,7 +150,7 @@ impl Planner<'_> {
             if let Some(known) = state.source_uid_validity.filter(|known| *known != uid_validity) {
                 return Err(WalkError::MailboxDecision(words::renumbered_source(known, uid_validity)));
             }
-            if self.job.retry_exceptions {
+            if self.job.retry_exceptions.covers(mapped.source.text()) {
                 let again = [Stored::Refused, Stored::Unreadable, Stored::PossibleDuplicate];
                 state.exceptions.retain(|stored| !again.contains(&stored.exception.state));
             }

@@ -28,6 +28,30 @@ pub struct AccountPair {
     pub timeouts: Timeouts,
 }
 
+/// Where messages are tried again that were refused or unreadable in an earlier run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum RetryExceptions {
+    /// They stay set aside.
+    #[default]
+    Nowhere,
+    /// In every mailbox.
+    Everywhere,
+    /// In these source mailboxes, by their names as text.
+    In(Vec<String>),
+}
+
+impl RetryExceptions {
+    /// Whether it is meant for this source mailbox.
+    #[must_use]
+    pub fn covers(&self, mailbox: &str) -> bool {
+        match self {
+            Self::Nowhere => false,
+            Self::Everywhere => true,
+            Self::In(mailboxes) => mailboxes.iter().any(|named| named == mailbox),
+        }
+    }
+}
+
 /// What is copied, and what the operator has decided.
 #[derive(Debug, Clone)]
 pub struct CopyJob {
@@ -37,8 +61,8 @@ pub struct CopyJob {
     pub rules: MappingRules,
     /// Which messages.
     pub selection: Selection,
-    /// Try again what was refused or unreadable in an earlier run.
-    pub retry_exceptions: bool,
+    /// Where to try again what was refused or unreadable in an earlier run.
+    pub retry_exceptions: RetryExceptions,
     /// Accept that mailboxes map to other names than in an earlier run.
     pub remap: bool,
     /// Go on in recreated target mailboxes that lack much of what was copied.

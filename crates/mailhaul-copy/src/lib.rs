@@ -42,7 +42,7 @@ mod words;
 pub use account::copy_account;
 pub use dry_run::plan_account;
 pub use error::stop_of_ledger;
-pub use job::{Account, AccountPair, CopyJob};
+pub use job::{Account, AccountPair, CopyJob, RetryExceptions};
 pub use oversight::{Oversight, ServerSign, Supervisor, Unsupervised};
 pub use preflight::{preflight_account, probe_endpoint, probe_without_sign_in};
 pub use progress::{Progress, Snapshot};

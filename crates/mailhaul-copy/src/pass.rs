@@ -68,7 +68,7 @@ async fn forget_what_to_retry(
     tally: &mut Tally,
     state: MailboxState,
 ) -> Result<MailboxState, WalkError> {
-    if !walk.job.retry_exceptions || tally.before.is_some() {
+    if !walk.job.retry_exceptions.covers(pair.source.text()) || tally.before.is_some() {
         return Ok(state);
     }
     let states = [ExceptionState::Refused, ExceptionState::Unreadable, ExceptionState::PossibleDuplicate];

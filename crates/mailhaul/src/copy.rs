@@ -5,7 +5,7 @@ use crate::display::Display;
 use crate::exit::{CommandError, Exit, of_run};
 use crate::output;
 use crate::setup;
-use mailhaul_copy::{CopyJob, Oversight, Progress, StopSwitch, copy_account, plan_account};
+use mailhaul_copy::{CopyJob, Oversight, Progress, RetryExceptions, StopSwitch, copy_account, plan_account};
 use mailhaul_db::{DbError, Ledger, OpenOptions};
 use mailhaul_report::{PlanReport, Verdict};
 use std::sync::Arc;
@@ -17,7 +17,11 @@ pub(crate) async fn run(args: &CopyArgs) -> Result<Exit, CommandError> {
         rules: setup::rules(&args.selection)?,
         selection: setup::selection(&args.selection)?,
         accounts: setup::accounts(&args.endpoints)?,
-        retry_exceptions: args.retry_exceptions,
+        retry_exceptions: if args.retry_exceptions {
+            RetryExceptions::Everywhere
+        } else {
+            RetryExceptions::Nowhere
+        },
         remap: args.remap,
         accept_target_change: args.accept_target_change,
         accept_mass_absence: args.accept_mass_absence,

@@ -1,0 +1,87 @@
+//! An open state file with everything an operator can ask of it.
+
+use crate::error::ServiceError;
+use crate::vault::{KeySource, Vault};
+use mailhaul_db::queue::Queue;
+use mailhaul_db::{Ledger, OpenOptions};
+use mailhaul_queue::{Clock, SystemClock};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The state file, its queue, and the way to its secrets. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Service {
+    pub(crate) ledger: Ledger,
+    pub(crate) queue: Queue,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) key: KeySource,
+}
+
+impl Service {
+    /// Opens the state file for work; creates it if it is missing. `who` stands in the event log.
+    ///
+    /// # Errors
+    /// Whatever stands in the way.
+    pub async fn open(state: &Path, key: KeySource, who: &str) -> Result<Self, ServiceError> {
+        let ledger = Ledger::open(state, OpenOptions::default()).await?;
+        Self::over(ledger, key, who).await
+    }
+
+    /// Opens the state file for looking only.
+    ///
+    /// # Errors
+    /// Whatever stands in the way.
+    pub async fn open_read_only(state: &Path, key: KeySource, who: &str) -> Result<Self, ServiceError> {
+        let ledger = Ledger::open_read_only(state, OpenOptions::default()).await?;
+        Self::over(ledger, key, who).await
+    }
+
+    async fn over(ledger: Ledger, key: KeySource, who: &str) -> Result<Self, ServiceError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let queue = ledger.queue(Arc::clone(&clock), who).await?;
+        Ok(Self { ledger, queue, clock, key })
+    }
+
+    /// The queue, for what needs no more than one question.
+    #[must_use]
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub fn now_unix_ms(&self) -> i64 {
+        self.clock.now().unix_ms
+    }
+
+    /// The vault, unlocked: the key is fetched, and proved to be the one that the stored secrets are sealed under.
+    ///
+    /// # Errors
+    /// If there is no key, or it is another one; nothing is touched then.
+    pub async fn vault(&self) -> Result<Vault, ServiceError> {
+        let Some(row) = self.queue.vault().await? else {
+            return Err(ServiceError::usage(
+                "this state file has no key yet, so that passwords cannot be stored",
+                "run `mailhaul init` once",
+            ));
+        };
+        let (key, check_value) = (self.key.clone(), row.check_value);
+        // Fetching the key may run a command.
+        let unlocked = tokio::task::spawn_blocking(move || Vault::unlock(&key, &check_value)).await;
+        Ok(unlocked.map_err(|error| ServiceError::Stored(format!("fetching the key failed: {error}")))??)
+    }
+
+    /// Writes what is queued, and closes the file.
+    ///
+    /// # Errors
+    /// If something could not be written.
+    pub async fn close(self) -> Result<(), ServiceError> {
+        Ok(self.ledger.close().await?)
+    }
+}

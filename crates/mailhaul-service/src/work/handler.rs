@@ -1,0 +1,190 @@
+//! One job from claim to end: read what applies to the account, do what the kind says, report how it ended.
+
+use super::ends;
+use super::live::{Live, LiveJob};
+use super::rates::Rates;
+use super::supervisor::{JobSupervisor, ProgressPulse};
+use crate::account::{NotPrepared, Prepared, prepare};
+use crate::kinds::{JobKind, Payload};
+use crate::plan::WavePlan;
+use crate::service::Service;
+use crate::vault::Vault;
+use mailhaul_copy::{
+    CopyJob, Oversight, Progress, RetryExceptions, StopSignal, StopSwitch, Supervisor, VerifyJob, VerifyLevel,
+    copy_account, verify_account,
+};
+use mailhaul_queue::{ClaimedJob, FailureClass, Handler, JobControl, JobEnd, Outcome};
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::Instrument as _;
+
+/// Does jobs of every kind.
+pub(crate) struct Worker {
+    service: Service,
+    vault: Arc<Vault>,
+    live: Arc<Live>,
+    rates: Arc<Rates>,
+}
+
+/// What one job works with.
+struct Task<'a> {
+    worker: &'a Worker,
+    kind: JobKind,
+    payload: Payload,
+    prepared: Prepared,
+    progress: Arc<Progress>,
+    supervisor: Arc<dyn Supervisor>,
+    stop: StopSignal,
+    stale_holder: Option<u32>,
+}
+
+impl Worker {
+    pub(crate) fn new(service: Service, vault: Arc<Vault>, live: Arc<Live>, rates: Arc<Rates>) -> Self {
+        Self { service, vault, live, rates }
+    }
+
+    /// Reads the job and everything that applies to it; or how it ends because that cannot be done.
+    async fn read(&self, job: &ClaimedJob) -> Result<(JobKind, Payload, Prepared), JobEnd> {
+        let stored = |what: String| ends::failed(FailureClass::Usage, what);
+        let kind = JobKind::from_word(&job.kind)
+            .ok_or_else(|| stored(format!("this version of mailhaul knows no job of kind `{}`", job.kind)))?;
+        let payload = Payload::from_json(&job.payload)
+            .map_err(|error| stored(format!("what the job was told cannot be read: {error}")))?;
+        let queue = self.service.queue();
+        let row = match queue.account(job.account).await {
+            Ok(Some(row)) => row,
+            Ok(None) => return Err(stored("its account is not stored any more".to_owned())),
+            Err(error) => return Err(ends::of_database(&error)),
+        };
+        match prepare(queue, &self.vault, row).await {
+            Ok(prepared) => Ok((kind, payload, prepared)),
+            Err(NotPrepared::NoPassword(words)) => Err(ends::failed(FailureClass::SignIn, words)),
+            Err(NotPrepared::Service(error)) => Err(ends::of_service(&error)),
+        }
+    }
+
+    async fn work(&self, job: ClaimedJob, control: JobControl) -> JobEnd {
+        let (kind, payload, prepared) = match self.read(&job).await {
+            Ok(read) => read,
+            Err(end) => return end,
+        };
+        let progress = Arc::new(Progress::default());
+        control.show(Arc::new(ProgressPulse(Arc::clone(&progress))));
+        let _entry = self.live.enter(LiveJob {
+            job: job.key.job,
+            account: job.account,
+            account_name: prepared.row.name.clone(),
+            kind,
+            since: Instant::now(),
+            progress: Arc::clone(&progress),
+        });
+        let (switch, stop) = StopSwitch::new();
+        let supervisor: Arc<dyn Supervisor> = Arc::new(JobSupervisor {
+            control: control.clone(),
+            rates: Arc::clone(&self.rates),
+            account: job.account,
+            source: prepared.source.id,
+            target: prepared.target.id,
+        });
+        let stale_holder = job.stale_holder.map(|holder| holder.process);
+        let task = Task { worker: self, kind, payload, prepared, progress, supervisor, stop, stale_holder };
+        tracing::info!(attempt = job.attempt, "{} begins", kind.word());
+        let mut doing = std::pin::pin!(task.run(&control));
+        let end = tokio::select! {
+            end = &mut doing => end,
+            asked = control.asked_to_yield() => {
+                tracing::debug!(?asked, "asked to yield");
+                switch.request();
+                doing.await
+            }
+        };
+        self.rates.forget(job.account);
+        tracing::info!(outcome = ?end.outcome, "{} ends: {}", kind.word(), mailhaul_types::Escaped(&end.words));
+        end
+    }
+}
+
+impl Handler for Worker {
+    async fn run(&self, job: ClaimedJob, control: JobControl) -> JobEnd {
+        let span = tracing::info_span!("job", job.id = job.key.job.0, account.id = job.account.0, job.kind = %job.kind);
+        self.work(job, control).instrument(span).await
+    }
+}
+
+impl Task<'_> {
+    async fn run(&self, control: &JobControl) -> JobEnd {
+        let mut end = match self.kind {
+            JobKind::Preflight => self.preflight(control).await,
+            JobKind::Bulk | JobKind::Resync => self.copy(control).await,
+            JobKind::Final => self.copy_and_verify(control).await,
+            JobKind::Verify => self.verify(control).await,
+        };
+        if matches!(end.outcome, Outcome::Done | Outcome::DoneWithExceptions) {
+            let now_unix_ms = self.worker.service.now_unix_ms();
+            match WavePlan::from_json(&self.prepared.wave.plan) {
+                Ok(plan) => end.then.extend(plan.next(self.prepared.row.id, self.kind, now_unix_ms)),
+                Err(error) => tracing::error!(%error, "the plan of the wave cannot be read; nothing follows"),
+            }
+        }
+        end
+    }
+
+    fn copy_job(&self) -> CopyJob {
+        let options = &self.prepared.options;
+        let retry_exceptions = match (self.payload.retry_exceptions, self.payload.retry_in.as_slice()) {
+            (_, mailboxes @ [_, ..]) => RetryExceptions::In(mailboxes.to_vec()),
+            (true, []) => RetryExceptions::Everywhere,
+            (false, []) => RetryExceptions::Nowhere,
+        };
+        CopyJob {
+            accounts: self.prepared.pair.clone(),
+            rules: options.rules(),
+            selection: options.selection(),
+            retry_exceptions,
+            remap: options.remap.unwrap_or_default(),
+            accept_target_change: options.accept_target_change.unwrap_or_default(),
+            accept_mass_absence: options.accept_mass_absence.unwrap_or_default(),
+            copy_deleted_flag: options.copy_deleted_flag.unwrap_or_default(),
+        }
+    }
+
+    async fn copy(&self, control: &JobControl) -> JobEnd {
+        let oversight = Oversight {
+            progress: &self.progress,
+            stop: &self.stop,
+            supervisor: Arc::clone(&self.supervisor),
+            stale_holder: self.stale_holder,
+        };
+        let report = copy_account(&self.copy_job(), self.worker.service.ledger(), &oversight).await;
+        ends::of_copy(&report, control, self.worker.service.now_unix_ms())
+    }
+
+    async fn verify(&self, control: &JobControl) -> JobEnd {
+        let options = &self.prepared.options;
+        let job = VerifyJob {
+            accounts: self.prepared.pair.clone(),
+            rules: options.rules(),
+            selection: options.selection(),
+            level: VerifyLevel::Keys,
+            ignore_flags: true,
+        };
+        let report = verify_account(&job, &self.progress, &self.stop).await;
+        ends::of_verify(&report, control, self.worker.service.now_unix_ms())
+    }
+
+    async fn copy_and_verify(&self, control: &JobControl) -> JobEnd {
+        let copied = self.copy(control).await;
+        if !matches!(copied.outcome, Outcome::Done | Outcome::DoneWithExceptions) {
+            return copied;
+        }
+        let verified = self.verify(control).await;
+        ends::both(copied, verified)
+    }
+
+    async fn preflight(&self, control: &JobControl) -> JobEnd {
+        let job = self.copy_job();
+        let found = mailhaul_copy::preflight_account(&job, Some(self.worker.service.ledger()), &self.stop).await;
+        let queue = self.worker.service.queue();
+        ends::of_preflight(queue, self.prepared.row.id, &found, control, self.worker.service.now_unix_ms()).await
+    }
+}

@@ -1,0 +1,129 @@
+//! Workers: a process that takes jobs and does them.
+
+mod bell;
+mod ends;
+mod handler;
+mod live;
+mod rates;
+mod supervisor;
+
+pub use bell::ring;
+pub use live::LiveJob;
+
+use crate::error::ServiceError;
+use crate::service::Service;
+use handler::Worker;
+use live::Live;
+use mailhaul_db::queue::WorkerGuard;
+use mailhaul_queue::{Engine, EngineEnd, EngineError, EngineHandle, EngineOptions, Scope};
+use rates::Rates;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// How a process works.
+#[derive(Debug, Clone)]
+pub struct WorkOptions {
+    /// What it is, for people: `run`, `serve`.
+    pub what: &'static str,
+    /// Jobs at once.
+    pub slots: usize,
+    /// Which jobs.
+    pub scope: Scope,
+    /// Whether to end when nothing in scope can run any more without somebody's help.
+    pub until_settled: bool,
+    /// The lengths of leases; tests use short ones.
+    pub lengths: EngineOptions,
+}
+
+/// How the work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkEnd {
+    /// Nothing in scope can run any more without somebody's help.
+    Settled,
+    /// It was stopped.
+    Stopped,
+}
+
+/// A process at work.
+#[derive(Debug)]
+pub struct Work {
+    live: Arc<Live>,
+    handle: EngineHandle,
+    engine: JoinHandle<Result<EngineEnd, EngineError<mailhaul_db::DbError>>>,
+    rates: JoinHandle<()>,
+    guard: WorkerGuard,
+    bell: bell::Bell,
+}
+
+impl Service {
+    /// Begins to work. The key is fetched first, so that no job starts that could not sign in.
+    ///
+    /// # Errors
+    /// If the key cannot be had, or the state file cannot be written.
+    pub async fn start_work(&self, options: WorkOptions) -> Result<Work, ServiceError> {
+        let vault = Arc::new(self.vault().await?);
+        let guard = self.queue.register(options.what).await?;
+        let live = Arc::new(Live::default());
+        let rates = Arc::new(Rates::new(Arc::clone(&self.clock)));
+        let worker = Worker::new(self.clone(), vault, Arc::clone(&live), Arc::clone(&rates));
+        let lengths = EngineOptions {
+            slots: options.slots,
+            scope: options.scope,
+            until_settled: options.until_settled,
+            ..options.lengths
+        };
+        let (engine, handle) = Engine::new(
+            Arc::new(self.queue.clone()),
+            Arc::new(worker),
+            Arc::clone(&self.clock),
+            guard.id(),
+            lengths,
+            Box::new(jitter),
+        );
+        let rates = tokio::spawn(rates.follow(self.queue.clone(), engine.workers()));
+        let bell = bell::Bell::hang(self.ledger.path(), guard.id(), handle.clone());
+        Ok(Work { live, handle, engine: tokio::spawn(engine.run()), rates, guard, bell })
+    }
+}
+
+impl Work {
+    /// What is being done right now.
+    #[must_use]
+    pub fn live(&self) -> Vec<LiveJob> {
+        self.live.jobs()
+    }
+
+    /// A handle that can stop the work.
+    #[must_use]
+    pub fn handle(&self) -> EngineHandle {
+        self.handle.clone()
+    }
+
+    /// Waits until the work has ended.
+    ///
+    /// # Errors
+    /// If the state file fails, or this machine cannot go on.
+    pub async fn finished(self) -> Result<WorkEnd, ServiceError> {
+        let end = self.engine.await;
+        self.bell.take_down();
+        self.rates.abort();
+        let closed = self.guard.close().await;
+        let end = match end {
+            Ok(Ok(EngineEnd::Settled)) => WorkEnd::Settled,
+            Ok(Ok(EngineEnd::Stopped)) => WorkEnd::Stopped,
+            Ok(Err(EngineError::Store(error))) => return Err(error.into()),
+            Ok(Err(EngineError::Local(words))) => return Err(ServiceError::Local(words)),
+            Err(error) => return Err(ServiceError::Stored(format!("the worker broke off: {error}"))),
+        };
+        closed?;
+        Ok(end)
+    }
+}
+
+/// A number in 0..1, so that many jobs do not come back at one moment.
+fn jitter() -> f64 {
+    let mut octets = [0; 4];
+    // Without random numbers all come back together, which is not wrong.
+    let _ = getrandom::fill(&mut octets);
+    f64::from(u32::from_le_bytes(octets)) / (f64::from(u32::MAX) + 1.0)
+}

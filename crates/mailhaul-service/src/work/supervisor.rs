@@ -1,0 +1,59 @@
+//! What the walkers are told by the queue: may they write, how fast, do they begin another mailbox.
+
+use super::rates::Rates;
+use mailhaul_copy::{Progress, ServerSign, Supervisor};
+use mailhaul_queue::{AccountId, EndpointId, HostSign, JobControl, Pulse};
+use mailhaul_types::Side;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One job's supervisor.
+pub(crate) struct JobSupervisor {
+    pub(crate) control: JobControl,
+    pub(crate) rates: Arc<Rates>,
+    pub(crate) account: AccountId,
+    pub(crate) source: EndpointId,
+    pub(crate) target: EndpointId,
+}
+
+impl Supervisor for JobSupervisor {
+    fn may_write(&self) -> bool {
+        self.control.may_write()
+    }
+
+    fn pace(&self, messages: u64, bytes: u64) -> Duration {
+        self.control.moved(bytes);
+        self.rates.take(self.account, [self.source, self.target], messages, bytes)
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.control.options_changed()
+    }
+
+    fn sign(&self, side: Side, sign: ServerSign) {
+        let endpoint = if side == Side::Source { self.source } else { self.target };
+        let sign = match sign {
+            ServerSign::Throttled(wait) => HostSign::Throttled(wait),
+            ServerSign::ConnectionFailed => HostSign::ConnectionFailed,
+            ServerSign::Served => HostSign::Served,
+        };
+        self.control.sign(endpoint, sign);
+    }
+
+    fn waits_out_throttles(&self) -> bool {
+        false
+    }
+}
+
+/// A run's progress as signs of life.
+pub(crate) struct ProgressPulse(pub(crate) Arc<Progress>);
+
+impl Pulse for ProgressPulse {
+    fn beats(&self) -> u64 {
+        self.0.beats()
+    }
+
+    fn waits_until(&self) -> Option<Instant> {
+        self.0.waits_until()
+    }
+}
