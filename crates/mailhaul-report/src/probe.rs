@@ -57,6 +57,8 @@ pub struct ProbeReport {
     pub append_limit_bytes: Option<u64>,
     /// Milliseconds from the first packet until the sign-in was accepted.
     pub sign_in_ms: Option<u64>,
+    /// What mailhaul does here in any case, in sentences.
+    pub in_any_case: Vec<String>,
     /// What mailhaul will do when it reads from this server, in sentences.
     pub as_source: Vec<String>,
     /// What mailhaul will do when it writes to this server, in sentences.
@@ -93,8 +95,9 @@ impl ProbeReport {
         let address = self.address.as_deref().map(|address| format!(" ({})", Escaped(address))).unwrap_or_default();
         let _ = writeln!(out, "{}:{}{address}", Escaped(&self.host), self.port);
         self.write_facts(&mut out);
-        write_sentences(&mut out, "as a source", &self.as_source);
-        write_sentences(&mut out, "as a target", &self.as_target);
+        write_sentences(&mut out, "in any case mailhaul", &self.in_any_case);
+        write_sentences(&mut out, "from here mailhaul", &self.as_source);
+        write_sentences(&mut out, "to here mailhaul", &self.as_target);
         for remark in &self.remarks {
             let _ = writeln!(out, "remark: {}", Escaped(remark));
         }
@@ -162,7 +165,7 @@ fn write_sentences(out: &mut String, heading: &str, sentences: &[String]) {
     if sentences.is_empty() {
         return;
     }
-    let _ = writeln!(out, "  {heading}, mailhaul");
+    let _ = writeln!(out, "  {heading}");
     for sentence in sentences {
         let _ = writeln!(out, "    - {}", Escaped(sentence));
     }
@@ -192,6 +195,6 @@ mod tests {
         let text = report.to_text();
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
         assert!(text.starts_with("old.example:993\n") && text.contains("3 mailboxes"), "{text}");
-        assert!(text.contains("as a source, mailhaul\n    - reads.\n"), "{text}");
+        assert!(text.contains("from here mailhaul\n    - reads.\n"), "{text}");
     }
 }

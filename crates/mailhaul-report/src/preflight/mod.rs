@@ -177,8 +177,10 @@ pub struct Block {
 pub enum RemarkKind {
     /// A mailbox will have another name on the target.
     NameChanged,
-    /// A mailbox goes to the target's mailbox for the same use. Only for information.
-    SameUse,
+    /// A mailbox is mapped by something else than its name: its use, an earlier run. Only for information.
+    Mapped,
+    /// A mailbox shows messages that other mailboxes hold too: they are copied once more.
+    View,
     /// A mailbox is left out. Only for information.
     LeftOut,
     /// A mailbox cannot be looked at.
@@ -193,7 +195,7 @@ pub enum RemarkKind {
     Exceptions,
     /// The room on the target is scarce.
     Room,
-    /// The server lacks an extension, and that costs something.
+    /// The server lacks an extension, and that costs time. Only for information.
     Extension,
     /// The target cannot keep some flags.
     Flags,
@@ -207,7 +209,7 @@ impl RemarkKind {
     /// Whether an operator should know it before; otherwise it is only for information.
     #[must_use]
     pub fn weighs(self) -> bool {
-        !matches!(self, Self::SameUse | Self::LeftOut)
+        !matches!(self, Self::Mapped | Self::LeftOut | Self::Extension)
     }
 
     /// The words for people.
@@ -215,7 +217,8 @@ impl RemarkKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NameChanged => "names changed",
-            Self::SameUse => "mapped by use",
+            Self::Mapped => "mapped by use",
+            Self::View => "views",
             Self::LeftOut => "left out",
             Self::MailboxFailed => "mailbox failed",
             Self::MailboxStopped => "mailbox stopped",

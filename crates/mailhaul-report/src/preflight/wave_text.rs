@@ -1,6 +1,6 @@
 //! The look at a wave as text.
 
-use crate::preflight::{Bottleneck, Estimate, PreflightVerdict, WavePreflight};
+use crate::preflight::{Bottleneck, Estimate, PreflightVerdict, RemarkKind, WavePreflight};
 use crate::table::Table;
 use crate::{bytes_for_people, count_of, number_for_people};
 use mailhaul_types::Escaped;
@@ -85,7 +85,8 @@ impl WavePreflight {
             let again = if kind.passes() { "; may pass by itself" } else { "" };
             let _ = writeln!(out, "    {}{side}: {}{again}", kind.as_str(), count_of(accounts, "account"));
         }
-        let remarks: Vec<_> = self.remarks().into_iter().filter(|(kind, _)| kind.weighs()).collect();
+        let told = |kind: RemarkKind| kind.weighs() || kind == RemarkKind::Extension;
+        let remarks: Vec<_> = self.remarks().into_iter().filter(|(kind, _)| told(*kind)).collect();
         if !remarks.is_empty() {
             let _ = writeln!(out, "\n  remarks:");
         }
