@@ -9,6 +9,7 @@ mod plan;
 mod preflight;
 mod probe;
 mod run;
+mod status;
 mod table;
 mod text;
 mod verify;
@@ -24,6 +25,9 @@ pub use preflight::{
 };
 pub use probe::{ProbeReport, TlsReport};
 pub use run::{Exception, ExceptionState, MailboxLine, Remark, RunReport, Stop, StopCause, StopClass, Verdict};
+pub use status::{
+    Done, Finish, FinishBrake, OpenSpan, Outlook, Problem, RunningLine, StateCount, WaveStatus, estimate_finish,
+};
 pub use text::{bytes_for_people, count_of, duration_for_people, number_for_people};
 pub use verify::{ComparedMailbox, Difference, DifferenceKind, VerifyReport};
 pub use wave::{AccountLine, AccountVerdict, Imbalance, Standing, WaveReport, WaveTotals, WaveVerdict};

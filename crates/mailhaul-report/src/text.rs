@@ -29,7 +29,7 @@ pub fn number_for_people(number: u64) -> String {
 pub fn count_of(number: u64, thing: &str) -> String {
     let ending = match number {
         1 => "",
-        _ if thing.ends_with('x') => "es",
+        _ if thing.ends_with(['s', 'x']) => "es",
         _ => "s",
     };
     format!("{} {thing}{ending}", number_for_people(number))
@@ -229,6 +229,10 @@ mod tests {
         assert_eq!(fit("日本語です", 6), "日本… ");
         assert_eq!(count_of(1, "message"), "1 message");
         assert_eq!(count_of(1_200, "message"), "1,200 messages");
+        assert_eq!(
+            (count_of(2, "process"), count_of(3, "mailbox")),
+            ("2 processes".to_owned(), "3 mailboxes".to_owned())
+        );
     }
 
     #[test]
