@@ -5,6 +5,8 @@
 
 mod control;
 mod running;
+#[cfg(test)]
+mod tests;
 
 pub use control::{JobControl, Pulse};
 
