@@ -30,4 +30,4 @@ pub use status::{
 };
 pub use text::{bytes_for_people, count_of, duration_for_people, number_for_people};
 pub use verify::{ComparedMailbox, Difference, DifferenceKind, VerifyReport};
-pub use wave::{AccountLine, AccountVerdict, Imbalance, Standing, WaveReport, WaveTotals, WaveVerdict};
+pub use wave::{AccountLine, AccountVerdict, Imbalance, ImbalanceKind, Standing, WaveReport, WaveTotals, WaveVerdict};

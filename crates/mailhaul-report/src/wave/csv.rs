@@ -67,7 +67,7 @@ impl WaveReport {
             number(counts.gone),
             number(counts.unreadable),
             number(counts.remaining),
-            if super::balance::of_account(line).is_empty() { "yes" } else { "NO" }.to_owned(),
+            if super::balance::account_adds_up(line) { "yes" } else { "NO" }.to_owned(),
             line.exceptions.len().to_string(),
             line.bytes.to_string(),
             format!("{:.3}", line.seconds),

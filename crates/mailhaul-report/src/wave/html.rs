@@ -5,7 +5,7 @@
 //! display, then against being taken for HTML.
 
 use super::text::standings_in_words;
-use super::{AccountLine, WaveReport, WaveTotals, WaveVerdict};
+use super::{AccountLine, AccountVerdict, ImbalanceKind, WaveReport, WaveTotals, WaveVerdict, balance};
 use crate::moment::moment_for_people;
 use crate::{MailboxLine, bytes_for_people, count_of, duration_for_people, number_for_people};
 use base64::Engine as _;
@@ -87,18 +87,26 @@ impl WaveReport {
 
     fn put_alarm(&self, out: &mut String) {
         let imbalances = self.imbalances();
-        if imbalances.is_empty() {
-            return;
+        for (kind, heading, words) in [
+            (
+                ImbalanceKind::Sum,
+                "These numbers contradict each other.",
+                "Do not rely on this report before it is known why.",
+            ),
+            (ImbalanceKind::Target, "The target holds fewer messages than were delivered.", ""),
+        ] {
+            let of_kind: Vec<_> = imbalances.iter().filter(|imbalance| imbalance.kind == kind).collect();
+            if of_kind.is_empty() {
+                continue;
+            }
+            let _ = writeln!(out, "<div class=\"alarm\" role=\"alert\"><strong>{heading}</strong> {words}\n<ul>");
+            for imbalance in of_kind {
+                let mailbox = imbalance.mailbox.as_deref().map(|name| format!(", {}", Html(name)));
+                let mailbox = mailbox.unwrap_or_default();
+                let _ = writeln!(out, "<li>{}{mailbox}: {}</li>", Html(&imbalance.account), Html(&imbalance.text));
+            }
+            out.push_str("</ul></div>\n");
         }
-        out.push_str(
-            "<div class=\"alarm\" role=\"alert\"><strong>These numbers contradict each other.</strong> \
-             Do not rely on this report before it is known why.\n<ul>\n",
-        );
-        for imbalance in &imbalances {
-            let mailbox = imbalance.mailbox.as_deref().map(|name| format!(", {}", Html(name))).unwrap_or_default();
-            let _ = writeln!(out, "<li>{}{mailbox}: {}</li>", Html(&imbalance.account), Html(&imbalance.text));
-        }
-        out.push_str("</ul></div>\n");
     }
 
     /// Accounts whose last attempt did not end well, with the words that it ended with.
@@ -124,7 +132,7 @@ impl WaveReport {
         if self.accounts.iter().all(|line| line.exceptions.is_empty()) {
             return;
         }
-        out.push_str("<h2>Exceptions</h2>\n<p>Each of these needs a look. Everything else was copied.</p>\n");
+        out.push_str("<h2>Exceptions</h2>\n<p>Each of these needs a look.</p>\n");
         open_table(out, &[("Account", ""), ("Mailbox", ""), ("Message", "n"), ("What", ""), ("Reason", "")]);
         for line in &self.accounts {
             for exception in &line.exceptions {
@@ -133,7 +141,7 @@ impl WaveReport {
                 cell(out, "Account", "", &Html(&line.account));
                 cell(out, "Mailbox", "", &Html(&exception.mailbox));
                 cell(out, "Message", "n", &message);
-                cell(out, "What", "", &exception.state.label());
+                cell(out, "What", "word", &exception.state.label());
                 cell(out, "Reason", "text", &Html(&exception.reason));
                 out.push_str("</tr>\n");
             }
@@ -248,6 +256,10 @@ fn put_sum(out: &mut String, totals: &WaveTotals) {
     let source = number_for_people(counts.source);
     let _ = writeln!(out, "<tr class=\"total\"><td>Messages at the source</td><td class=\"n\">{source}</td></tr>");
     out.push_str("</tbody></table>\n");
+    if !counts.adds_up() {
+        let together = number_for_people(counts.accounted().saturating_add(counts.remaining));
+        let _ = writeln!(out, "<p class=\"wrong\">This does not add up: the lines above come to {together}.</p>");
+    }
     if totals.uncounted > 0 {
         let _ = writeln!(
             out,
@@ -269,11 +281,11 @@ fn put_sum(out: &mut String, totals: &WaveTotals) {
 fn put_account(out: &mut String, line: &AccountLine) {
     let counts = line.messages.unwrap_or_default();
     let number = |number: u64| if line.messages.is_some() { number_for_people(number) } else { "–".to_owned() };
-    let verdict = line.verdict();
     let _ = write!(out, "<tr class=\"{}\">", account_class(line));
-    let logins = format!("{} → {}", line.source, line.target);
-    cell(out, "Account", "", &format_args!("{}<small>{}</small>", Html(&line.account), Html(&logins)));
-    cell(out, "Verdict", "word", &verdict.label());
+    let (source, target) = (Html(&line.source), Html(&line.target));
+    let account = Html(&line.account);
+    cell(out, "Account", "", &format_args!("{account}<small>{source}</small><small>→ {target}</small>"));
+    cell(out, "Verdict", "word", &line.verdict_words());
     cell(out, "Source", "n", &number(counts.source));
     cell(out, "Target", "n", &line.target_messages.map_or_else(|| "–".to_owned(), number_for_people));
     cell(out, "Copied", "n", &number(counts.already.saturating_add(counts.copied)));
@@ -324,14 +336,13 @@ fn class_of(verdict: WaveVerdict) -> &'static str {
 }
 
 fn account_class(line: &AccountLine) -> &'static str {
-    use super::AccountVerdict as Verdict;
     match line.verdict() {
-        _ if !super::balance::of_account(line).is_empty() => "does_not_add_up",
-        Verdict::Complete => "complete",
-        Verdict::Exceptions => "exceptions",
-        Verdict::Attention => "attention",
-        Verdict::Unfinished => "unfinished",
-        Verdict::Stopped => "stopped",
+        _ if !balance::account_adds_up(line) => "does_not_add_up",
+        AccountVerdict::Complete => "complete",
+        AccountVerdict::Exceptions => "exceptions",
+        AccountVerdict::Attention => "attention",
+        AccountVerdict::Unfinished => "unfinished",
+        AccountVerdict::Stopped => "stopped",
     }
 }
 

@@ -81,7 +81,7 @@ pub struct AccountLine {
     pub state: String,
     /// How the messages of all its mailboxes are accounted for; `None`: the source was never counted.
     pub messages: Option<Counts>,
-    /// Messages on the target when both sides were compared last; `None`: they were not.
+    /// Messages on the target when both sides were compared last; `None`: they were not, or mail was delivered since.
     pub target_messages: Option<u64>,
     /// Octets copied, all attempts together.
     pub bytes: u64,
@@ -115,6 +115,12 @@ impl AccountLine {
     fn is_accounted_for(&self) -> bool {
         let accounted = |counts: Counts| counts.remaining == 0 && counts.refused == 0 && counts.unreadable == 0;
         self.exceptions.is_empty() && self.messages.is_some_and(accounted) && balance::of_account(self).is_empty()
+    }
+
+    /// The verdict in the words shown to people, or that the numbers contradict each other.
+    #[must_use]
+    pub fn verdict_words(&self) -> &'static str {
+        if balance::account_adds_up(self) { self.verdict().label() } else { "does not add up" }
     }
 
     /// Messages that are on the target because of mailhaul, by its own counts.

@@ -14,7 +14,7 @@ mod tests;
 
 use crate::Counts;
 use crate::moment::rfc3339;
-pub use balance::Imbalance;
+pub use balance::{Imbalance, ImbalanceKind};
 pub use line::{AccountLine, AccountVerdict, Standing};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -138,7 +138,7 @@ impl WaveReport {
     #[must_use]
     pub fn verdict(&self) -> WaveVerdict {
         let totals = self.totals();
-        if !self.imbalances().is_empty() {
+        if !self.adds_up() {
             WaveVerdict::DoesNotAddUp
         } else if totals.unfinished > 0 || self.accounts.is_empty() {
             WaveVerdict::Unfinished
@@ -159,7 +159,7 @@ impl WaveReport {
             "schema": 1,
             "wave": self.wave,
             "verdict": self.verdict(),
-            "adds_up": self.imbalances().is_empty(),
+            "adds_up": self.adds_up(),
             "imbalances": self.imbalances(),
             "totals": self.totals(),
             "started": self.started_unix_secs.map(rfc3339),

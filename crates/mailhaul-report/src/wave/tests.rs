@@ -89,13 +89,13 @@ fn every_contradiction_is_said_loudly_and_by_name_in_every_form() {
     let mut wrong_parts = done("bob", counts(5, 5));
     wrong_parts.mailboxes = vec![mailbox(counts(4, 4))];
     let wrong_account = done("carla", Counts { remaining: 2, ..counts(5, 4) });
-    let mut short_target = done("dieter", counts(5, 5));
-    short_target.target_messages = Some(4);
+    let mut other_columns = done("dieter", counts(5, 5));
+    other_columns.mailboxes = vec![mailbox(Counts { adopted: 1, ..counts(5, 4) })];
     for (line, words) in [
         (wrong_mailbox, "5 messages at the source, but the columns come to 4 together."),
-        (wrong_parts, "The account counts 5 source messages and its mailboxes 4 together"),
+        (wrong_parts, "The account counts 5 source messages, its mailboxes 4 together."),
+        (other_columns, "together count 5 source messages, but in different columns."),
         (wrong_account, "5 messages at the source, but the columns come to 6 together."),
-        (short_target, "5 messages were delivered, but only 4 on the target"),
     ] {
         let name = line.account.clone();
         let report = wave(vec![done("zoe", counts(1, 1)), line]);
@@ -110,6 +110,17 @@ fn every_contradiction_is_said_loudly_and_by_name_in_every_form() {
         assert!(html.contains("These numbers contradict each other.") && html.contains(words), "{html}");
         assert!(csv.lines().any(|line| line.starts_with(&name) && line.contains(",NO,")), "{csv}");
     }
+}
+
+#[test]
+fn a_target_with_less_mail_than_was_delivered_is_an_exception_with_a_name() {
+    let mut line = done("alice", counts(5, 5));
+    line.target_messages = Some(4);
+    let report = wave(vec![line]);
+    assert_eq!((report.verdict(), report.adds_up()), (WaveVerdict::Exceptions, true));
+    let words = "5 messages were delivered, but 4 on the target when it was counted";
+    assert!(report.to_text().contains(words) && report.to_html().contains(words));
+    assert_eq!(report.to_json()["imbalances"][0]["kind"], "target");
 }
 
 #[test]
@@ -193,8 +204,9 @@ fn hostile(payload: &str) -> WaveReport {
         messages: Counts { refused: 1, ..counts(2, 1) },
         bytes: 0,
     }];
-    // A contradiction, so that every part of the page is there.
+    // Numbers that do not go together, so that every part of the page is there.
     line.target_messages = Some(0);
+    line.mailboxes[0].messages.source = 3;
     WaveReport { wave: payload.to_owned(), made_by: payload.to_owned(), ..wave(vec![line]) }
 }
 

@@ -1,6 +1,6 @@
 //! The report of a wave as text for a terminal.
 
-use super::{AccountLine, WaveReport, WaveTotals, WaveVerdict};
+use super::{AccountLine, ImbalanceKind, WaveReport, WaveTotals, WaveVerdict};
 use crate::moment::moment_for_people;
 use crate::table::Table;
 use crate::text::columns_in_words;
@@ -62,7 +62,7 @@ impl WaveReport {
             let number = |number: u64| if line.messages.is_some() { number_for_people(number) } else { "?".to_owned() };
             table.row([
                 escape(&line.account),
-                line.verdict().label().to_owned(),
+                line.verdict_words().to_owned(),
                 number(counts.source),
                 line.target_messages.map_or_else(|| "?".to_owned(), number_for_people),
                 number(counts.already.saturating_add(counts.copied)),
@@ -77,15 +77,22 @@ impl WaveReport {
 
     fn write_imbalances(&self, out: &mut String) {
         let imbalances = self.imbalances();
-        if imbalances.is_empty() {
-            return;
+        for (kind, heading) in [
+            (ImbalanceKind::Target, "Fewer messages on the target than were delivered:"),
+            (ImbalanceKind::Sum, "THE NUMBERS DO NOT ADD UP. Do not rely on this report before it is known why:"),
+        ] {
+            let of_kind: Vec<_> = imbalances.iter().filter(|imbalance| imbalance.kind == kind).collect();
+            if of_kind.is_empty() {
+                continue;
+            }
+            let _ = writeln!(out, "\n{heading}");
+            for imbalance in of_kind {
+                let mailbox = imbalance.mailbox.as_deref().map(|name| format!(": {}", Escaped(name)));
+                let mailbox = mailbox.unwrap_or_default();
+                let _ = writeln!(out, "  {}{mailbox}: {}", Escaped(&imbalance.account), imbalance.text);
+            }
+            out.push('\n');
         }
-        let _ = writeln!(out, "\nTHE NUMBERS DO NOT ADD UP. Do not rely on this report before it is known why:");
-        for imbalance in imbalances {
-            let mailbox = imbalance.mailbox.as_deref().map(|name| format!(": {}", Escaped(name))).unwrap_or_default();
-            let _ = writeln!(out, "  {}{mailbox}: {}", Escaped(&imbalance.account), imbalance.text);
-        }
-        out.push('\n');
     }
 }
 
