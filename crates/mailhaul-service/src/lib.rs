@@ -15,6 +15,7 @@ mod options;
 mod plan;
 mod service;
 mod vault;
+mod verbs;
 mod work;
 
 pub use endpoint_url::{EndpointUrl, UrlFault};
@@ -24,4 +25,5 @@ pub use options::{Admin, AdminStyle, CopyOptions, EndpointOptions};
 pub use plan::{WavePlan, new_job};
 pub use service::Service;
 pub use vault::{Key, KeyError, KeySource, Place, SECRET_BYTES_MAX, Vault, VaultError, reseal};
+pub use verbs::*;
 pub use work::{LiveJob, Work, WorkEnd, WorkOptions, ring};

@@ -1,0 +1,193 @@
+//! Pause, resume, cancel, retry: written into the state file, and heard at once by whoever is working.
+
+use super::waves::copying_kinds;
+use crate::error::ServiceError;
+use crate::kinds::{JobKind, Payload};
+use crate::plan::new_job;
+use crate::service::Service;
+use mailhaul_db::queue::{HoldRow, JobCount, JobFilter, Subject};
+use mailhaul_queue::{FailureClass, JobId, NewJob, WaitReason};
+
+/// What is paused, resumed or cancelled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whom {
+    /// One job.
+    Job(JobId),
+    /// The jobs of one account.
+    Account(String),
+    /// The jobs of one wave.
+    Wave(String),
+    /// The jobs that use one endpoint.
+    Endpoint(String),
+    /// All jobs.
+    Everything,
+}
+
+/// What a word of an operator did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Controlled {
+    /// Jobs that it concerned.
+    pub jobs: u64,
+    /// Processes that heard it at once.
+    pub heard: usize,
+    /// Pauses that stand now.
+    pub holds: Vec<HoldRow>,
+}
+
+/// What gets another try.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Retry {
+    /// Only in this wave.
+    pub wave: Option<String>,
+    /// Only this account.
+    pub account: Option<String>,
+    /// What failed, and what waits for somebody.
+    pub failed: bool,
+    /// What failed, or waits, because of this class of trouble.
+    pub class: Option<FailureClass>,
+    /// Messages that were set aside.
+    pub exceptions: bool,
+    /// Messages that were set aside in these source mailboxes.
+    pub mailboxes: Vec<String>,
+}
+
+/// What a retry did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retried {
+    /// Jobs that are in line again.
+    pub jobs: u64,
+    /// Jobs that were queued to try exceptions again.
+    pub exceptions: u64,
+    /// Processes that heard it at once.
+    pub heard: usize,
+}
+
+impl Service {
+    /// Pauses, also what is queued later.
+    ///
+    /// # Errors
+    /// If there is nothing of this name.
+    pub async fn pause(&self, whom: &Whom, why: &str) -> Result<Controlled, ServiceError> {
+        let subject = self.subject(whom).await?;
+        let jobs = self.queue.pause(subject, why).await?;
+        self.controlled(jobs).await
+    }
+
+    /// Takes a pause back. What another pause covers stays paused.
+    ///
+    /// # Errors
+    /// If there is nothing of this name.
+    pub async fn resume(&self, whom: &Whom) -> Result<Controlled, ServiceError> {
+        let subject = self.subject(whom).await?;
+        let jobs = self.queue.resume(subject).await?;
+        self.controlled(jobs).await
+    }
+
+    /// Cancels what is not over.
+    ///
+    /// # Errors
+    /// If there is nothing of this name.
+    pub async fn cancel(&self, whom: &Whom, why: &str) -> Result<Controlled, ServiceError> {
+        let mut filter = JobFilter::default();
+        match self.subject(whom).await? {
+            Subject::Everything => {}
+            Subject::Endpoint(id) => filter.endpoint = Some(id),
+            Subject::Wave(id) => filter.wave = Some(id),
+            Subject::Account(id) => filter.account = Some(id),
+            Subject::Job(id) => filter.job = Some(id),
+        }
+        let jobs = self.queue.cancel(filter, why).await?;
+        self.controlled(jobs).await
+    }
+
+    /// Gives jobs another try, and leaves all others alone.
+    ///
+    /// # Errors
+    /// If there is no such wave or account.
+    pub async fn retry(&self, retry: &Retry) -> Result<Retried, ServiceError> {
+        let mut base = JobFilter::default();
+        if let Some(name) = &retry.wave {
+            base.wave = Some(self.wave_named(name).await?.id);
+        }
+        if let Some(name) = &retry.account {
+            base.account = Some(self.account_named(name).await?.id);
+        }
+        let wants_exceptions = retry.exceptions || !retry.mailboxes.is_empty();
+        let mut retried = Retried::default();
+        if retry.failed || retry.class.is_some() || (retry.account.is_some() && !wants_exceptions) {
+            retried.jobs = self.retry_failed(&base, retry.class).await?;
+        }
+        if wants_exceptions {
+            retried.exceptions = self.retry_exceptions(&base, &retry.mailboxes).await?;
+        }
+        retried.heard = self.ring().await;
+        Ok(retried)
+    }
+
+    async fn retry_failed(&self, base: &JobFilter, class: Option<FailureClass>) -> Result<u64, ServiceError> {
+        let with = |states: &[&str], failure_class, wait_reason| JobFilter {
+            states: states.iter().map(|&state| state.to_owned()).collect(),
+            failure_class,
+            wait_reason,
+            ..base.clone()
+        };
+        let Some(class) = class else {
+            let failed = self.queue.retry(with(&["failed"], None, None)).await?;
+            let parked = JobFilter { needs_attention: true, ..with(&["waiting"], None, None) };
+            return Ok(failed + self.queue.retry(parked).await?);
+        };
+        let mut jobs = self.queue.retry(with(&["failed"], Some(class), None)).await?;
+        if let Some(reason) = parked_by(class) {
+            jobs += self.queue.retry(with(&["waiting"], None, Some(reason))).await?;
+        } else {
+            // What waits for its next attempt gets it now.
+            jobs += self.queue.retry(with(&["waiting"], Some(class), Some(WaitReason::BackOff))).await?;
+        }
+        Ok(jobs)
+    }
+
+    /// A new pass with orders to try again what was set aside, for every account that has such messages.
+    async fn retry_exceptions(&self, base: &JobFilter, mailboxes: &[String]) -> Result<u64, ServiceError> {
+        let filter =
+            JobFilter { kinds: copying_kinds(), states: vec!["done_with_exceptions".to_owned()], ..base.clone() };
+        let payload = Payload { retry_exceptions: mailboxes.is_empty(), retry_in: mailboxes.to_vec() };
+        let mut jobs: Vec<NewJob> = Vec::new();
+        for job in self.queue.jobs(filter).await? {
+            let Some(kind) = JobKind::from_word(&job.kind) else { continue };
+            if !jobs.iter().any(|queued| queued.account == job.account) {
+                jobs.push(new_job(job.account, kind, &payload, None));
+            }
+        }
+        if jobs.is_empty() { Ok(0) } else { Ok(self.queue.enqueue(jobs).await?) }
+    }
+
+    async fn controlled(&self, jobs: u64) -> Result<Controlled, ServiceError> {
+        let heard = self.ring().await;
+        Ok(Controlled { jobs, heard, holds: self.queue.holds().await? })
+    }
+
+    async fn subject(&self, whom: &Whom) -> Result<Subject, ServiceError> {
+        Ok(match whom {
+            Whom::Everything => Subject::Everything,
+            Whom::Endpoint(name) => Subject::Endpoint(self.endpoint_named(name).await?.id),
+            Whom::Wave(name) => Subject::Wave(self.wave_named(name).await?.id),
+            Whom::Account(name) => Subject::Account(self.account_named(name).await?.id),
+            Whom::Job(id) => Subject::Job(self.job(*id).await?.id),
+        })
+    }
+}
+
+/// What a job waits for that this class of trouble has parked.
+fn parked_by(class: FailureClass) -> Option<WaitReason> {
+    match class {
+        FailureClass::SignIn => Some(WaitReason::Credentials),
+        FailureClass::Quota => Some(WaitReason::Quota),
+        FailureClass::Decision | FailureClass::Local => Some(WaitReason::Operator),
+        _ => None,
+    }
+}
+
+/// How many jobs are not over.
+pub(super) fn open_jobs(counts: &[JobCount]) -> u64 {
+    counts.iter().filter(|count| !count.state.is_terminal()).map(|count| count.jobs).sum()
+}

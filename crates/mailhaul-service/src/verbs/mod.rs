@@ -1,0 +1,56 @@
+//! What an operator can do, one file a subject. Words and structs come in, structs go out; nothing is printed here.
+//!
+//! Whatever changes jobs rings the doorbells of running processes afterwards, so that it takes effect at once. When
+//! nothing runs, the change lies in the state file until something does.
+
+mod accounts;
+mod change;
+mod close;
+mod control;
+mod endpoints;
+mod import;
+mod init;
+mod jobs;
+mod key;
+mod log;
+mod names;
+mod run;
+mod waves;
+
+pub use accounts::{AccountChange, AccountView, PasswordsStored};
+pub use change::{Change, CopyChange};
+pub use close::Closed;
+pub use control::{Controlled, Retried, Retry, Whom};
+pub use endpoints::{EndpointChange, EndpointView};
+pub use import::{ImportFault, ImportReport, ImportRequest};
+pub use init::Initialised;
+pub use jobs::JobQuery;
+pub use key::Rotated;
+pub use log::{LogEntry, LogEntryKind, account_log_file};
+pub use run::RunPrepared;
+pub use waves::{WaveChange, WaveView};
+
+pub use mailhaul_db::queue::{
+    AccountRow, AttemptRow, EndpointRow, EventRow, HoldRow, JobCount, JobRow, PlaceInLine, Subject, WaveOrder, WaveRow,
+    WorkerRow,
+};
+pub use mailhaul_queue::{
+    AccountId, EndpointId, EngineHandle, EngineOptions, FailureClass, JobId, JobState, Limits, Priority, Scope,
+    Summary, WaitReason, WaveId,
+};
+
+use crate::error::ServiceError;
+use crate::service::Service;
+use crate::vault::Vault;
+
+impl Service {
+    /// Has every process that works on this state file look at it now. How many heard.
+    pub async fn ring(&self) -> usize {
+        crate::work::ring(self.ledger.path()).await
+    }
+
+    /// The vault, if the state file has a key.
+    pub(crate) async fn vault_if_any(&self) -> Result<Option<Vault>, ServiceError> {
+        if self.queue.vault().await?.is_none() { Ok(None) } else { self.vault().await.map(Some) }
+    }
+}
