@@ -22,6 +22,7 @@ use mailhaul_report::{RunReport, Verdict};
 use mailhaul_types::{MailboxName, Side};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+use tracing::Instrument as _;
 
 /// Copies one account, and reports on it. Never panics and never fails: what went wrong stands in the report.
 pub async fn copy_account(job: &CopyJob, ledger: &Ledger, oversight: &Oversight<'_>) -> RunReport {
@@ -82,6 +83,13 @@ async fn finish(lease: PairLease, mut report: RunReport) -> RunReport {
     report
 }
 
+/// One line of the story an operator can follow.
+fn tell_of(mapped: &MappedMailbox, tally: &Tally) {
+    let (listed, copied, adopted) = (tally.listed.len(), tally.copied.len(), tally.adopted.len());
+    tracing::info!(mailbox.name = %mapped.source, listed, copied, adopted, "mailbox {}: {copied} of {listed} messages \
+        copied, {adopted} found on the target", mapped.source);
+}
+
 /// What a run knows before it works on the first mailbox.
 struct Planned {
     /// Messages in source mailboxes, by name, as far as the server told them.
@@ -128,7 +136,9 @@ impl Run<'_> {
                 return Err(WalkError::Interrupted { unanswered: 0 });
             }
             let mut tally = Tally::default();
-            let result = self.work_on(place, &mut mapping, &subscribed, &mut tally).await;
+            let span = tracing::info_span!("mailbox", mailbox.name = %mapped.source);
+            let result = self.work_on(place, &mut mapping, &subscribed, &mut tally).instrument(span).await;
+            tell_of(mapped, &tally);
             let target = mapping.mailboxes[place].target_text.clone();
             let end = self.summary.file(walk, mapped, &target, &tally, result).await;
             walk.progress.finish_mailbox(mapped.source.text());

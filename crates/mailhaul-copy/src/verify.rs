@@ -83,7 +83,7 @@ struct Verifier<'a> {
 impl Verifier<'_> {
     async fn work(&mut self) -> Result<Option<Stop>, WalkError> {
         self.progress.doing("signing in".to_owned());
-        self.links = Some(connect(&self.job.accounts).await.map_err(WalkError::Link)?);
+        self.connect().await?;
         let Listings { source, target, counts } = self.list().await?;
         let mapping = map(&source, &target, &self.job.rules)?;
         if !mapping.unused_rules.is_empty() {
@@ -165,9 +165,16 @@ impl Verifier<'_> {
         }
     }
 
+    async fn connect(&mut self) -> Result<(), WalkError> {
+        let links = connect(&self.job.accounts).await.map_err(WalkError::Link)?;
+        self.progress.watch(vec![links.source.pulse(), links.target.pulse()]);
+        self.links = Some(links);
+        Ok(())
+    }
+
     async fn connected(&mut self) -> Result<&mut Links, WalkError> {
         if self.links.is_none() {
-            self.links = Some(connect(&self.job.accounts).await.map_err(WalkError::Link)?);
+            self.connect().await?;
         }
         self.links.as_mut().ok_or_else(|| WalkError::Mailbox("not connected".to_owned()))
     }

@@ -218,7 +218,8 @@ async fn collect(mut reader: AppendReader<'_>, context: &Context<'_>, table: &Mu
                     table.take_stored((batch, first), messages, uids, context)
                 };
                 context.progress.settle(u64::from(messages), bytes);
-                if !settled.is_empty() {
+                if let (Some(first), Some(last)) = (settled.first(), settled.last()) {
+                    tracing::debug!(uid.range = %format_args!("{}:{}", first.source_uid, last.source_uid), "stored");
                     (context.on_settled)(&settled, bytes);
                     let settlement =
                         Settlement { messages: settled, target_mark: Some(target_mark), clear_sent: false };
