@@ -17,10 +17,12 @@ pub(crate) struct Record<'a> {
 
 /// One cell, without its quotes.
 pub(crate) enum Cell<'a> {
-    /// Part of the text.
+    /// Without quotes.
     Plain(&'a str),
-    /// With quotes inside that were doubled.
-    Unquoted(Zeroizing<String>),
+    /// From between quotes.
+    Quoted(&'a str),
+    /// The same, with quotes inside that were doubled.
+    Undoubled(Zeroizing<String>),
 }
 
 impl std::ops::Deref for Cell<'_> {
@@ -28,8 +30,8 @@ impl std::ops::Deref for Cell<'_> {
 
     fn deref(&self) -> &str {
         match self {
-            Cell::Plain(text) => text,
-            Cell::Unquoted(text) => text,
+            Cell::Plain(text) | Cell::Quoted(text) => text,
+            Cell::Undoubled(text) => text,
         }
     }
 }
@@ -85,7 +87,7 @@ impl<'a> Records<'a> {
         if !rest.is_empty() && !rest.starts_with([self.separator, '\r', '\n']) {
             return Err(None);
         }
-        Ok(if has_doubled { Cell::Unquoted(Zeroizing::new(inner.replace("\"\"", "\""))) } else { Cell::Plain(inner) })
+        Ok(if has_doubled { Cell::Undoubled(Zeroizing::new(inner.replace("\"\"", "\""))) } else { Cell::Quoted(inner) })
     }
 
     fn skip_line(&mut self) {

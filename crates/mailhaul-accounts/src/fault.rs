@@ -263,6 +263,9 @@ pub enum RemarkKind {
         /// Its name.
         name: String,
     },
+    /// A comment that would be a row without its `#`.
+    #[error("it begins with # and was taken for a comment, though it has as many fields as the header")]
+    CommentedRow,
     /// A quoted cell goes on over several lines: perhaps a stray quote has swallowed accounts.
     #[error("a quoted cell goes on over {lines} lines; if a quote is astray, the accounts on them are not in the list")]
     LongCell {

@@ -112,8 +112,8 @@ impl Reader<'_> {
                 }
             }
         }
-        let row = draft.check(self.errors);
-        row.filter(|_| self.errors.count() == before)
+        // A member that was refused would be called missing.
+        if self.errors.count() > before { None } else { draft.check(self.errors) }
     }
 
     fn note_unknown(&mut self, line: u32, column: usize, name: &str) {

@@ -114,7 +114,13 @@ fn read_row(
     remarks: &mut Vec<Remark>,
 ) -> Option<Row> {
     let is_empty = record.cells.iter().all(|cell| cell.trim().is_empty());
-    if is_empty || is_comment(columns, record) {
+    if is_empty {
+        return None;
+    }
+    if is_comment(columns, record) {
+        if record.cells.len() == columns.len() {
+            remarks.push(Remark { line: Some(record.line), kind: RemarkKind::CommentedRow });
+        }
         return None;
     }
     if record.cells.len() != columns.len() {

@@ -263,3 +263,6 @@ fn unpad(padded: &[u8]) -> Option<Secret> {
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     octets.get(..length).map(|octets| Secret::new(octets.to_vec()))
 }
+
+#[cfg(test)]
+mod tests;
