@@ -148,8 +148,8 @@ CREATE INDEX job_in_line ON job (lane_id, phase, wave_id, kind, place, order_key
 CREATE INDEX job_running ON job (lane_id, phase, worker_id, lease_boot_id, lease_until_boot_ms)
     WHERE state = 'running';
 CREATE INDEX job_wanted ON job (worker_id) WHERE wanted IS NOT NULL;
-CREATE INDEX job_due ON job (wait_until_ms) WHERE state = 'waiting' AND wait_until_ms IS NOT NULL;
-CREATE INDEX job_gated ON job (lane_id) WHERE state = 'waiting' AND gated = 1;
+CREATE INDEX job_due ON job (wait_until_ms, gated, wave_id, kind) WHERE state = 'waiting' AND wait_until_ms IS NOT NULL;
+CREATE INDEX job_gated ON job (lane_id, wait_until_ms) WHERE state = 'waiting' AND gated = 1;
 CREATE INDEX job_by_account ON job (account_id, kind, job_id);
 CREATE INDEX job_by_wave ON job (wave_id, superseded, state, kind);
 
@@ -198,7 +198,7 @@ CREATE TABLE hold (
 -- Octets of mail moved for an account on one day.
 CREATE TABLE usage (
     account_id  INTEGER NOT NULL REFERENCES account (account_id),
-    day         INTEGER NOT NULL, -- days since 1970
+    day         TEXT    NOT NULL, -- 2026-11-22, by the calendar that the operator lives by
     bytes       INTEGER NOT NULL,
     PRIMARY KEY (account_id, day)
 ) STRICT, WITHOUT ROWID;

@@ -59,6 +59,9 @@ pub enum DbError {
     /// Nothing is there and nothing was to be created.
     #[error("{0}: there is no such file; check the path after --state")]
     NotFound(Doing),
+    /// An earlier version has written it, and it may only be read.
+    #[error("{0}: it holds no accounts or jobs yet; import accounts first")]
+    NoQueue(Doing),
     /// The path cannot hold a ledger at all.
     #[error("{doing}: {reason}; choose another path with --state")]
     BadPath {
@@ -191,9 +194,11 @@ impl DbError {
     #[must_use]
     pub fn kind(&self) -> DbErrorKind {
         match self {
-            Self::NotFound(_) | Self::BadPath { .. } | Self::NotADatabase(_) | Self::ForeignDatabase(_) => {
-                DbErrorKind::NotALedger
-            }
+            Self::NotFound(_)
+            | Self::NoQueue(_)
+            | Self::BadPath { .. }
+            | Self::NotADatabase(_)
+            | Self::ForeignDatabase(_) => DbErrorKind::NotALedger,
             Self::NewerSchema { .. } => DbErrorKind::NewerSchema,
             Self::Damaged { .. } => DbErrorKind::Damaged,
             Self::Full(_) => DbErrorKind::Full,

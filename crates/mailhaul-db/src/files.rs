@@ -119,8 +119,19 @@ fn keep_private(_path: &Path) -> io::Result<()> {
 
 /// Another process holds the lock.
 pub(crate) struct Held {
-    /// `process 4711`, or `another process`.
-    pub(crate) holder: String,
+    /// Which, if it said so.
+    pub(crate) process: Option<u32>,
+}
+
+impl Held {
+    /// `process 4711`, `this process`, or `another process`.
+    pub(crate) fn holder(&self) -> String {
+        match self.process {
+            Some(process) if process == std::process::id() => "this process".to_owned(),
+            Some(process) => format!("process {process}"),
+            None => "another process".to_owned(),
+        }
+    }
 }
 
 /// Takes the lock of a pair, or says who has it.
@@ -144,19 +155,54 @@ fn try_lock(state_file: &Path, name: &str) -> io::Result<Result<File, Held>> {
             let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
             Ok(Ok(file))
         }
-        Err(TryLockError::WouldBlock) => Ok(Err(Held { holder: holder_of(&mut file) })),
+        Err(TryLockError::WouldBlock) => Ok(Err(Held { process: holder_of(&mut file) })),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
-fn holder_of(file: &mut File) -> String {
+fn holder_of(file: &mut File) -> Option<u32> {
     let mut text = String::new();
-    let read = file.rewind().and_then(|()| file.take(32).read_to_string(&mut text));
-    match (read, text.trim().parse::<u32>()) {
-        (Ok(_), Ok(process)) if process == std::process::id() => "this process".to_owned(),
-        (Ok(_), Ok(process)) => format!("process {process}"),
-        _ => "another process".to_owned(),
+    file.rewind().and_then(|()| file.take(32).read_to_string(&mut text)).ok()?;
+    text.trim().parse().ok()
+}
+
+/// Takes the lock that shows that a worker lives; `None` if somebody has it, which cannot be for a new number.
+pub(crate) fn lock_worker(state_file: &Path, worker: i64) -> io::Result<Option<File>> {
+    try_lock(state_file, &worker_lock(worker)).map(Result::ok)
+}
+
+/// Whether a worker still lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// It holds its lock.
+    Lives,
+    /// Its lock is free: its process is gone.
+    Gone,
+    /// There is no lock to ask.
+    Unknown,
+}
+
+/// Looks whether a worker holds its lock.
+pub(crate) fn life_of_worker(state_file: &Path, worker: i64) -> Life {
+    let path = locks_directory(state_file).join(worker_lock(worker));
+    let Ok(file) = OpenOptions::new().read(true).open(path) else {
+        return Life::Unknown;
+    };
+    match file.try_lock() {
+        Ok(()) => Life::Gone,
+        Err(TryLockError::WouldBlock) => Life::Lives,
+        Err(TryLockError::Error(_)) => Life::Unknown,
     }
+}
+
+/// Tidies up behind a worker that is gone.
+pub(crate) fn remove_worker_lock(state_file: &Path, worker: i64) {
+    // An empty file that stays harms nobody.
+    let _ = fs::remove_file(locks_directory(state_file).join(worker_lock(worker)));
+}
+
+fn worker_lock(worker: i64) -> String {
+    format!("worker-{worker}.lock")
 }
 
 /// FNV-1a over the parts of the identity, each with its length. Two pairs that shared a digest could not be worked on

@@ -76,6 +76,7 @@ pub struct Ledger {
     /// `None` if the file was opened for reading only.
     writer: Option<WriterHandle>,
     digest_key: [u8; 16],
+    options: OpenOptions,
 }
 
 impl Ledger {
@@ -97,7 +98,7 @@ impl Ledger {
         let pace =
             Pace { group_delay: options.group_delay, group_messages: options.group_messages, clock: options.clock };
         let writer = WriterHandle::start(db, path.clone(), pace);
-        Ok(Self { reader: Reader::new(pool, path, None), writer: Some(writer), digest_key })
+        Ok(Self { reader: Reader::new(pool, path, None), writer: Some(writer), digest_key, options })
     }
 
     /// Opens the state file for reports and dry runs; nothing is written, and no file is left beside it if nobody has
@@ -119,7 +120,7 @@ impl Ledger {
             .connect_lazy_with(connect_options(&path, &options).read_only(true).immutable(at_rest));
         let reader = Reader::new(pool, path.clone(), at_rest.then_some(print.clone()));
         match look_into(&reader, print.length()).await {
-            Ok(digest_key) => Ok(Self { reader, writer: None, digest_key }),
+            Ok(digest_key) => Ok(Self { reader, writer: None, digest_key, options }),
             Err(stop) => {
                 reader.close().await;
                 Err(match stop {
@@ -148,27 +149,16 @@ impl Ledger {
     /// # Errors
     /// [`DbError::PairBusy`] if a living process, this one included, holds it.
     pub async fn claim_pair(&self, identity: &PairIdentity) -> Result<PairLease, DbError> {
-        let doing = Doing::new("write to", self.path());
-        let Some(writer) = &self.writer else {
-            let reason = "it was opened for reading only".to_owned();
-            return Err(DbError::NoAccess { doing, reason });
-        };
-        let lock = files::lock_pair(self.path(), identity).map_err(|error| path_error(error.into(), doing))?;
-        let lock = lock.map_err(|held| DbError::PairBusy {
-            identity: Box::new(identity.clone()),
-            file: self.path().to_owned(),
-            holder: held.holder,
-        })?;
-        let state = writer.claim(identity, lock).await?;
-        Ok(PairLease::new(Arc::new(state), writer.clone(), self.reader.clone()))
+        self.claim_pair_over(identity, None).await
     }
 
     /// The queue in the same file. `who` stands in its events.
     ///
     /// # Errors
-    /// If the file cannot be opened once more, or holds no queue yet and was opened for reading only.
+    /// [`DbError::NoQueue`] if the file was opened for reading only and an earlier version has written it.
     pub async fn queue(&self, clock: Arc<dyn mailhaul_queue::Clock>, who: &str) -> Result<Queue, DbError> {
-        Queue::open(self.path(), clock, who)
+        let writing = self.writer.as_ref().map(|_| connect_options(self.path(), &self.options));
+        Queue::open(self.reader.clone(), writing, clock, who).await
     }
 
     /// As [`Ledger::claim_pair`], for the successor of a process that lost its job: a lock that just this process
@@ -181,8 +171,24 @@ impl Ledger {
         identity: &PairIdentity,
         stale: Option<mailhaul_queue::StaleHolder>,
     ) -> Result<PairLease, DbError> {
-        let _ = stale;
-        self.claim_pair(identity).await
+        let doing = Doing::new("write to", self.path());
+        let Some(writer) = &self.writer else {
+            let reason = "it was opened for reading only".to_owned();
+            return Err(DbError::NoAccess { doing, reason });
+        };
+        let lock = match files::lock_pair(self.path(), identity).map_err(|error| path_error(error.into(), doing))? {
+            Ok(lock) => Some(lock),
+            Err(held) if stale.is_some_and(|stale| held.process == Some(stale.process)) => {
+                tracing::warn!(pair = %identity, holder = held.holder(), "taking over a pair that its old holder has not let go");
+                None
+            }
+            Err(held) => {
+                let file = self.path().to_owned();
+                return Err(DbError::PairBusy { identity: Box::new(identity.clone()), file, holder: held.holder() });
+            }
+        };
+        let state = writer.claim(identity, lock).await?;
+        Ok(PairLease::new(Arc::new(state), writer.clone(), self.reader.clone()))
     }
 
     /// Looks at a pair without claiming it; `None` if the ledger has never heard of it.

@@ -61,7 +61,7 @@ pub(crate) async fn read_report(db: &mut SqliteConnection) -> Result<Vec<PairRep
     Ok(reports)
 }
 
-async fn read_pair(db: &mut SqliteConnection, pair: PairRow) -> Result<PairReport, Fault> {
+pub(crate) async fn read_pair(db: &mut SqliteConnection, pair: PairRow) -> Result<PairReport, Fault> {
     let run = RunRow::read(db, pair.pair_id).await?.filter(|run| run.generation == pair.generation);
     let missing = || Fault::Damaged { table: RunRow::TABLE, row: format!("pair {}", pair.pair_id) };
     let run = run.ok_or_else(missing)?;

@@ -64,7 +64,8 @@ pub(crate) struct LeaseState {
     pub(crate) generation: Generation,
     failure: OnceLock<DbError>,
     ledger_failure: Arc<OnceLock<DbError>>,
-    _lock: File,
+    /// `None`: taken over from a holder that has not let go of it.
+    _lock: Option<File>,
 }
 
 impl LeaseState {
@@ -132,8 +133,8 @@ impl WriterHandle {
         self.queue.send(Request::Change(queued)).await.map_err(|_| self.refusal())
     }
 
-    /// Takes a pair whose lock is held already.
-    pub(crate) async fn claim(&self, identity: &PairIdentity, lock: File) -> Result<LeaseState, DbError> {
+    /// Takes a pair whose lock is held already, or passed over.
+    pub(crate) async fn claim(&self, identity: &PairIdentity, lock: Option<File>) -> Result<LeaseState, DbError> {
         let (reply, outcome) = oneshot::channel();
         let request = Request::Claim(Box::new(identity.clone()), reply);
         self.queue.send(request).await.map_err(|_| self.refusal())?;

@@ -3,8 +3,28 @@
 //! A [`Queue`] is made by [`Ledger::queue`](crate::Ledger::queue) and shares the file with the ledger, over a writing
 //! connection of its own. Each verb is one transaction, and each change of a job leaves an event.
 
+mod accounts;
+mod bulk;
+mod change;
+mod claim;
+mod control;
+mod decode;
+mod endpoints;
+mod enqueue;
+mod events;
+mod filter;
+mod gates;
+mod jobs;
 mod jobs_model;
 mod model;
+mod preflights;
+mod rank;
+mod secrets;
+mod single;
+mod tick;
+mod totals;
+mod waves;
+mod workers;
 
 pub use jobs_model::{
     AttemptRow, EventFilter, EventRow, JobCount, JobFilter, JobRow, PlaceInLine, Totals, WaveTotals, WorkerRow,
@@ -13,178 +33,108 @@ pub use model::{
     AccountFilter, AccountRow, EndpointRow, HoldRow, ImportOutcome, NewAccount, NewEndpoint, NewWave, PreflightRow,
     SealedSecret, SecretOwner, SecretPlace, Subject, VaultRow, WaveOrder, WaveRow,
 };
+pub use workers::WorkerGuard;
 
 use crate::error::{DbError, Doing};
-use crate::report::PairReport;
-use mailhaul_queue::{AccountId, Clock, EndpointId, Finished, HostSign, JobId, NewJob, Now, Store, Tick, Tock};
-use mailhaul_queue::{WaveId, WorkerId};
-use std::path::Path;
-use std::sync::Arc;
+use crate::fault::Fault;
+use crate::read::Reader;
+use change::{Durability, Writing};
+use mailhaul_queue::{Calendar, Clock, RetryPolicy};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use std::sync::{Arc, Mutex};
 
-/// The queue in an open state file. Cheap to clone.
+/// The queue in an open state file. Cheap to clone; all clones share one writing connection.
 #[derive(Debug, Clone)]
 pub struct Queue {
-    path: Arc<Path>,
-    clock: Arc<dyn Clock>,
+    inner: Arc<Inner>,
     who: Arc<str>,
+    policy: Arc<RetryPolicy>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    reader: Reader,
+    /// `None` if the file was opened for reading only.
+    writing: Option<Writing>,
+    clock: Arc<dyn Clock>,
+    calendar: Calendar,
+    counted: Mutex<Option<tick::Counted>>,
 }
 
 impl Queue {
-    pub(crate) fn open(path: &Path, clock: Arc<dyn Clock>, who: &str) -> Result<Self, DbError> {
-        Ok(Self { path: path.into(), clock, who: who.into() })
+    pub(crate) async fn open(
+        reader: Reader,
+        writing: Option<SqliteConnectOptions>,
+        clock: Arc<dyn Clock>,
+        who: &str,
+    ) -> Result<Self, DbError> {
+        if writing.is_none() {
+            refuse_old(&reader).await?;
+        }
+        let writing = writing.map(Writing::new);
+        let calendar = Calendar::of_this_machine();
+        let inner = Inner { reader, writing, clock, calendar, counted: Mutex::new(None) };
+        Ok(Self { inner: Arc::new(inner), who: who.into(), policy: Arc::new(RetryPolicy::default()) })
     }
-}
 
-/// A process that is known to work, for as long as this is held.
-#[derive(Debug)]
-pub struct WorkerGuard {
-    id: WorkerId,
-}
-
-impl WorkerGuard {
-    /// The worker's number.
+    /// The same queue for somebody else: `who` stands in its events.
     #[must_use]
-    pub fn id(&self) -> WorkerId {
-        self.id
+    pub fn on_behalf_of(&self, who: &str) -> Self {
+        Self { who: who.into(), ..self.clone() }
     }
 
-    /// Takes the worker off the list. Jobs that it still has are anybody's from now on.
+    /// The same queue with another way to follow up failures.
+    #[must_use]
+    pub fn with_policy(&self, policy: RetryPolicy) -> Self {
+        Self { policy: Arc::new(policy), ..self.clone() }
+    }
+
+    /// Closes the writing connection for all clones, so that SQLite can tidy up behind the last one. It is opened
+    /// again should somebody write. Call it before [`Ledger::close`](crate::Ledger::close).
     ///
     /// # Errors
-    /// If nothing can be written.
-    pub async fn close(self) -> Result<(), DbError> {
-        Ok(())
-    }
-}
-
-macro_rules! signatures {
-    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) -> $out:ty;)*) => {
-        impl Queue {
-            $(
-                $(#[$doc])*
-                ///
-                /// # Errors
-                /// If the file cannot be read or written.
-                pub async fn $name(&self $(, $arg: $type)*) -> Result<$out, DbError> {
-                    $(let _ = $arg;)*
-                    let _ = (&self.clock, &self.who);
-                    let doing = Doing::new("write to", &self.path);
-                    Err(DbError::Internal { doing, reason: "not written yet".to_owned() })
-                }
-            )*
+    /// If SQLite cannot close it.
+    pub async fn close(&self) -> Result<(), DbError> {
+        match &self.inner.writing {
+            Some(writing) => writing.close().await.map_err(|fault| self.fail(fault)),
+            None => Ok(()),
         }
-    };
+    }
+
+    /// Rows of a query without arguments, each made into what it means.
+    async fn read_all<T>(
+        &self,
+        sql: impl sqlx::SqlSafeStr,
+        read: impl Fn(&SqliteRow) -> Result<T, Fault>,
+    ) -> Result<Vec<T>, DbError> {
+        let mut db = self.inner.reader.begin().await?;
+        let rows = sqlx::query(sql).fetch_all(&mut *db).await.map_err(|error| self.inner.reader.fail(error.into()))?;
+        let read: Result<Vec<T>, Fault> = rows.iter().map(read).collect();
+        read.map_err(|fault| self.inner.reader.fail(fault))
+    }
+
+    /// Empties the write-ahead log, in which wiped secrets may still stand. A reader that looks at an old version of
+    /// the file can prevent it for a while; then the log is emptied when the file is closed, or by the next wiping.
+    async fn empty_log(&self) {
+        let emptied = async {
+            let writing = self.writing()?;
+            let mut open = writing.lock(Durability::Synced).await.map_err(|fault| self.fail(fault))?;
+            change::empty_log(&mut open).await.map_err(|fault| self.fail(fault))
+        };
+        match emptied.await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!("the write-ahead log could not be emptied yet: somebody reads the file"),
+            Err(error) => tracing::warn!(%error, "the write-ahead log could not be emptied yet"),
+        }
+    }
 }
 
-signatures! {
-    /// Stores an endpoint under its name: a new one, or a change of one.
-    fn put_endpoint(endpoint: NewEndpoint) -> EndpointId;
-    /// All endpoints, by name.
-    fn endpoints() -> Vec<EndpointRow>;
-    /// The endpoint of this name.
-    fn find_endpoint(name: &str) -> Option<EndpointRow>;
-    /// Removes an endpoint. `false`: accounts use it, and it stays.
-    fn remove_endpoint(id: EndpointId) -> bool;
-    /// Stores a wave under its name: a new one, or a change of one.
-    fn put_wave(wave: NewWave) -> WaveId;
-    /// All waves, by name.
-    fn waves() -> Vec<WaveRow>;
-    /// The wave of this name.
-    fn find_wave(name: &str) -> Option<WaveRow>;
-    /// Changes the plan of a wave (JSON).
-    fn set_plan(wave: WaveId, plan: &str) -> ();
-    /// Changes the options of a wave (JSON); its running jobs take them up.
-    fn set_wave_options(wave: WaveId, options: &str) -> ();
-    /// In which order the wave's jobs are done from now on, those that are in line included.
-    fn set_order(wave: WaveId, order: WaveOrder) -> ();
-    /// Closes a wave: wipes the secrets of its accounts. How many were wiped.
-    fn close_wave(wave: WaveId) -> u64;
-    /// Stores accounts under their names, all or none. The same list twice changes nothing.
-    fn import(accounts: Vec<NewAccount>) -> ImportOutcome;
-    /// Accounts by name.
-    fn accounts(filter: AccountFilter) -> Vec<AccountRow>;
-    /// The account of this name.
-    fn find_account(name: &str) -> Option<AccountRow>;
-    /// Removes an account with its jobs, secrets and events. `false`: one of its jobs is running, and it stays.
-    fn remove_account(id: AccountId) -> bool;
-    /// What an account is thought to have, in octets.
-    fn set_size_hint(account: AccountId, bytes: u64) -> ();
-    /// Stores secrets at their places.
-    fn put_secrets(secrets: Vec<SealedSecret>) -> ();
-    /// The secret at this place.
-    fn secret(place: &SecretPlace) -> Option<SealedSecret>;
-    /// All secrets, for a change of the key.
-    fn secrets() -> Vec<SealedSecret>;
-    /// Replaces all secrets and the vault's row in one go.
-    fn replace_secrets(secrets: Vec<SealedSecret>, vault: VaultRow) -> ();
-    /// Wipes all secrets of an owner. How many there were.
-    fn delete_secrets(owner: SecretOwner) -> u64;
-    /// Which key the secrets are sealed under; `None` before the first.
-    fn vault() -> Option<VaultRow>;
-    /// Says which key the secrets are sealed under.
-    fn put_vault(vault: VaultRow) -> ();
-    /// Queues jobs. Where an open job of the same kind exists for the account, nothing is added. How many are new.
-    fn enqueue(jobs: Vec<NewJob>) -> u64;
-    /// Jobs, by account name and number.
-    fn jobs(filter: JobFilter) -> Vec<JobRow>;
-    /// One job.
-    fn find_job(id: JobId) -> Option<JobRow>;
-    /// Where a queued job stands; `None` if it is not in line.
-    fn place_in_line(id: JobId) -> Option<PlaceInLine>;
-    /// How many jobs stand where; all waves if none is given.
-    fn counts(wave: Option<WaveId>) -> Vec<JobCount>;
-    /// The attempts of a job, the first one first.
-    fn attempts(id: JobId) -> Vec<AttemptRow>;
-    /// What happened, the latest last.
-    fn events(filter: EventFilter) -> Vec<EventRow>;
-    /// Pauses everything that the subject covers, also what is queued later. How many jobs it concerned.
-    fn pause(subject: Subject, why: &str) -> u64;
-    /// Takes a pause back. How many jobs go on.
-    fn resume(subject: Subject) -> u64;
-    /// All pauses.
-    fn holds() -> Vec<HoldRow>;
-    /// Cancels jobs. How many it concerned.
-    fn cancel(filter: JobFilter, why: &str) -> u64;
-    /// Gives jobs that ended, or wait for somebody or for their next attempt, another try. How many it concerned.
-    fn retry(filter: JobFilter) -> u64;
-    /// Keeps what a preflight found; the one before it is kept beside it.
-    fn put_preflight(account: AccountId, report: &str) -> ();
-    /// What the latest preflights found, by account name.
-    fn preflights(wave: Option<WaveId>) -> Vec<PreflightRow>;
-    /// What the ledger knows of a wave's accounts, summed up.
-    fn totals(wave: WaveId) -> WaveTotals;
-    /// Everything the ledger knows of an account; `None` before it was first copied.
-    fn account_report(account: AccountId) -> Option<PairReport>;
-    /// Octets of mail moved today for an account.
-    fn moved_today(account: AccountId) -> u64;
-    /// What the host of an endpoint has shown.
-    fn host_health(host: &str) -> Option<String>;
-    /// Enters this process as a worker. `what` is for people: `run`, `serve`.
-    fn register(what: &str) -> WorkerGuard;
-    /// The workers that live.
-    fn workers() -> Vec<WorkerRow>;
-}
-
-impl Store for Queue {
-    type Error = DbError;
-
-    async fn tick(&self, tick: Tick) -> Result<Tock, DbError> {
-        let _ = tick;
-        Ok(Tock::default())
-    }
-
-    async fn finish(&self, finished: Finished) -> Result<bool, DbError> {
-        let _ = finished;
-        Ok(false)
-    }
-
-    async fn signs(&self, signs: Vec<(EndpointId, HostSign)>, now: Now) -> Result<(), DbError> {
-        let _ = (signs, now);
-        Ok(())
-    }
-
-    async fn moved(&self, account: AccountId, bytes: u64, now: Now) -> Result<(), DbError> {
-        let _ = (account, bytes, now);
-        Ok(())
-    }
+/// A file that only an earlier version has written holds no queue, and reading does not make one.
+async fn refuse_old(reader: &Reader) -> Result<(), DbError> {
+    let mut db = reader.begin().await?;
+    let tables: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = 'job'")
+        .fetch_one(&mut *db)
+        .await
+        .map_err(|error| reader.fail(error.into()))?;
+    if tables == 0 { Err(DbError::NoQueue(Doing::new("read", reader.path()))) } else { Ok(()) }
 }

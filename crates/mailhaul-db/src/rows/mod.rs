@@ -29,7 +29,7 @@ pub(crate) trait StoredRow: Sized {
 pub(crate) fn verified<R: StoredRow>(row: &SqliteRow, place: impl FnOnce() -> String) -> Result<R, Fault> {
     let mut columns = Columns { row, next: 0 };
     let decoded = R::decode(&mut columns);
-    let stored = columns.number();
+    let stored: Option<u32> = columns.number();
     match (decoded, stored) {
         (Some(decoded), Some(stored)) if decoded.checksum() == stored => Ok(decoded),
         _ => Err(Fault::Damaged { table: R::TABLE, row: place() }),

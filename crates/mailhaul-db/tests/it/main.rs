@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod fencing;
 mod opening;
+mod queue;
 mod setup;
 mod size;
 mod working;

@@ -1,0 +1,357 @@
+//! Accounts: lists of them, stored by name, all or none.
+
+use crate::error::DbError;
+use crate::fault::Fault;
+use crate::queue::Queue;
+use crate::queue::change::{Change, write};
+use crate::queue::decode::Cells;
+use crate::queue::model::{AccountFilter, AccountRow, ImportOutcome, NewAccount, SecretOwner, Subject};
+use crate::rows::count_to_sql;
+use mailhaul_queue::{AccountId, EndpointId, WaveId};
+use sqlx::QueryBuilder;
+use sqlx::sqlite::SqliteRow;
+use std::collections::HashMap;
+
+const LISTED: &str = "SELECT a.account_id, a.name, a.wave_id, w.name, l.source_endpoint_id, s.name, \
+     l.target_endpoint_id, t.name, a.source_user, a.target_user, a.source_owner, a.target_owner, a.priority, \
+     a.options, a.revision, a.size_hint_bytes \
+     FROM account a JOIN wave w ON w.wave_id = a.wave_id JOIN lane l ON l.lane_id = a.lane_id \
+     JOIN endpoint s ON s.endpoint_id = l.source_endpoint_id JOIN endpoint t ON t.endpoint_id = l.target_endpoint_id \
+     WHERE TRUE";
+
+impl Queue {
+    /// Stores accounts under their names, all or none. The same list twice changes nothing.
+    ///
+    /// # Errors
+    /// If the file cannot be written, or a wave or endpoint does not exist.
+    pub async fn import(&self, accounts: Vec<NewAccount>) -> Result<ImportOutcome, DbError> {
+        write!(self, change => change.import(&accounts))
+    }
+
+    /// Accounts by name.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub async fn accounts(&self, filter: AccountFilter) -> Result<Vec<AccountRow>, DbError> {
+        let mut sql = QueryBuilder::new(LISTED);
+        if let Some(wave) = filter.wave {
+            sql.push(" AND a.wave_id = ").push_bind(wave.0);
+        }
+        if let Some(name) = &filter.name {
+            // In SQLite's patterns a bracket opens a class; here it is a character like any other.
+            sql.push(" AND a.name GLOB ").push_bind(name.replace('[', "[[]"));
+        }
+        sql.push(" ORDER BY a.name LIMIT ").push_bind(filter.limit.map_or(-1, i64::from));
+        self.accounts_by(sql).await
+    }
+
+    /// The account of this name.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub async fn find_account(&self, name: &str) -> Result<Option<AccountRow>, DbError> {
+        let mut sql = QueryBuilder::new(LISTED);
+        sql.push(" AND a.name = ").push_bind(name.to_owned());
+        Ok(self.accounts_by(sql).await?.pop())
+    }
+
+    /// One account.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub async fn account(&self, id: AccountId) -> Result<Option<AccountRow>, DbError> {
+        let mut sql = QueryBuilder::new(LISTED);
+        sql.push(" AND a.account_id = ").push_bind(id.0);
+        Ok(self.accounts_by(sql).await?.pop())
+    }
+
+    /// Removes an account with its jobs, its secrets and what was found out about it; the ledger keeps what was
+    /// copied. `false`: one of its jobs is running, and it stays.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub async fn remove_account(&self, id: AccountId) -> Result<bool, DbError> {
+        let removed = write!(self, change => change.remove_account(id))?;
+        self.empty_log().await;
+        Ok(removed)
+    }
+
+    /// What an account is thought to have, in octets; its open jobs are ranked anew.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub async fn set_size_hint(&self, account: AccountId, bytes: u64) -> Result<(), DbError> {
+        write!(self, change => change.set_size_hint(account, bytes))
+    }
+
+    async fn accounts_by(&self, mut sql: QueryBuilder<sqlx::Sqlite>) -> Result<Vec<AccountRow>, DbError> {
+        let mut db = self.inner.reader.begin().await?;
+        let rows = sql.build().fetch_all(&mut *db).await.map_err(|error| self.inner.reader.fail(error.into()))?;
+        let accounts: Result<Vec<_>, Fault> = rows.iter().map(account).collect();
+        accounts.map_err(|fault| self.inner.reader.fail(fault))
+    }
+}
+
+/// What an account was, as far as an import can change it.
+struct Known {
+    id: i64,
+    wave_id: i64,
+    lane_id: i64,
+    texts: [String; 5],
+    priority: u8,
+    size_hint_bytes: Option<i64>,
+}
+
+const TEXTS: [&str; 5] = ["source_user", "target_user", "source_owner", "target_owner", "options"];
+
+fn texts(new: &NewAccount) -> [&String; 5] {
+    [&new.source_user, &new.target_user, &new.source_owner, &new.target_owner, &new.options]
+}
+
+impl Change<'_> {
+    async fn import(&mut self, accounts: &[NewAccount]) -> Result<ImportOutcome, Fault> {
+        let mut outcome = ImportOutcome::default();
+        let mut lanes = HashMap::new();
+        let mut moved = false;
+        self.touch_none().await?;
+        for new in accounts {
+            let lane = match lanes.get(&(new.source, new.target)) {
+                Some(lane) => *lane,
+                None => {
+                    let lane = self.lane(new.source, new.target).await?;
+                    lanes.insert((new.source, new.target), lane);
+                    lane
+                }
+            };
+            let Some(known) = self.known_account(&new.name).await? else {
+                outcome.ids.push(self.insert_account(new, lane).await?);
+                outcome.added += 1;
+                continue;
+            };
+            outcome.ids.push(AccountId(known.id));
+            let what = differences(&known, new, lane);
+            if what.is_empty() {
+                outcome.unchanged += 1;
+                continue;
+            }
+            self.update_account(&known, new, lane, &what).await?;
+            moved = true;
+            outcome.changed.push((new.name.clone(), what));
+        }
+        if moved {
+            self.follow_accounts().await?;
+        }
+        Ok(outcome)
+    }
+
+    async fn lane(&mut self, source: EndpointId, target: EndpointId) -> Result<i64, Fault> {
+        sqlx::query("INSERT INTO lane (source_endpoint_id, target_endpoint_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind(source.0)
+            .bind(target.0)
+            .execute(self.db())
+            .await?;
+        let sql = "SELECT lane_id FROM lane WHERE source_endpoint_id = $1 AND target_endpoint_id = $2";
+        Ok(sqlx::query_scalar(sql).bind(source.0).bind(target.0).fetch_one(self.db()).await?)
+    }
+
+    async fn known_account(&mut self, name: &str) -> Result<Option<Known>, Fault> {
+        let row = sqlx::query(
+            "SELECT account_id, wave_id, lane_id, source_user, target_user, source_owner, target_owner, options, \
+                    priority, size_hint_bytes FROM account WHERE name = $1",
+        )
+        .bind(name)
+        .fetch_optional(self.db())
+        .await?;
+        row.map(|row| {
+            let mut cells = Cells::of(&row, "account");
+            Ok(Known {
+                id: cells.take()?,
+                wave_id: cells.take()?,
+                lane_id: cells.take()?,
+                texts: [cells.take()?, cells.take()?, cells.take()?, cells.take()?, cells.take()?],
+                priority: cells.number()?,
+                size_hint_bytes: cells.take()?,
+            })
+        })
+        .transpose()
+    }
+
+    async fn insert_account(&mut self, new: &NewAccount, lane: i64) -> Result<AccountId, Fault> {
+        let now = self.now.unix_ms;
+        let id = sqlx::query_scalar(
+            "INSERT INTO account (name, wave_id, lane_id, source_user, target_user, source_owner, target_owner, \
+                 priority, options, revision, size_hint_bytes, created_at_ms) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11) RETURNING account_id",
+        )
+        .bind(&new.name)
+        .bind(new.wave.0)
+        .bind(lane)
+        .bind(&new.source_user)
+        .bind(&new.target_user)
+        .bind(&new.source_owner)
+        .bind(&new.target_owner)
+        .bind(new.priority.get())
+        .bind(&new.options)
+        .bind(new.size_hint_bytes.map(count_to_sql))
+        .bind(now)
+        .fetch_one(self.db())
+        .await?;
+        let id = AccountId(id);
+        self.note("import", Subject::Account(id), "added").await?;
+        Ok(id)
+    }
+
+    async fn update_account(
+        &mut self,
+        known: &Known,
+        new: &NewAccount,
+        lane: i64,
+        what: &[&'static str],
+    ) -> Result<(), Fault> {
+        sqlx::query(
+            "UPDATE account SET wave_id = $2, lane_id = $3, source_user = $4, target_user = $5, source_owner = $6, \
+                 target_owner = $7, priority = $8, options = $9, revision = revision + $10, \
+                 size_hint_bytes = COALESCE($11, size_hint_bytes) \
+             WHERE account_id = $1",
+        )
+        .bind(known.id)
+        .bind(new.wave.0)
+        .bind(lane)
+        .bind(&new.source_user)
+        .bind(&new.target_user)
+        .bind(&new.source_owner)
+        .bind(&new.target_owner)
+        .bind(new.priority.get())
+        .bind(&new.options)
+        .bind(what != ["size"])
+        .bind(new.size_hint_bytes.map(count_to_sql))
+        .execute(self.db())
+        .await?;
+        let id = AccountId(known.id);
+        self.note("import", Subject::Account(id), &format!("changed: {}", what.join(", "))).await?;
+        sqlx::query("INSERT INTO temp.touched (job_id) SELECT job_id FROM job WHERE account_id = $1")
+            .bind(known.id)
+            .execute(self.db())
+            .await?;
+        Ok(())
+    }
+
+    /// Lets the touched jobs follow their accounts: wave, endpoints, place in line, options, pauses.
+    async fn follow_accounts(&mut self) -> Result<(), Fault> {
+        // A job that runs, runs on where it was claimed, is told to take up its options, and follows when it is back.
+        sqlx::query(
+            "UPDATE job AS j SET wave_id = a.wave_id, lane_id = a.lane_id FROM account a \
+             WHERE a.account_id = j.account_id AND j.state <> 'running' \
+               AND j.job_id IN (SELECT job_id FROM temp.touched)",
+        )
+        .execute(self.db())
+        .await?;
+        sqlx::query(
+            "UPDATE job SET wanted = 'options' WHERE state = 'running' AND wanted IS NULL \
+                 AND job_id IN (SELECT job_id FROM temp.touched)",
+        )
+        .execute(self.db())
+        .await?;
+        self.rank_touched().await?;
+        self.settle_pauses().await
+    }
+
+    /// Pauses those of the touched jobs that a pause covers now, and resumes those that none covers any more.
+    async fn settle_pauses(&mut self) -> Result<(), Fault> {
+        const UNCOVERED: &str = concat!(
+            "DELETE FROM temp.touched WHERE job_id IN \
+                 (SELECT j.job_id FROM job j WHERE j.job_id IN (SELECT job_id FROM temp.touched) AND NOT ",
+            crate::queue::bulk::covered!(),
+            ")"
+        );
+        // The state function refuses to resume what is still covered.
+        self.apply_to_touched(&mailhaul_queue::Event::Resume, "its account was changed").await?;
+        sqlx::query(UNCOVERED).execute(self.db()).await?;
+        self.apply_to_touched(&mailhaul_queue::Event::Pause, "its account was changed").await?;
+        Ok(())
+    }
+
+    async fn set_size_hint(&mut self, account: AccountId, bytes: u64) -> Result<(), Fault> {
+        sqlx::query("UPDATE account SET size_hint_bytes = $2 WHERE account_id = $1")
+            .bind(account.0)
+            .bind(count_to_sql(bytes))
+            .execute(self.db())
+            .await?;
+        self.touch_subject(Subject::Account(account)).await?;
+        self.rank_touched().await
+    }
+
+    async fn remove_account(&mut self, id: AccountId) -> Result<bool, Fault> {
+        let running: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM job WHERE account_id = $1 AND state = 'running')")
+                .bind(id.0)
+                .fetch_one(self.db())
+                .await?;
+        if running {
+            return Ok(false);
+        }
+        self.delete_secrets(SecretOwner::Account(id)).await?;
+        for sql in [
+            "DELETE FROM attempt WHERE job_id IN (SELECT job_id FROM job WHERE account_id = $1)",
+            "DELETE FROM hold WHERE scope = 'job' AND subject_id IN (SELECT job_id FROM job WHERE account_id = $1)",
+            "DELETE FROM hold WHERE scope = 'account' AND subject_id = $1",
+            "DELETE FROM job WHERE account_id = $1",
+            "DELETE FROM usage WHERE account_id = $1",
+            "DELETE FROM preflight WHERE account_id = $1",
+        ] {
+            sqlx::query(sql).bind(id.0).execute(self.db()).await?;
+        }
+        let name: Option<String> = sqlx::query_scalar("DELETE FROM account WHERE account_id = $1 RETURNING name")
+            .bind(id.0)
+            .fetch_optional(self.db())
+            .await?;
+        if let Some(name) = name {
+            self.note("remove", Subject::Account(id), &name).await?;
+        }
+        Ok(true)
+    }
+}
+
+fn differences(known: &Known, new: &NewAccount, lane: i64) -> Vec<&'static str> {
+    let mut what = Vec::new();
+    if known.wave_id != new.wave.0 {
+        what.push("wave");
+    }
+    if known.lane_id != lane {
+        what.push("endpoints");
+    }
+    for ((before, after), name) in known.texts.iter().zip(texts(new)).zip(TEXTS) {
+        if before != after {
+            what.push(name);
+        }
+    }
+    if known.priority != new.priority.get() {
+        what.push("priority");
+    }
+    if new.size_hint_bytes.is_some_and(|bytes| known.size_hint_bytes != Some(count_to_sql(bytes))) {
+        what.push("size");
+    }
+    what
+}
+
+fn account(row: &SqliteRow) -> Result<AccountRow, Fault> {
+    let mut cells = Cells::of(row, "account");
+    Ok(AccountRow {
+        id: AccountId(cells.take()?),
+        name: cells.take()?,
+        wave: WaveId(cells.take()?),
+        wave_name: cells.take()?,
+        source: EndpointId(cells.take()?),
+        source_name: cells.take()?,
+        target: EndpointId(cells.take()?),
+        target_name: cells.take()?,
+        source_user: cells.take()?,
+        target_user: cells.take()?,
+        source_owner: cells.take()?,
+        target_owner: cells.take()?,
+        priority: cells.priority()?,
+        options: cells.take()?,
+        revision: cells.take()?,
+        size_hint_bytes: cells.optional_number()?,
+    })
+}

@@ -1,0 +1,158 @@
+//! One job at a time: its end, and its loss. The state function says where it goes; here it is written down.
+
+use crate::fault::Fault;
+use crate::queue::bulk::{covered, wait_of};
+use crate::queue::change::Change;
+use crate::queue::decode::{Cells, STANDING, class_column, wanted_columns};
+use mailhaul_queue::{
+    AccountId, Event, FailureClass, Finished, Generation, JobId, JobState, LeaseKey, Next, Outcome, Standing,
+    WaitReason, WorkerId, Yield, apply,
+};
+use sqlx::AssertSqlSafe;
+
+/// A running job, as far as its end depends on it.
+struct Running {
+    key: LeaseKey,
+    account: AccountId,
+    worker: Option<WorkerId>,
+    attempts: u32,
+    standing: Standing,
+}
+
+impl Change<'_> {
+    /// Records the end of an attempt. `false`: the claim is not the newest, and nothing was written.
+    pub(super) async fn finish(&mut self, finished: &Finished) -> Result<bool, Fault> {
+        let Some(running) = self.running(finished.key.job).await?.filter(|running| running.key == finished.key) else {
+            return Ok(false);
+        };
+        self.worker = running.worker;
+        let end = &finished.end;
+        let event = Event::End(end.outcome.clone());
+        let next = apply(&running.standing, &event, self.policy, self.now.unix_ms, finished.jitter)
+            .map_err(|error| Fault::Internal(error.to_string()))?;
+        let (outcome, class) = outcome_columns(&end.outcome);
+        self.end_attempt(&running, outcome, class, &end.words, &end.counts).await?;
+        self.put_down(&running, &next, gates(&end.outcome, &next), None, &end.words).await?;
+        let subject = (running.account, running.key.job);
+        self.note_job("end", subject, &running.standing.state, &next.state, &next.why).await?;
+        self.enqueue(&end.then, "follows").await?;
+        Ok(true)
+    }
+
+    /// Takes a job from a worker that does not answer for it. `stale_process` may still be there.
+    pub(super) async fn orphan(&mut self, job: i64, stale_process: Option<u32>, evidence: &str) -> Result<(), Fault> {
+        let Some(running) = self.running(JobId(job)).await? else {
+            return Ok(());
+        };
+        let next = apply(&running.standing, &Event::Orphan, self.policy, self.now.unix_ms, 0.5)
+            .map_err(|error| Fault::Internal(error.to_string()))?;
+        let words = format!("attempt {} was lost: {evidence}; {}", running.attempts, next.why);
+        self.end_attempt(&running, "lost", None, evidence, "{}").await?;
+        self.put_down(&running, &next, false, stale_process, &words).await?;
+        let subject = (running.account, running.key.job);
+        self.note_job("orphan", subject, &running.standing.state, &next.state, &words).await
+    }
+
+    async fn running(&mut self, job: JobId) -> Result<Option<Running>, Fault> {
+        const COVERED: &str = covered!();
+        let sql = format!(
+            "SELECT {STANDING}, j.attempts_charged, j.crashes, {COVERED}, j.generation, j.account_id, j.worker_id, \
+                    j.attempts FROM job j WHERE j.job_id = $1 AND j.state = 'running'"
+        );
+        let row = sqlx::query(AssertSqlSafe(sql)).bind(job.0).fetch_optional(self.db()).await?;
+        row.map(|row| {
+            let mut cells = Cells::of(&row, "job");
+            let stored = cells.state()?;
+            let standing = stored.standing(cells.number()?, cells.number()?, cells.take()?);
+            Ok(Running {
+                standing,
+                key: LeaseKey { job, generation: Generation(cells.take()?) },
+                account: AccountId(cells.take()?),
+                worker: cells.take::<Option<i64>>()?.map(WorkerId),
+                attempts: cells.number()?,
+            })
+        })
+        .transpose()
+    }
+
+    async fn end_attempt(
+        &mut self,
+        running: &Running,
+        outcome: &str,
+        class: Option<FailureClass>,
+        words: &str,
+        counts: &str,
+    ) -> Result<(), Fault> {
+        let now = self.now.unix_ms;
+        sqlx::query(
+            "UPDATE attempt SET ended_at_ms = $3, outcome = $4, failure_class = $5, words = $6, counts = $7 \
+             WHERE job_id = $1 AND number = $2",
+        )
+        .bind(running.key.job.0)
+        .bind(running.attempts)
+        .bind(now)
+        .bind(outcome)
+        .bind(class.map(FailureClass::word))
+        .bind(words)
+        .bind(counts)
+        .execute(self.db())
+        .await?;
+        Ok(())
+    }
+
+    /// Writes where a job goes that no worker has any more. Its account may have been changed meanwhile.
+    async fn put_down(
+        &mut self,
+        running: &Running,
+        next: &Next,
+        gated: bool,
+        stale_process: Option<u32>,
+        words: &str,
+    ) -> Result<(), Fault> {
+        let now = self.now.unix_ms;
+        let wait = wait_of(&next.state, next.wait_before_pause);
+        let (wanted, wanted_reason, wanted_until) = wanted_columns(next.wanted);
+        sqlx::query(
+            "UPDATE job AS j SET state = $2, wait_reason = $3, wait_until_ms = $4, gated = $5, failure_class = $6, \
+                 wanted = $7, wanted_reason = $8, wanted_until_ms = $9, attempts_charged = $10, crashes = $11, \
+                 worker_id = NULL, process = NULL, lease_boot_id = NULL, lease_until_boot_ms = NULL, \
+                 stale_process = $12, finished_at_ms = $13, words = $14, wave_id = a.wave_id, lane_id = a.lane_id \
+             FROM account a WHERE j.job_id = $1 AND a.account_id = j.account_id",
+        )
+        .bind(running.key.job.0)
+        .bind(next.state.word())
+        .bind(wait.map(|wait| wait.reason.word()))
+        .bind(wait.and_then(|wait| wait.until_unix_ms))
+        .bind(gated && wait.is_some())
+        .bind(class_column(&next.state))
+        .bind(wanted)
+        .bind(wanted_reason)
+        .bind(wanted_until)
+        .bind(next.attempts_charged)
+        .bind(next.crashes)
+        .bind(stale_process)
+        .bind(now)
+        .bind(words)
+        .execute(self.db())
+        .await?;
+        Ok(())
+    }
+}
+
+/// Whether the job now waits for an endpoint to open, and goes on as soon as it does.
+fn gates(outcome: &Outcome, next: &Next) -> bool {
+    let for_endpoint = matches!(
+        wait_of(&next.state, next.wait_before_pause).map(|wait| wait.reason),
+        Some(WaitReason::HostLimit | WaitReason::Window)
+    );
+    for_endpoint && matches!(outcome, Outcome::Yielded(Yield::Gate { .. })) && next.state != JobState::Running
+}
+
+fn outcome_columns(outcome: &Outcome) -> (&'static str, Option<FailureClass>) {
+    match outcome {
+        Outcome::Done => ("done", None),
+        Outcome::DoneWithExceptions => ("done_with_exceptions", None),
+        Outcome::Failed { class, .. } => ("failed", Some(*class)),
+        Outcome::Yielded(_) => ("yielded", None),
+    }
+}

@@ -1,0 +1,316 @@
+//! What the engine asks: the store of a queue.
+//!
+//! A tick is one transaction, in this order: renew leases, take over what was lost, wake what is due, follow the gates,
+//! shed, claim; then the worker is told what became of its own jobs.
+
+use crate::error::DbError;
+use crate::fault::Fault;
+use crate::queue::change::{Change, Durability, write};
+use crate::queue::claim::Claiming;
+use crate::queue::decode::Cells;
+use crate::queue::{Inner, Queue};
+use crate::rows::count_to_sql;
+use mailhaul_queue::{
+    AccountId, BreakerState, EndpointId, Finished, Generation, HostHealth, HostPolicy, HostSign, JobId, LeaseKey, Now,
+    Order, Scope, Store, Tick, Tock, WaitReason, Wanted,
+};
+use serde_json::json;
+use sqlx::QueryBuilder;
+use std::collections::BTreeMap;
+
+/// Up to so many unsettled jobs are counted in every tick; more are counted once a second.
+const COUNTED_ALWAYS: u32 = 1_000;
+const COUNTED_EVERY_BOOT_MS: i64 = 1_000;
+
+/// A count of unsettled jobs, and when it was made.
+#[derive(Debug, Clone)]
+pub(super) struct Counted {
+    scope: Scope,
+    at_boot_ms: i64,
+    jobs: u64,
+}
+
+impl Store for Queue {
+    type Error = DbError;
+
+    async fn tick(&self, tick: Tick) -> Result<Tock, DbError> {
+        write!(self, Durability::Soon, tick.now, change => change.tick(&self.inner, &tick))
+    }
+
+    async fn finish(&self, finished: Finished) -> Result<bool, DbError> {
+        write!(self, Durability::Synced, finished.now, change => change.finish(&finished))
+    }
+
+    async fn signs(&self, signs: Vec<(EndpointId, HostSign)>, now: Now) -> Result<(), DbError> {
+        if signs.is_empty() {
+            return Ok(());
+        }
+        write!(self, Durability::Soon, now, change => change.signs(&signs))
+    }
+
+    async fn moved(&self, account: AccountId, bytes: u64, now: Now) -> Result<(), DbError> {
+        let day = self.inner.calendar.day(now.unix_ms).date;
+        write!(self, Durability::Soon, now, change => change.moved(account, bytes, &day))
+    }
+}
+
+impl Queue {
+    /// Octets of mail moved for an account on the day on which this moment lies.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub async fn moved_on_day_of(&self, account: AccountId, unix_ms: i64) -> Result<u64, DbError> {
+        let day = self.inner.calendar.day(unix_ms).date;
+        let mut db = self.inner.reader.begin().await?;
+        let bytes: Option<i64> = sqlx::query_scalar("SELECT bytes FROM usage WHERE account_id = $1 AND day = $2")
+            .bind(account.0)
+            .bind(day)
+            .fetch_optional(&mut *db)
+            .await
+            .map_err(|error| self.inner.reader.fail(error.into()))?;
+        Ok(bytes.unwrap_or(0).cast_unsigned())
+    }
+}
+
+impl Change<'_> {
+    async fn tick(&mut self, inner: &Inner, tick: &Tick) -> Result<Tock, Fault> {
+        self.worker = Some(tick.worker);
+        let boot_id = inner.clock.boot_id();
+        self.sign(tick.worker).await?;
+        self.renew(tick, &boot_id).await?;
+        self.take_over_orphans(tick, &boot_id).await?;
+        let workers = self.bury_workers(tick.worker, &boot_id, inner.reader.path()).await?;
+        self.wake_due().await?;
+        let mut facts = self.facts().await?;
+        self.follow_gates(&facts).await?;
+        self.shed(&facts).await?;
+        if facts.allowances {
+            self.shed_used_up(&inner.calendar).await?;
+        }
+        let with = Claiming { tick, boot_id: &boot_id, calendar: &inner.calendar };
+        let claimed = self.claim(&mut facts, &with).await?;
+        let orders = self.orders(tick).await?;
+        let lost = self.lost(tick).await?;
+        let unsettled = self.unsettled(inner, &tick.scope).await?;
+        Ok(Tock { claimed, orders, lost, unsettled, workers })
+    }
+
+    async fn renew(&mut self, tick: &Tick, boot_id: &str) -> Result<(), Fault> {
+        if tick.renew.is_empty() {
+            return Ok(());
+        }
+        let until = self.now.boot_ms.saturating_add(i64::try_from(tick.lease.as_millis()).unwrap_or(i64::MAX));
+        sqlx::query(
+            "UPDATE job AS j SET lease_until_boot_ms = $1 FROM json_each($2) k \
+             WHERE j.job_id = k.value ->> 0 AND j.generation = k.value ->> 1 AND j.state = 'running' \
+               AND j.worker_id = $3 AND j.lease_boot_id = $4",
+        )
+        .bind(until)
+        .bind(keys_json(tick.renew.iter()))
+        .bind(tick.worker.0)
+        .bind(boot_id)
+        .execute(self.db())
+        .await?;
+        Ok(())
+    }
+
+    /// Leases that ran out, the margin included; those of another boot at once.
+    async fn take_over_orphans(&mut self, tick: &Tick, boot_id: &str) -> Result<(), Fault> {
+        let margin = i64::try_from(tick.margin.as_millis()).unwrap_or(i64::MAX);
+        let before = self.now.boot_ms.saturating_sub(margin);
+        let rows: Vec<(i64, bool, u32)> = sqlx::query_as(
+            "SELECT job_id, lease_boot_id <> $1, process FROM job \
+             WHERE state = 'running' AND (lease_boot_id <> $1 OR lease_until_boot_ms < $2)",
+        )
+        .bind(boot_id)
+        .bind(before)
+        .fetch_all(self.db())
+        .await?;
+        for (job, other_boot, process) in rows {
+            let evidence = if other_boot {
+                "the machine was started anew".to_owned()
+            } else {
+                format!("process {process} did not renew its lease")
+            };
+            self.orphan(job, (!other_boot).then_some(process), &evidence).await?;
+        }
+        Ok(())
+    }
+
+    /// What the worker's jobs must do.
+    async fn orders(&mut self, tick: &Tick) -> Result<Vec<(LeaseKey, Order)>, Fault> {
+        let rows = sqlx::query(
+            "SELECT job_id, generation, wanted, wanted_reason, wanted_until_ms FROM job \
+             WHERE worker_id = $1 AND wanted IS NOT NULL AND state = 'running' ORDER BY job_id",
+        )
+        .bind(tick.worker.0)
+        .fetch_all(self.db())
+        .await?;
+        let order = |row| {
+            let mut cells = Cells::of(row, "job");
+            let key = LeaseKey { job: JobId(cells.take()?), generation: Generation(cells.take()?) };
+            let word: &str = cells.take()?;
+            let (reason, until) = (cells.optional_word(WaitReason::from_word)?, cells.take()?);
+            let order = match word {
+                "options" => Order::Options,
+                word => Wanted::from_columns(word, reason, until).ok_or_else(|| cells.damaged())?.into(),
+            };
+            Ok((key, order))
+        };
+        rows.iter().map(order).collect()
+    }
+
+    /// Which of the worker's leases are no longer its own.
+    async fn lost(&mut self, tick: &Tick) -> Result<Vec<LeaseKey>, Fault> {
+        if tick.renew.is_empty() && tick.hold.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT k.value ->> 0, k.value ->> 1 FROM json_each($1) k \
+             LEFT JOIN job j ON j.job_id = k.value ->> 0 AND j.generation = k.value ->> 1 AND j.state = 'running' \
+                 AND j.worker_id = $2 \
+             WHERE j.job_id IS NULL",
+        )
+        .bind(keys_json(tick.renew.iter().chain(&tick.hold)))
+        .bind(tick.worker.0)
+        .fetch_all(self.db())
+        .await?;
+        let key = |(job, generation)| LeaseKey { job: JobId(job), generation: Generation(generation) };
+        Ok(rows.into_iter().map(key).collect())
+    }
+
+    async fn unsettled(&mut self, inner: &Inner, scope: &Scope) -> Result<u64, Fault> {
+        let few = self.count_unsettled(scope, i64::from(COUNTED_ALWAYS) + 1).await?;
+        if few <= u64::from(COUNTED_ALWAYS) {
+            return Ok(few);
+        }
+        let now = self.now.boot_ms;
+        let known = inner.counted.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let fresh = |counted: &Counted| {
+            counted.scope == *scope && (counted.at_boot_ms..counted.at_boot_ms + COUNTED_EVERY_BOOT_MS).contains(&now)
+        };
+        if let Some(counted) = known.filter(fresh) {
+            return Ok(counted.jobs);
+        }
+        let jobs = self.count_unsettled(scope, i64::MAX).await?;
+        *inner.counted.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            Some(Counted { scope: scope.clone(), at_boot_ms: now, jobs });
+        Ok(jobs)
+    }
+
+    async fn count_unsettled(&mut self, scope: &Scope, most: i64) -> Result<u64, Fault> {
+        let mut sql = QueryBuilder::new("SELECT COUNT(*) FROM (SELECT 1 FROM (");
+        for (at, state) in ["state = 'queued'", "state = 'running'", "state = 'waiting' AND wait_until_ms IS NOT NULL"]
+            .into_iter()
+            .enumerate()
+        {
+            sql.push(if at == 0 { "" } else { " UNION ALL " }).push("SELECT 1 FROM job WHERE ").push(state);
+            if let Some(wave) = scope.wave {
+                sql.push(" AND wave_id = ").push_bind(wave.0);
+            }
+            if !scope.kinds.is_empty() {
+                sql.push(" AND kind IN (");
+                let mut kinds = sql.separated(", ");
+                for kind in &scope.kinds {
+                    kinds.push_bind(kind.clone());
+                }
+                sql.push(")");
+            }
+        }
+        sql.push(") LIMIT ").push_bind(most).push(")");
+        let jobs: i64 = sql.build_query_scalar().fetch_one(self.db()).await?;
+        Ok(jobs.cast_unsigned())
+    }
+
+    async fn signs(&mut self, signs: &[(EndpointId, HostSign)]) -> Result<(), Fault> {
+        let mut by_host: BTreeMap<String, (EndpointId, Vec<HostSign>)> = BTreeMap::new();
+        for (endpoint, sign) in signs {
+            let host: Option<String> = sqlx::query_scalar("SELECT host FROM endpoint WHERE endpoint_id = $1")
+                .bind(endpoint.0)
+                .fetch_optional(self.db())
+                .await?;
+            // An endpoint that was removed meanwhile shows nothing any more.
+            if let Some(host) = host {
+                by_host.entry(host).or_insert_with(|| (*endpoint, Vec::new())).1.push(*sign);
+            }
+        }
+        for (host, (endpoint, signs)) in by_host {
+            self.host_showed(&host, endpoint, &signs).await?;
+        }
+        Ok(())
+    }
+
+    async fn host_showed(&mut self, host: &str, endpoint: EndpointId, signs: &[HostSign]) -> Result<(), Fault> {
+        let known: Option<String> =
+            sqlx::query_scalar("SELECT health FROM host WHERE host = $1").bind(host).fetch_optional(self.db()).await?;
+        let damaged = || Fault::Damaged { table: "host", row: mailhaul_types::escape(host) };
+        let before: HostHealth = match &known {
+            Some(json) => serde_json::from_str(json).map_err(|_| damaged())?,
+            None => HostHealth::default(),
+        };
+        let running: u32 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM endpoint e JOIN lane l ON e.endpoint_id = l.source_endpoint_id \
+                 OR e.endpoint_id = l.target_endpoint_id \
+             JOIN job j ON j.lane_id = l.lane_id AND j.state = 'running' WHERE e.host = $1",
+        )
+        .bind(host)
+        .fetch_one(self.db())
+        .await?;
+        let (now, policy) = (self.now.unix_ms, HostPolicy::default());
+        let mut after = before.clone();
+        for sign in signs {
+            after.on(*sign, running, now, jitter(self.now), &policy);
+        }
+        if after == before && known.is_some() {
+            return Ok(());
+        }
+        let json = serde_json::to_string(&after).map_err(|error| Fault::Internal(error.to_string()))?;
+        sqlx::query(
+            "INSERT INTO host (host, health, at_ms) VALUES ($1, $2, $3) \
+             ON CONFLICT (host) DO UPDATE SET health = excluded.health, at_ms = excluded.at_ms",
+        )
+        .bind(host)
+        .bind(json)
+        .bind(now)
+        .execute(self.db())
+        .await?;
+        if let Some(words) = breaker_words(before.breaker(now), after.breaker(now)) {
+            self.note("host", crate::queue::Subject::Endpoint(endpoint), words).await?;
+        }
+        Ok(())
+    }
+
+    async fn moved(&mut self, account: AccountId, bytes: u64, day: &str) -> Result<(), Fault> {
+        // An account that was removed meanwhile has no usage.
+        sqlx::query(
+            "INSERT INTO usage (account_id, day, bytes) SELECT account_id, $2, $3 FROM account WHERE account_id = $1 \
+             ON CONFLICT (account_id, day) DO UPDATE SET bytes = bytes + excluded.bytes",
+        )
+        .bind(account.0)
+        .bind(day)
+        .bind(count_to_sql(bytes))
+        .execute(self.db())
+        .await?;
+        Ok(())
+    }
+}
+
+fn breaker_words(before: BreakerState, after: BreakerState) -> Option<&'static str> {
+    match (before, after) {
+        (BreakerState::Open { .. }, BreakerState::Open { .. }) => None,
+        (_, BreakerState::Open { .. }) => Some("the host is given a rest"),
+        (BreakerState::HalfOpen { .. }, BreakerState::Closed) => Some("the host serves again"),
+        _ => None,
+    }
+}
+
+/// Spreads the probes of many hosts: the low digits of the machine's clock are as good as chance for that.
+fn jitter(now: Now) -> f64 {
+    const STEPS: i64 = 997;
+    let step = now.boot_ms.wrapping_mul(7_919).rem_euclid(STEPS);
+    f64::from(i32::try_from(step).unwrap_or(0)) / f64::from(i32::try_from(STEPS).unwrap_or(1))
+}
+
+fn keys_json<'a>(keys: impl Iterator<Item = &'a LeaseKey>) -> String {
+    serde_json::Value::Array(keys.map(|key| json!([key.job.0, key.generation.0])).collect()).to_string()
+}

@@ -1,0 +1,10 @@
+//! The queue from outside: real files, a clock that stands still until it is told.
+
+mod claims;
+mod control;
+mod leases;
+mod lists;
+mod rooms;
+mod setup;
+mod states;
+mod wiping;
