@@ -102,6 +102,8 @@ pub struct Shed {
     pub until_unix_ms: i64,
 }
 
+/// How long the first in line waits for something full before tokens are set aside for it.
+pub const RESERVE_AFTER_MS: i64 = 3_600_000;
 /// How often an endpoint whose hours cannot be read is looked at again.
 const UNREADABLE_AGAIN_MS: i64 = 3_600_000;
 /// How often an endpoint whose hours never come is looked at again.
@@ -194,11 +196,8 @@ impl Admission {
     /// The first thing that stands in the way; no token is taken then.
     pub fn admit(&mut self, source: EndpointId, target: EndpointId, phase: Phase) -> Result<(), Refusal> {
         self.could_admit(source, target, phase)?;
-        for id in [source, target] {
-            let endpoint = self.endpoints.get_mut(&id).expect("could_admit has found it");
-            *endpoint.running_mut(phase) += 1;
-            self.hosts.get_mut(&endpoint.host).expect("every endpoint has its host").running += 1;
-        }
+        self.take(source, phase);
+        self.take(target, phase);
         Ok(())
     }
 
@@ -219,6 +218,18 @@ impl Admission {
             self.host_fits(host, needs).map_err(refused)?;
         }
         Ok(())
+    }
+
+    /// Sets tokens aside for a job that is refused because something is full: those that are free now. Without this, a
+    /// job that needs two tokens at once could wait for ever behind jobs that need one and take each that comes free.
+    /// To be asked for the first in line, before the others, once it has waited for [`RESERVE_AFTER_MS`]: what is set
+    /// aside stands idle, at most until a job of the full side ends.
+    pub fn reserve(&mut self, source: EndpointId, target: EndpointId, phase: Phase) {
+        for id in [source, target] {
+            if self.gate(id) == Gate::Open && self.room(id, phase) > 0 {
+                self.take(id, phase);
+            }
+        }
     }
 
     /// How many more tokens the endpoint has for this phase. A job may need two, and its other endpoint has a say of
@@ -271,6 +282,12 @@ impl Admission {
     #[must_use]
     pub fn excess(&self, id: EndpointId) -> u32 {
         self.shed(id).iter().map(|shed| shed.count).sum()
+    }
+
+    fn take(&mut self, id: EndpointId, phase: Phase) {
+        let endpoint = self.endpoints.get_mut(&id).expect("asked for an endpoint that was found");
+        *endpoint.running_mut(phase) += 1;
+        self.hosts.get_mut(&endpoint.host).expect("every endpoint has its host").running += 1;
     }
 
     fn look(&self, id: EndpointId) -> Option<(&Endpoint, &Host)> {

@@ -13,6 +13,7 @@
 mod admission;
 mod allowance;
 mod bucket;
+mod bulk;
 mod clock;
 mod engine;
 mod host;
@@ -25,9 +26,10 @@ mod transition;
 pub mod window;
 mod words;
 
-pub use admission::{Admission, CapOf, EndpointFacts, Gate, Refusal, RefusalReason, Shed};
+pub use admission::{Admission, CapOf, EndpointFacts, Gate, RESERVE_AFTER_MS, Refusal, RefusalReason, Shed};
 pub use allowance::{Calendar, Day, UnknownZone};
 pub use bucket::RateBucket;
+pub use bulk::{Move, Shape, Until, WaitAfter, moves};
 pub use clock::{Clock, Now, SystemClock};
 pub use engine::{Engine, EngineEnd, EngineError, EngineHandle, EngineOptions, Handler, JobControl, Pulse};
 pub use host::{BreakerState, Cause, HostGate, HostHealth, HostPolicy};
