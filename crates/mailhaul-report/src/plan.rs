@@ -1,5 +1,6 @@
 //! What a run would do, for `--dry-run`.
 
+use crate::text::{write_remarks, write_stop};
 use crate::{
     Counts, Exception, ExceptionState, MailboxLine, Remark, Stop, StopClass, Verdict, bytes_for_people, count_of,
     number_for_people,
@@ -92,12 +93,7 @@ impl PlanReport {
                 number_for_people(counts.refused.saturating_add(counts.unreadable)),
             );
         }
-        for remark in &self.remarks {
-            let _ = match &remark.mailbox {
-                Some(mailbox) => writeln!(out, "remark: {mailbox}: {}", remark.text),
-                None => writeln!(out, "remark: {}", remark.text),
-            };
-        }
+        write_remarks(&mut out, &self.remarks);
         for exception in self.exceptions.iter().take(EXCEPTIONS_SHOWN) {
             let uid = exception.uid.map(|uid| format!(" uid {uid}")).unwrap_or_default();
             let _ = writeln!(out, "{}: {}{uid}: {}", exception.state.label(), exception.mailbox, exception.reason);
@@ -106,12 +102,7 @@ impl PlanReport {
             let more = self.exceptions.len() - EXCEPTIONS_SHOWN;
             let _ = writeln!(out, "and {} more (--json lists them all)", count_of(more as u64, "exception"));
         }
-        if let Some(stop) = &self.stop {
-            let _ = writeln!(out, "\n{}", stop.reason);
-            if !stop.hint.is_empty() {
-                let _ = writeln!(out, "hint: {}", stop.hint);
-            }
-        }
+        write_stop(&mut out, self.stop.as_ref());
         let _ = writeln!(out, "\n{}", self.last_line());
         out
     }

@@ -1,6 +1,6 @@
 //! Numbers as people read them, and a run report as text.
 
-use crate::{Counts, ExceptionState, RunReport, Verdict};
+use crate::{Counts, ExceptionState, Remark, RunReport, Stop, Verdict};
 use std::fmt::Write;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -96,14 +96,9 @@ impl RunReport {
     pub fn to_text(&self) -> String {
         let mut out = String::new();
         self.write_mailboxes(&mut out);
-        self.write_remarks(&mut out);
+        write_remarks(&mut out, &self.remarks);
         self.write_exceptions(&mut out);
-        if let Some(stop) = &self.stop {
-            let _ = writeln!(out, "\n{}", stop.reason);
-            if !stop.hint.is_empty() {
-                let _ = writeln!(out, "hint: {}", stop.hint);
-            }
-        }
+        write_stop(&mut out, self.stop.as_ref());
         let _ = writeln!(out, "\n{}", self.last_line());
         out
     }
@@ -147,15 +142,6 @@ impl RunReport {
         }
     }
 
-    fn write_remarks(&self, out: &mut String) {
-        for remark in &self.remarks {
-            let _ = match &remark.mailbox {
-                Some(mailbox) => writeln!(out, "remark: {mailbox}: {}", remark.text),
-                None => writeln!(out, "remark: {}", remark.text),
-            };
-        }
-    }
-
     fn write_exceptions(&self, out: &mut String) {
         let mut states: Vec<ExceptionState> = self.exceptions.iter().map(|exception| exception.state).collect();
         states.sort_unstable();
@@ -171,6 +157,23 @@ impl RunReport {
                 let _ = writeln!(out, "{}: and {more} more (--json lists them all)", state.label());
             }
         }
+    }
+}
+
+/// Every remark on a line of its own.
+pub(crate) fn write_remarks(out: &mut String, remarks: &[Remark]) {
+    for remark in remarks {
+        let mailbox = remark.mailbox.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
+        let _ = writeln!(out, "remark: {mailbox}{}", remark.text);
+    }
+}
+
+/// Why the work ended before its end, if it did, after an empty line.
+pub(crate) fn write_stop(out: &mut String, stop: Option<&Stop>) {
+    let Some(stop) = stop else { return };
+    let _ = writeln!(out, "\n{}", stop.reason);
+    if !stop.hint.is_empty() {
+        let _ = writeln!(out, "hint: {}", stop.hint);
     }
 }
 

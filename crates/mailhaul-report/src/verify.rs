@@ -1,5 +1,6 @@
 //! What a comparison of two accounts found.
 
+use crate::text::{write_remarks, write_stop};
 use crate::{Remark, Stop, StopClass, number_for_people};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -116,10 +117,7 @@ impl VerifyReport {
                 number_for_people(line.equal),
             );
         }
-        for remark in &self.remarks {
-            let mailbox = remark.mailbox.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
-            let _ = writeln!(out, "remark: {mailbox}{}", remark.text);
-        }
+        write_remarks(&mut out, &self.remarks);
         for difference in self.differences.iter().take(DIFFERENCES_SHOWN) {
             let _ = writeln!(out, "{}", describe(difference));
         }
@@ -127,12 +125,7 @@ impl VerifyReport {
             let more = self.differences.len() - DIFFERENCES_SHOWN;
             let _ = writeln!(out, "and {more} more differences (--json lists them all)");
         }
-        if let Some(stop) = &self.stop {
-            let _ = writeln!(out, "\n{}", stop.reason);
-            if !stop.hint.is_empty() {
-                let _ = writeln!(out, "hint: {}", stop.hint);
-            }
-        }
+        write_stop(&mut out, self.stop.as_ref());
         let _ = writeln!(out, "\n{}", self.last_line());
         out
     }

@@ -202,12 +202,26 @@ impl WaveReport {
     }
 
     fn put_end(&self, out: &mut String) {
+        let sentence = match self.verdict() {
+            WaveVerdict::Complete => "The figures above were checked and the result is accepted.",
+            WaveVerdict::Exceptions => {
+                "The figures above were checked and the result is accepted, with the exceptions named."
+            }
+            WaveVerdict::Attention | WaveVerdict::Unfinished | WaveVerdict::DoesNotAddUp => "",
+        };
+        if sentence.is_empty() {
+            out.push_str("<h2>Acceptance</h2>\n<p>This report is not the last one, and not for signature.</p>\n");
+        } else {
+            let _ = writeln!(
+                out,
+                "<h2>Acceptance</h2>\n<p>{sentence}</p>\n<div class=\"sign\">\
+                 <div><span>Place, date and signature, for the customer</span></div>\
+                 <div><span>Place, date and signature, for the operator</span></div></div>"
+            );
+        }
         let _ = writeln!(
             out,
-            "<h2>Acceptance</h2>\n<p>The figures above were checked and the result is accepted.</p>\n<div class=\"sign\">\
-             <div><span>Place, date and signature, for the customer</span></div>\
-             <div><span>Place, date and signature, for the operator</span></div></div>\n\
-             <footer>Report of {}, made by {}.</footer>\n</main>\n</body>\n</html>",
+            "<footer>Report of {}, made by {}.</footer>\n</main>\n</body>\n</html>",
             moment_for_people(self.made_unix_secs),
             Html(if self.made_by.is_empty() { "mailhaul" } else { &self.made_by })
         );

@@ -164,6 +164,16 @@ fn what_went_wrong_is_told_in_the_servers_words() {
     assert!(text.ends_with("needs attention: 0 of 1 account complete, 1 needs attention\n"), "{text}");
 }
 
+#[test]
+fn only_what_is_finished_is_offered_for_signature() {
+    let good = wave(vec![done("alice", counts(1, 1))]);
+    assert!(good.to_html().contains("for the customer"));
+    let mut line = done("bob", counts(1, 1));
+    line.standing = Standing::Running;
+    let unfinished = wave(vec![done("alice", counts(1, 1)), line]).to_html();
+    assert!(!unfinished.contains("for the customer") && unfinished.contains("not for signature"), "{unfinished}");
+}
+
 /// What strangers write where a name or a reason is expected.
 const PAYLOADS: [&str; 22] = [
     "<script>alert(1)</script>",
