@@ -1,13 +1,13 @@
 //! The fault proxy in front of a real Dovecot.
 #![expect(clippy::unwrap_used, reason = "a test that fails may as well panic")]
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use mailhaul_testing::Dovecot;
-use mailhaul_testing::imap_client::{Client, ClientError};
-use mailhaul_testing::proxy::{Cut, Direction, Event, Fault, Moment, Plan, Proxy, Reply, Which};
+use mailhaul_testing::imap_client::{Client, ClientError, Outgoing};
+use mailhaul_testing::proxy::{Cut, Direction, Event, Fault, Moment, Plan, Proxy, Reply, UserPlan, Which};
 
 const MESSAGE: &[u8] = b"From: a@example\r\nSubject: one\r\n\r\nbody\r\n";
 
@@ -260,4 +260,147 @@ fn an_unfinished_wait_says_so() {
     let dovecot = Dovecot::start();
     let proxy = Proxy::start(dovecot.address());
     assert!(!proxy.wait_at_most(&Event::Command("APPEND".into(), 1), Duration::from_millis(20)));
+}
+
+/// Signs in through the proxy as this user; any user of a plain Dovecot has the same password.
+fn through(proxy: &Proxy, dovecot: &Dovecot, user: &str) -> Result<Client, ClientError> {
+    Client::sign_in(proxy.address(), user, dovecot.password())
+}
+
+fn answer(error: ClientError) -> String {
+    match error {
+        ClientError::Refused { answer, .. } => answer,
+        other => panic!("not refused: {other}"),
+    }
+}
+
+#[test]
+fn one_user_is_throttled_and_another_is_not_until_it_is_over() {
+    let dovecot = Dovecot::start();
+    let proxy = Proxy::start(dovecot.address());
+    let mut early = through(&proxy, &dovecot, "alice").unwrap();
+    proxy.set_user_plan("alice", UserPlan::new().throttle("[LIMIT] Too many requests"));
+    // It holds on a connection that is open already, and on a new one.
+    assert_eq!(answer(early.select("INBOX").unwrap_err()), "NO [LIMIT] Too many requests");
+    let mut late = through(&proxy, &dovecot, "alice").unwrap();
+    assert_eq!(answer(late.select("INBOX").unwrap_err()), "NO [LIMIT] Too many requests");
+    through(&proxy, &dovecot, "bob").unwrap().select("INBOX").unwrap();
+    proxy.wait_for(&Event::UserFault("alice".to_owned(), 2));
+    proxy.clear_user_plan("alice");
+    early.select("INBOX").unwrap();
+    late.logout();
+    let alice = proxy.statistics().user("alice");
+    assert_eq!((alice.sign_ins, alice.open_peak, alice.faults), (2, 2, 2));
+    assert_eq!(proxy.statistics().user("bob").faults, 0);
+}
+
+#[test]
+fn one_user_is_refused_at_sign_in_or_cut_off() {
+    let dovecot = Dovecot::start();
+    let proxy = Proxy::start(dovecot.address());
+    proxy.set_user_plan("alice", UserPlan::new().refuse_sign_in("[UNAVAILABLE] Try again later"));
+    assert_eq!(answer(through(&proxy, &dovecot, "alice").unwrap_err()), "NO [UNAVAILABLE] Try again later");
+    proxy.set_user_plan("alice", UserPlan::new().refuse_connection());
+    assert!(matches!(through(&proxy, &dovecot, "alice").unwrap_err(), ClientError::Io(_)));
+    through(&proxy, &dovecot, "bob").unwrap();
+    proxy.set_user_plan("alice", UserPlan::new().say_bye("Overloaded"));
+    let mut alice = through(&proxy, &dovecot, "alice").unwrap();
+    assert!(alice.select("INBOX").is_err() && alice.command("NOOP").is_err());
+    proxy.clear_user_plan("alice");
+    let mut alice = through(&proxy, &dovecot, "alice").unwrap();
+    let mut bob = through(&proxy, &dovecot, "bob").unwrap();
+    proxy.cut_user("alice", Cut::Rst);
+    assert!(alice.command("NOOP").is_err());
+    bob.command("NOOP").unwrap();
+}
+
+#[test]
+fn whoever_signs_in_by_authenticate_is_known_too() {
+    let dovecot = Dovecot::start();
+    let proxy = Proxy::start(dovecot.address());
+    proxy.set_user_plan("alice", UserPlan::new().refuse_sign_in("[LIMIT] not now"));
+    // NUL alice NUL demo-secret, in the command and after it; and the name as a literal of LOGIN.
+    let response = "AGFsaWNlAGRlbW8tc2VjcmV0";
+    let conversations = [
+        vec![format!("a AUTHENTICATE PLAIN {response}\r\n")],
+        vec!["a AUTHENTICATE PLAIN\r\n".to_owned(), format!("{response}\r\n")],
+        vec!["a LOGIN {5}\r\n".to_owned(), "alice {11}\r\n".to_owned(), "demo-secret\r\n".to_owned()],
+        vec!["a LOGIN {5+}\r\nalice demo-secret\r\n".to_owned()],
+    ];
+    for (turn, lines) in conversations.iter().enumerate() {
+        let mut stream = TcpStream::connect(proxy.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        for words in lines {
+            stream.write_all(words.as_bytes()).unwrap();
+            line.clear();
+            reader.read_line(&mut line).unwrap();
+        }
+        assert_eq!(line, "a NO [LIMIT] not now\r\n", "conversation {turn}");
+    }
+    assert_eq!(proxy.statistics().user("alice").faults, 4);
+}
+
+#[test]
+fn one_message_of_one_user_is_refused_with_all_of_its_batch() {
+    let dovecot = Dovecot::start();
+    let proxy = Proxy::start(dovecot.address());
+    let poison = "Message-ID: <bad@x.example>";
+    proxy.set_user_plan("alice", UserPlan::new().refuse_message(poison, "[CANNOT] Message contains a virus"));
+    let bad = format!("Subject: bad\r\n{poison}\r\n\r\nbody\r\n");
+    let outgoing = |octets| Outgoing { flags: &[], date: None, octets };
+    let mut alice = through(&proxy, &dovecot, "alice").unwrap();
+    alice.append_all("INBOX", &[outgoing(MESSAGE), outgoing(MESSAGE)]).unwrap();
+    let batch = [outgoing(MESSAGE), outgoing(bad.as_bytes()), outgoing(MESSAGE)];
+    let refused = answer(alice.append_all("INBOX", &batch).unwrap_err());
+    assert_eq!(refused, "NO [CANNOT] Message contains a virus");
+    alice.append("INBOX", &[], None, MESSAGE).unwrap();
+    assert_eq!(alice.count("INBOX").unwrap(), 3);
+    let mut bob = through(&proxy, &dovecot, "bob").unwrap();
+    bob.append("INBOX", &[], None, bad.as_bytes()).unwrap();
+    proxy.clear_user_plan("alice");
+    alice.append("INBOX", &[], None, bad.as_bytes()).unwrap();
+    assert_eq!(alice.count("INBOX").unwrap(), 4);
+}
+
+#[test]
+fn a_message_that_waits_for_its_plus_can_be_refused_too() {
+    let dovecot = Dovecot::start();
+    let proxy = Proxy::start(dovecot.address());
+    proxy.set_user_plan("alice", UserPlan::new().refuse_message("poison", "[CANNOT] no"));
+    let mut stream = TcpStream::connect(proxy.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut until = |wanted: &str| loop {
+        let mut line = String::new();
+        assert!(reader.read_line(&mut line).unwrap() > 0, "no {wanted}");
+        if line.starts_with(wanted) {
+            return line;
+        }
+    };
+    stream.write_all(format!("a LOGIN alice {}\r\n", dovecot.password()).as_bytes()).unwrap();
+    until("a OK");
+    for (tag, body, expected) in [("b", "poison", "b NO [CANNOT] no"), ("c", "remedy", "c OK")] {
+        stream.write_all(format!("{tag} APPEND INBOX {{{}}}\r\n", body.len() + 4).as_bytes()).unwrap();
+        until("+ ");
+        stream.write_all(format!("\r\n{body}\r\n\r\n").as_bytes()).unwrap();
+        assert!(until(tag).starts_with(expected));
+    }
+    assert_eq!(stored(&dovecot), 1);
+}
+
+#[test]
+fn the_most_connections_at_once_are_known() {
+    let dovecot = Dovecot::start();
+    let proxy = Proxy::start(dovecot.address());
+    let three: Vec<Client> = (0..3).map(|_| through(&proxy, &dovecot, "alice").unwrap()).collect();
+    drop(three);
+    proxy.wait_for(&Event::Ended(3));
+    through(&proxy, &dovecot, "alice").unwrap().logout();
+    proxy.wait_for(&Event::Ended(4));
+    let statistics = proxy.statistics();
+    assert_eq!((statistics.connections, statistics.connections_peak), (4, 3));
+    assert_eq!((statistics.user("alice").open, statistics.user("alice").open_peak), (0, 3));
 }
