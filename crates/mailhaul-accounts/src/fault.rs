@@ -217,7 +217,7 @@ pub enum Problem {
     #[error("source and target are the same login on the same endpoint")]
     CopyOntoItself,
     /// Two rows, or a row and an account stored earlier, that would write into one target mailbox.
-    #[error("{} already writes into `{}` on `{}`", Holder(*first_line, first_account), Escaped(user), Escaped(endpoint))]
+    #[error("{} already writes into `{}` on `{}`", Other(*first_line, first_account), Escaped(user), Escaped(endpoint))]
     SameTarget {
         /// The target endpoint.
         endpoint: String,
@@ -280,12 +280,20 @@ pub enum RemarkKind {
         /// The line of the first.
         first_line: u32,
     },
+    /// Two accounts are copied from one source mailbox; with a slip of the pen one of them gets somebody else's mail.
+    #[error("{} is copied from the same source user", Other(Some(*first_line), first_account))]
+    SameSource {
+        /// The line of the other.
+        first_line: u32,
+        /// The name of the other.
+        first_account: String,
+    },
     /// Two target logins that differ only in capitals of the local part: most servers take them for one.
     #[error(
         "`{}` on `{}` differs from the target user of {} only in capitals; most servers take them for one mailbox",
         Escaped(user),
         Escaped(endpoint),
-        Holder(*first_line, first_account)
+        Other(*first_line, first_account)
     )]
     NearlySameTarget {
         /// The target endpoint.
@@ -298,7 +306,7 @@ pub enum RemarkKind {
         first_account: String,
     },
     /// Several rows write into one target mailbox, as was asked for.
-    #[error("joins {} in `{}` on `{}`", Holder(*first_line, first_account), Escaped(user), Escaped(endpoint))]
+    #[error("joins {} in `{}` on `{}`", Other(*first_line, first_account), Escaped(user), Escaped(endpoint))]
     MergedTarget {
         /// The target endpoint.
         endpoint: String,
@@ -321,9 +329,9 @@ impl fmt::Display for Named<'_> {
 }
 
 /// The other row, or the account stored earlier.
-struct Holder<'a>(Option<u32>, &'a str);
+struct Other<'a>(Option<u32>, &'a str);
 
-impl fmt::Display for Holder<'_> {
+impl fmt::Display for Other<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(line) => write!(f, "account `{}` on line {line}", Escaped(self.1)),

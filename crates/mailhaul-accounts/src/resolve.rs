@@ -2,6 +2,7 @@
 //! one target mailbox unless that was asked for.
 
 use crate::check::{NAME_BYTES_MAX, is_plain_name};
+use crate::export::ExportRow;
 use crate::fault::{ListErrors, Problem, Remark, RemarkKind};
 use crate::rename::{Rename, fold_domain, split_user};
 use crate::row::{List, Row};
@@ -64,6 +65,23 @@ pub struct Entry {
     pub priority: Option<u8>,
 }
 
+impl Entry {
+    /// The columns in which the list differs from what is stored for the account, apart from passwords. A priority
+    /// that the list does not give is no difference.
+    #[must_use]
+    pub fn changed_columns(&self, stored: &ExportRow<'_>) -> Vec<&'static str> {
+        let pairs = [
+            ("source_user", self.source_user != stored.source_user),
+            ("target_user", self.target_user != stored.target_user),
+            ("from", self.from != stored.from),
+            ("to", self.to != stored.to),
+            ("wave", self.wave != stored.wave),
+            ("priority", self.priority.is_some_and(|priority| priority != stored.priority)),
+        ];
+        pairs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+    }
+}
+
 /// A list with everything settled.
 #[derive(Debug, Clone)]
 pub struct Resolved {
@@ -86,6 +104,7 @@ pub fn resolve(list: List, how: &Resolve<'_>) -> Result<Resolved, ListErrors> {
     let entries: Vec<_> =
         list.rows.into_iter().filter_map(|row| resolve_row(row, how, &endpoints, &mut errors)).collect();
     check_targets(&entries, how, &mut errors, &mut remarks);
+    remark_on_shared_sources(&entries, &mut remarks);
     errors.into_result()?;
     remarks.sort_by_key(|remark| remark.line);
     Ok(Resolved { entries, remarks })
@@ -185,6 +204,22 @@ fn check_targets(entries: &[Entry], how: &Resolve<'_>, errors: &mut ListErrors, 
         let suspect = find_or_insert(&mut nearly, writer.user.to_lowercase(), writer);
         if let (Some(line), Some(first)) = (writer.line, same.or(suspect)) {
             report_pair(line, writer, first, same.is_some(), how.merge, errors, remarks);
+        }
+    }
+}
+
+fn remark_on_shared_sources(entries: &[Entry], remarks: &mut Vec<Remark>) {
+    let mut first: HashMap<(&str, String), &Entry> = HashMap::with_capacity(entries.len());
+    for entry in entries {
+        match first.entry((&entry.from, fold_domain(&entry.source_user))) {
+            hash_map::Entry::Occupied(first) => {
+                let (first_line, first_account) = (first.get().line, first.get().account.clone());
+                let kind = RemarkKind::SameSource { first_line, first_account };
+                remarks.push(Remark { line: Some(entry.line), kind });
+            }
+            hash_map::Entry::Vacant(place) => {
+                place.insert(entry);
+            }
         }
     }
 }

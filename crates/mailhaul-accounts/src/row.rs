@@ -20,6 +20,30 @@ pub enum Format {
     NamePassword,
 }
 
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Csv, Self::Tsv, Self::Semicolons, Self::Json, Self::Imapsync, Self::NamePassword];
+
+    /// What it is called at the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Tsv => "tsv",
+            Format::Semicolons => "semicolons",
+            Format::Json => "json",
+            Format::Imapsync => "imapsync",
+            Format::NamePassword => "name-password",
+        }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+}
+
 /// How the octets of a list were turned into text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
@@ -29,6 +53,27 @@ pub enum Encoding {
     Latin1,
     /// UTF-16 with a byte order mark.
     Utf16,
+}
+
+impl Encoding {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Utf8, Self::Latin1, Self::Utf16];
+
+    /// What it is called at the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Utf8 => "utf-8",
+            Encoding::Latin1 => "latin-1",
+            Encoding::Utf16 => "utf-16",
+        }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|encoding| encoding.name() == name)
+    }
 }
 
 /// What the operator says about a list.

@@ -1,6 +1,6 @@
 //! Renaming, endpoints, and who may write where.
 
-use mailhaul_accounts::{Claim, ReadOptions, Rename, Resolve, Resolved, read_list, resolve};
+use mailhaul_accounts::{Claim, ExportRow, ReadOptions, Rename, Resolve, Resolved, read_list, resolve};
 
 fn settle(text: &str, how: &Resolve<'_>) -> Result<Resolved, String> {
     let list = read_list(text.as_bytes(), &ReadOptions::default()).expect("the list itself is good");
@@ -139,4 +139,30 @@ fn passwords_travel_with_their_row_and_are_not_shown() {
     let resolved = settle("user,source_password\nalice,canary-1\n", &usual()).expect("it resolves");
     assert_eq!(resolved.entries[0].source_password.as_ref().map(|secret| secret.expose()), Some(&b"canary-1"[..]));
     assert!(!format!("{resolved:?}").contains("canary"));
+}
+
+#[test]
+fn two_accounts_from_one_source_are_remarked_on() {
+    let resolved =
+        settle("account,user,target_user\na,x@old.example,y\nb,x@OLD.example,z\n", &usual()).expect("it resolves");
+    let remarks: Vec<_> = resolved.remarks.iter().map(ToString::to_string).collect();
+    assert_eq!(remarks, ["line 3: account `a` on line 2 is copied from the same source user"]);
+}
+
+#[test]
+fn a_list_given_again_says_what_has_changed() {
+    let text = "account,user,target_user,priority\nalice,a,b,\n";
+    let entry = settle(text, &usual()).expect("it resolves").entries.remove(0);
+    let stored = ExportRow {
+        account: "alice",
+        source_user: "a",
+        target_user: "b",
+        from: "old",
+        to: "new",
+        wave: "staff",
+        priority: 7,
+    };
+    assert!(entry.changed_columns(&stored).is_empty());
+    let stored = ExportRow { target_user: "c", to: "other", wave: "w", ..stored };
+    assert_eq!(entry.changed_columns(&stored), ["target_user", "to", "wave"]);
 }
