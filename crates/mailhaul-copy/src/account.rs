@@ -27,7 +27,8 @@ use tracing::Instrument as _;
 /// Copies one account, and reports on it. Never panics and never fails: what went wrong stands in the report.
 pub async fn copy_account(job: &CopyJob, ledger: &Ledger, oversight: &Oversight<'_>) -> RunReport {
     let started = Instant::now();
-    let mut report = match ledger.claim_pair(&job.accounts.identity()).await {
+    let identity = job.accounts.identity();
+    let mut report = match ledger.claim_pair_over(&identity, oversight.stale_holder).await {
         Ok(lease) => {
             let report = run_with_lease(job, ledger, &lease, oversight).await;
             finish(lease, report).await

@@ -2,6 +2,7 @@
 
 use crate::progress::Progress;
 use crate::stop::StopSignal;
+use mailhaul_db::StaleHolder;
 use mailhaul_types::Side;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +63,7 @@ pub struct Oversight<'a> {
     /// Who answers for it.
     pub supervisor: Arc<dyn Supervisor>,
     /// A process that may still hold the pair's lock although it has lost the right to it.
-    pub stale_holder: Option<u32>,
+    pub stale_holder: Option<StaleHolder>,
 }
 
 impl<'a> Oversight<'a> {

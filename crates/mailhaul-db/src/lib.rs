@@ -80,6 +80,7 @@ pub use error::{DbError, DbErrorKind, Doing};
 pub use lease::{LeaseValidity, PairLease};
 pub use ledger::{Ledger, OpenOptions, PairView};
 pub use mailbox::MailboxLedger;
+pub use mailhaul_queue::StaleHolder;
 pub use model::{
     AccountIdentity, Exception, ExceptionState, Generation, MailboxState, Mapping, PairId, PairIdentity, PassCounts,
     Remark, RunVerdict, Scan, Settled, SettledCounts, SettledState, Settlement, StoredException,

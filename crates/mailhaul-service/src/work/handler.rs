@@ -13,7 +13,7 @@ use mailhaul_copy::{
     CopyJob, Oversight, Progress, RetryExceptions, StopSignal, StopSwitch, Supervisor, VerifyJob, VerifyLevel,
     copy_account, verify_account,
 };
-use mailhaul_queue::{ClaimedJob, FailureClass, Handler, JobControl, JobEnd, Outcome};
+use mailhaul_queue::{ClaimedJob, FailureClass, Handler, JobControl, JobEnd, Outcome, StaleHolder};
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::Instrument as _;
@@ -35,7 +35,7 @@ struct Task<'a> {
     progress: Arc<Progress>,
     supervisor: Arc<dyn Supervisor>,
     stop: StopSignal,
-    stale_holder: Option<u32>,
+    stale_holder: Option<StaleHolder>,
 }
 
 impl Worker {
@@ -86,8 +86,7 @@ impl Worker {
             source: prepared.source.id,
             target: prepared.target.id,
         });
-        let stale_holder = job.stale_holder.map(|holder| holder.process);
-        let task = Task { worker: self, kind, payload, prepared, progress, supervisor, stop, stale_holder };
+        let task = Task { worker: self, kind, payload, prepared, progress, supervisor, stop, stale_holder: job.stale_holder };
         tracing::info!(attempt = job.attempt, "{} begins", kind.word());
         let mut doing = std::pin::pin!(task.run(&control));
         let end = tokio::select! {
