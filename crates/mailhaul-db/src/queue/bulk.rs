@@ -55,8 +55,14 @@ impl Change<'_> {
     pub(super) async fn apply_to_touched(&mut self, event: &Event, why: &str) -> Result<u64, Fault> {
         let mut taken = 0;
         for group in self.groups().await? {
-            if let Ok(next) = apply(&group.standing, event, self.policy, self.now.unix_ms, 0.5) {
-                taken += self.move_group(&group, &next, event, if why.is_empty() { &next.why } else { why }).await?;
+            let Ok(next) = apply(&group.standing, event, self.policy, self.now.unix_ms, 0.5) else {
+                continue;
+            };
+            // What is so already is no change. That also keeps jobs of an earlier group, which look like this one by
+            // now, from being told twice.
+            if next.clone().standing(group.standing.held) != group.standing {
+                let why = if why.is_empty() { &next.why } else { why };
+                taken += self.move_group(&group, &next, event, why).await?;
             }
         }
         Ok(taken)

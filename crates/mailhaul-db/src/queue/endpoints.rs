@@ -99,12 +99,28 @@ impl Change<'_> {
         .await?;
         if old_limits != limits {
             self.note("limits", Subject::Endpoint(id), &format!("{old_limits} became {limits}")).await?;
+            self.wake_allowances(id).await?;
         }
         if other {
             self.note("change", Subject::Endpoint(id), "URL, host or options").await?;
             self.order_options(Subject::Endpoint(id)).await?;
         }
         Ok(id)
+    }
+
+    /// What waits for an allowance looks again: the claim refuses what has still used it up.
+    async fn wake_allowances(&mut self, id: EndpointId) -> Result<(), Fault> {
+        self.touch_none().await?;
+        sqlx::query(
+            "INSERT INTO temp.touched (job_id) SELECT job_id FROM job \
+             WHERE state = 'waiting' AND wait_until_ms IS NOT NULL AND wait_reason = 'allowance' \
+               AND lane_id IN (SELECT lane_id FROM lane WHERE $1 IN (source_endpoint_id, target_endpoint_id))",
+        )
+        .bind(id.0)
+        .execute(self.db())
+        .await?;
+        self.apply_to_touched(&mailhaul_queue::Event::Due, "the limits were changed").await?;
+        Ok(())
     }
 
     async fn insert_endpoint(&mut self, new: &NewEndpoint, host: &str, limits: &str) -> Result<EndpointId, Fault> {
