@@ -2,8 +2,9 @@
 //! columns. Derived by asking [`apply`], so that a bulk change in a store cannot differ from it.
 
 use crate::retry::RetryPolicy;
+use crate::standing::{Next, Standing, Wait, Wanted};
 use crate::state::{Event, FailureClass, JobState, WaitReason};
-use crate::transition::{Next, Standing, Wait, Wanted, apply};
+use crate::transition::apply;
 
 /// What a job's wait lacks to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,9 +4,9 @@
 //! with the facts: this crate does not know what its jobs do.
 
 use crate::admission::{CapOf, Gate, RefusalReason};
+use crate::standing::{Wait, Wanted};
 use crate::state::{FailureClass, JobState, WaitReason};
 use crate::store::Phase;
-use crate::transition::{Wait, Wanted};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mailhaul_types::Escaped;

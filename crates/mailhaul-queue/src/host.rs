@@ -50,7 +50,7 @@ impl Default for HostPolicy {
 pub struct HostHealth {
     /// How many connections at once are thought to be borne; `None` until the first sign.
     bears: Option<f64>,
-    /// What growth goes slowly above: what was borne before the last trouble. `None`: never a trouble.
+    /// What growth goes slowly above: half of what was in use when the host asked to slow down. `None`: never a trouble.
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble_above: Option<f64>,
     /// When it grew, in milliseconds since 1970.
@@ -132,7 +132,7 @@ impl HostHealth {
         match sign {
             HostSign::Served => self.served(running, now_unix_ms, policy),
             HostSign::Throttled(asked) => self.throttled(asked, running, now_unix_ms, jitter, policy),
-            HostSign::ConnectionFailed => self.connection_failed(running, now_unix_ms, jitter, policy),
+            HostSign::ConnectionFailed => self.connection_failed(now_unix_ms, jitter, policy),
         }
     }
 
@@ -236,7 +236,7 @@ impl HostHealth {
         self.open(Cause::Throttled, asked, now_unix_ms, jitter, policy);
     }
 
-    fn connection_failed(&mut self, running: u32, now_unix_ms: i64, jitter: f64, policy: &HostPolicy) {
+    fn connection_failed(&mut self, now_unix_ms: i64, jitter: f64, policy: &HostPolicy) {
         self.failures = self.failures.saturating_add(1);
         let opens = match self.breaker(now_unix_ms) {
             BreakerState::Open { .. } => false,
@@ -246,9 +246,10 @@ impl HostHealth {
         if !opens {
             return;
         }
-        // A server that was away comes back as strong as it was; it only must not be overrun at once.
-        let before = self.bears(policy).max(f64::from(running)).min(BEARS_MAX);
-        self.trouble_above = Some(self.trouble_above.unwrap_or(before).max(before));
+        // A server that was away comes back as strong as it was; it only must not be overrun at once. So growth is fast
+        // up to what it bore, or without an end if it never asked to slow down.
+        let before = self.bears(policy);
+        self.trouble_above = Some(self.trouble_above.map_or(BEARS_MAX, |above| above.max(before)));
         self.bears = Some(before.min(f64::from(policy.start)).max(1.0));
         self.open(Cause::ConnectionFailed, None, now_unix_ms, jitter, policy);
     }

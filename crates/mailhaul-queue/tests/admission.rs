@@ -200,6 +200,19 @@ fn concurrency_grows_fast_at_first_and_by_one_after_a_throttle() {
 }
 
 #[test]
+fn a_server_that_was_away_soon_has_all_its_connections_again() {
+    let policy = HostPolicy::default();
+    let mut health = told(&[(HostSign::ConnectionFailed, 0, 0); 3]);
+    assert_eq!(health.cap(Some(50), &policy), 8);
+    for step in 2..9 {
+        let running = health.cap(Some(50), &policy);
+        health.on(HostSign::Served, running, NOW + step * 5_000, 0.0, &policy);
+    }
+    assert_eq!(health.breaker(NOW + 45_000), BreakerState::Closed);
+    assert_eq!(health.cap(Some(50), &policy), 50);
+}
+
+#[test]
 fn what_is_not_in_use_does_not_grow() {
     let policy = HostPolicy::default();
     let mut health = HostHealth::default();

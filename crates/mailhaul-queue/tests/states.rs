@@ -296,7 +296,7 @@ fn follow(job: &Standing, step: &Move) -> Standing {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
     fn only_retry_leads_out_of_what_is_over(job in any_job(), event in any_event()) {
