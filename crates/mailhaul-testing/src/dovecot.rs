@@ -571,6 +571,10 @@ impl Dovecot {
         text += &self.sign_in_part();
         text += &self.mail_part();
         text += &self.tls_part();
+        if self.settings.users.is_some() {
+            // Hundreds sign in one after the other: a process that has served one of them serves the next.
+            text += "service imap {\n  service_count = 200\n}\n";
+        }
         for lines in &self.settings.extra {
             text += lines;
             text.push('\n');

@@ -4,9 +4,9 @@
 use std::time::Instant;
 
 use mailhaul_testing::imap_client::{Client, ClientError, Outgoing};
-use mailhaul_testing::judge::{Account, Rules, Snapshot, assert_equal};
+use mailhaul_testing::judge::{Account, Rules, Snapshot, assert_equal, compare};
 use mailhaul_testing::many::{ManyAccounts, TestAccount, TwoServers};
-use mailhaul_testing::{Dovecot, Store, User};
+use mailhaul_testing::{Dovecot, Proxy, Store, User};
 
 const MESSAGE: &[u8] = b"From: a@example\r\nSubject: one\r\n\r\nbody\r\n";
 
@@ -63,6 +63,9 @@ fn the_server_shows_what_was_written_and_the_judge_of_one_account_agrees() {
         let on_disk = Snapshot::of_maildir(&bench.source, &account.source_user).unwrap();
         assert_eq!(on_disk.messages(), 25);
         assert_eq!(bench.corpus(account).count(), 25);
+        let over_imap = Snapshot::take(&bench.source_account(account)).unwrap();
+        let agreement = compare(&on_disk, &over_imap, &Rules::new());
+        assert!(agreement.is_equal(), "{agreement}");
         copy_account(&bench, account).unwrap();
         assert_equal(&bench.source_account(account), &bench.target_account(account), &Rules::new());
     }
@@ -143,6 +146,17 @@ fn passwords_are_changed_while_the_server_runs() {
 }
 
 #[test]
+fn a_master_signs_in_for_every_named_user() {
+    let bench = ManyAccounts::new(2).mails(5).source(|source| source.master_user("root", "master-secret")).start();
+    for account in &bench.accounts {
+        let login = format!("{}*root", account.source_user);
+        let mut client = Client::sign_in(bench.source.address(), &login, "master-secret").unwrap();
+        assert!(client.count("INBOX").unwrap() > 0);
+    }
+    assert!(Client::sign_in(bench.source.address(), "u0001@old.example*root", "old-secret-1").is_err());
+}
+
+#[test]
 fn one_account_is_full_and_its_neighbour_is_not() {
     let dovecot =
         Dovecot::builder().user("full", User::new("x").quota_messages(1)).user("free", User::new("x")).start();
@@ -211,4 +225,21 @@ fn a_target_of_another_store_is_judged_over_imap() {
     let judgement = bench.judge_over_imap(&Rules::new());
     assert_eq!(judgement.different(), ["u0003"]);
     assert_eq!(judgement.to_string(), "3 accounts, 30 and 20 messages, 1 DIFFERENT: u0003");
+}
+
+#[test]
+fn five_hundred_users_are_signed_in_at_once_through_a_proxy() {
+    let bench = ManyAccounts::new(500).mails(1).start();
+    let proxy = Proxy::start(bench.target.address());
+    let sign_in = |account: &TestAccount| {
+        let mut client = Client::sign_in(proxy.address(), &account.target_user, &account.target_password).unwrap();
+        client.select("INBOX").unwrap();
+        client
+    };
+    let mut clients: Vec<Client> = bench.accounts.iter().map(sign_in).collect();
+    for client in &mut clients {
+        client.append("INBOX", &[], None, MESSAGE).unwrap();
+    }
+    let statistics = proxy.statistics();
+    assert_eq!((statistics.connections_peak, statistics.count("APPEND"), statistics.users.len()), (500, 500, 500));
 }

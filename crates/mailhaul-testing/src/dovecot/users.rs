@@ -155,7 +155,8 @@ fn wait_for_next_second() {
 }
 
 impl DovecotBuilder {
-    /// Only these users may sign in, each with a password and limits of its own.
+    /// Only these users may sign in, each with a password and limits of its own. Once the server has started,
+    /// [`Dovecot::change_users`] is what changes them.
     #[must_use]
     pub fn users(mut self, users: impl IntoIterator<Item = (String, User)>) -> Self {
         self.users.get_or_insert_default().extend(users);

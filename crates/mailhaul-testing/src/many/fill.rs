@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{TestAccount, TwoServers, mail};
+use super::{TestAccount, TwoServers, crew, mail};
 use crate::corpus::{CorpusMailbox, folder_of, write_file, write_files};
 use crate::dovecot::Dovecot;
 
@@ -14,7 +14,7 @@ use crate::dovecot::Dovecot;
 /// # Panics
 /// When a file cannot be written.
 pub(super) fn fill(bench: &TwoServers) {
-    super::verdict::in_parallel(&bench.accounts, |account| {
+    crew::for_each(&bench.accounts, |account| {
         let written = fill_account(bench, account);
         written.unwrap_or_else(|error| panic!("filling {}: {error}", account.name));
     });

@@ -1,5 +1,7 @@
 //! The mail of one account: its own, the same each time, with a few odd messages that are other ones in each account.
 
+use std::sync::OnceLock;
+
 use super::{ManyAccounts, TestAccount};
 use crate::corpus::{Corpus, CorpusMailbox, CorpusMessage, Numbers, odd_messages, plain};
 
@@ -54,14 +56,20 @@ fn own_message(numbers: &mut Numbers, account: &TestAccount, turn: usize, bytes:
     message("own", octets, turn, unix_secs)
 }
 
-/// This account's share of the odd messages, beginning elsewhere in each account.
-fn odd_share(account: &TestAccount, count: usize) -> impl Iterator<Item = CorpusMessage> {
+/// The odd messages that accounts share, made once.
+fn odd_pool() -> &'static [(&'static str, Vec<u8>)] {
+    static POOL: OnceLock<Vec<(&str, Vec<u8>)>> = OnceLock::new();
     // Dovecot hands out another octet for NUL, so that a judge who reads files would see a difference that is none.
     let fits = |octets: &[u8]| octets.len() <= ODD_BYTES_MAX && !octets.contains(&0);
-    let all: Vec<_> = odd_messages().into_iter().filter(|(_, octets)| fits(octets)).collect();
+    POOL.get_or_init(|| odd_messages().into_iter().filter(|(_, octets)| fits(octets)).collect())
+}
+
+/// This account's share of the odd messages, beginning elsewhere in each account.
+fn odd_share(account: &TestAccount, count: usize) -> impl Iterator<Item = CorpusMessage> {
+    let pool = odd_pool();
     let first = account.number * count.max(1);
     (0..count).map(move |turn| {
-        let (label, octets) = &all[(first + turn) % all.len()];
+        let (label, octets) = &pool[(first + turn) % pool.len()];
         let unix_secs = FIRST_DAY - i64::try_from(turn).unwrap_or(0) * 1009;
         message(label, octets.clone(), turn, unix_secs)
     })

@@ -25,6 +25,7 @@
 //! verdict.assert_equal_except(&[&bench.accounts[7].name, &bench.accounts[8].name, &bench.accounts[9].name]);
 //! ```
 
+mod crew;
 mod fill;
 mod mail;
 mod verdict;

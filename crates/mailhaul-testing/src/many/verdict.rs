@@ -2,15 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use super::{TestAccount, TwoServers};
+use super::{TestAccount, TwoServers, crew};
 use crate::judge::{Judgement, Rules, Snapshot, compare, judge};
-
-/// Threads that fill or read. More would only wait for the same processors.
-const THREADS: usize = 4;
 
 /// Accounts that are shown in full when a test fails.
 const SHOWN_MAX: usize = 5;
@@ -125,23 +120,9 @@ pub(super) fn over_imap(bench: &TwoServers, rules: &Rules) -> ManyJudgement {
 
 fn collect(bench: &TwoServers, judge: impl Fn(&TestAccount) -> Judgement + Sync) -> ManyJudgement {
     let accounts = Mutex::new(BTreeMap::new());
-    in_parallel(&bench.accounts, |account| {
+    crew::for_each(&bench.accounts, |account| {
         let judgement = judge(account);
         accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(account.name.clone(), judgement);
     });
     ManyJudgement { accounts: accounts.into_inner().unwrap_or_else(PoisonError::into_inner) }
-}
-
-/// Does something for every account, on a few threads. A panic in one of them is the caller's.
-pub(super) fn in_parallel(accounts: &[TestAccount], act: impl Fn(&TestAccount) + Sync) {
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                while let Some(account) = accounts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    act(account);
-                }
-            });
-        }
-    });
 }
