@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-const PLAIN: [&str; 3] = ["mailhaul-types", "mailhaul-plan", "mailhaul-accounts", "mailhaul-report"];
+const PLAIN: [&str; 4] = ["mailhaul-types", "mailhaul-plan", "mailhaul-accounts", "mailhaul-report"];
 const FORBIDDEN: [&str; 7] = ["tokio", "async-imap", "sqlx", "rustls", "mio", "socket2", "futures-util"];
 
 /// The names of all crates that `package` is built from, itself included.
