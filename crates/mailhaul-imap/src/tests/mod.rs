@@ -7,6 +7,7 @@ mod endings;
 mod fetching;
 mod framing;
 mod limits;
+mod looking;
 mod peer;
 mod reading;
 mod signing_in;
