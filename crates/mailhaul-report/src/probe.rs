@@ -110,6 +110,10 @@ impl ProbeReport {
         out
     }
 
+    fn failed_at(&self, step: PreflightStep) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.step == step)
+    }
+
     fn write_facts(&self, out: &mut String) {
         let mut fact = |name: &str, value: String| {
             let _ = writeln!(out, "  {name:<12} {value}");
@@ -120,7 +124,9 @@ impl ProbeReport {
                 fact("certificate", tls.certificate());
                 fact("sha-256", Escaped(&tls.sha256).to_string());
             }
-            None if self.passed.contains(&PreflightStep::Connect) => fact("tls", "none".to_owned()),
+            None if self.passed.contains(&PreflightStep::Greeting) && !self.failed_at(PreflightStep::Tls) => {
+                fact("tls", "none".to_owned());
+            }
             None => {}
         }
         if let Some(greeting) = &self.greeting {

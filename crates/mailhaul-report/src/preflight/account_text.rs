@@ -131,7 +131,7 @@ fn notes(mailbox: &PreflightMailbox) -> String {
         notes.push(format!("{} too large", number_for_people(mailbox.too_large_messages)));
     }
     if let Some(unknown) = mailbox.unknown_on_target.filter(|unknown| *unknown > 0) {
-        notes.push(format!("{} on the target already", number_for_people(unknown)));
+        notes.push(format!("{} others on the target", number_for_people(unknown)));
     }
     notes.join(", ")
 }
