@@ -44,7 +44,7 @@ pub use dry_run::plan_account;
 pub use error::stop_of_ledger;
 pub use job::{Account, AccountPair, CopyJob, RetryExceptions};
 pub use oversight::{Oversight, ServerSign, Supervisor, Unsupervised};
-pub use preflight::{preflight_account, probe_endpoint, probe_without_sign_in};
+pub use preflight::{preflight_account, preflight_with_oversight, probe_endpoint, probe_without_sign_in};
 pub use progress::{Progress, Snapshot};
 pub use stop::{StopSignal, StopSwitch};
 pub use verify::{VerifyJob, VerifyLevel, verify_account};

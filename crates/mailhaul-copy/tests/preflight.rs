@@ -251,6 +251,7 @@ async fn what_earlier_runs_settled_is_not_counted_again() {
     let line = &found.mailboxes[0];
     assert_eq!((line.messages, line.settled_messages), (5, 4));
     assert_eq!((line.to_copy_messages, line.to_copy_bytes, line.unknown_on_target), (1, 3_000, Some(0)));
+    assert_eq!(line.bytes, Some(11_000), "as the server sums it up");
 }
 
 /// A source with one mailbox that shows fewer messages than it has.

@@ -98,11 +98,11 @@ impl Look<'_> {
             let again = [Stored::Refused, Stored::Unreadable, Stored::PossibleDuplicate];
             state.exceptions.retain(|stored| !again.contains(&stored.exception.state));
         }
-        let sum_is_enough = self.sum_is_enough(links, state.as_ref());
-        let mut claims = Claimed { messages: listed, bytes: None };
-        if sum_is_enough {
-            claims = claimed(links, &mapped.source).await?;
-        }
+        let sum_is_enough = self.sum_is_enough(state.as_ref());
+        let claims = match links.source.capabilities().status_size() {
+            true => claimed(links, &mapped.source).await?,
+            false => Claimed { messages: listed, bytes: None },
+        };
         let selected =
             links.source.examine(&mapped.source).await.map_err(|error| mailbox_error(Side::Source, error))?;
         let Some(uid_validity) = selected.uid_validity else {
@@ -114,8 +114,8 @@ impl Look<'_> {
         }
         self.doubt_the_view(links, &mapped.source, &selected, claims);
         line.messages = u64::from(selected.exists);
+        line.bytes = claims.bytes;
         if let Some(bytes) = claims.bytes.filter(|_| sum_is_enough) {
-            line.bytes = Some(bytes);
             (line.to_copy_messages, line.to_copy_bytes) = (line.messages, bytes);
             return Ok(());
         }
@@ -127,9 +127,8 @@ impl Look<'_> {
     }
 
     /// Whether the sum of all sizes tells what there is to copy.
-    fn sum_is_enough(&self, links: &Links, state: Option<&MailboxState>) -> bool {
-        links.source.capabilities().status_size()
-            && self.found.append_limit_bytes.is_none()
+    fn sum_is_enough(&self, state: Option<&MailboxState>) -> bool {
+        self.found.append_limit_bytes.is_none()
             && self.job.selection == Selection::default()
             && state.is_none_or(|state| state.settled.is_empty() && state.exceptions.is_empty())
     }
@@ -148,8 +147,10 @@ impl Look<'_> {
         line.settled_messages = intersection(&listing.listed, settled).len();
         line.to_copy_messages = listing.todo.len() as u64;
         line.to_copy_bytes = listing.bytes();
-        // Of what is settled the sizes were not kept.
-        line.bytes = (line.to_copy_messages == line.messages).then_some(line.to_copy_bytes);
+        if line.to_copy_messages == line.messages {
+            // Of anything else the sizes were not kept, and the server's own sum stands, if it told one.
+            line.bytes = Some(line.to_copy_bytes);
+        }
         if let Some(missing) = &listing.missing {
             self.remark(RemarkKind::CappedView, Some(Side::Source), Some(source), missing.clone());
         }

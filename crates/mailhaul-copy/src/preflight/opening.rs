@@ -4,6 +4,7 @@ use super::Look;
 use super::block::block_of_link;
 use crate::error::LinkError;
 use crate::job::Account;
+use crate::oversight::ServerSign;
 use crate::walk::Links;
 use mailhaul_imap::{Connection, Introduction, OpeningStep, TlsFacts, TlsMode};
 use mailhaul_report::{AccountPreflight, PreflightStep, RemarkKind, SidePreflight};
@@ -29,7 +30,10 @@ impl Look<'_> {
         let source = self.file(Side::Source, &accounts.source, &at_source, source);
         let target = self.file(Side::Target, &accounts.target, &at_target, target);
         match (source, target) {
-            (Some(source), Some(target)) => Some(Links { source, target }),
+            (Some(source), Some(target)) => {
+                self.oversight.progress.watch(vec![source.pulse(), target.pulse()]);
+                Some(Links { source, target })
+            }
             (one, other) => {
                 for connection in [one, other].into_iter().flatten() {
                     let _ = tokio::time::timeout(crate::bounds::LOGOUT, connection.logout()).await;
@@ -56,6 +60,7 @@ impl Look<'_> {
         lines.sign_in_ms = sign_in_ms(introduction);
         match opened {
             Ok(connection) => {
+                self.oversight.supervisor.sign(side, ServerSign::Served);
                 lines.software = connection.server_software().map(escape);
                 lines.capabilities = connection.capabilities().iter().map(escape).collect();
                 Some(connection)
@@ -63,7 +68,9 @@ impl Look<'_> {
             Err(error) => {
                 let step = step_of(introduction.step());
                 lines.failed = Some(step);
-                self.found.blocks.push(block_of_link(&LinkError { side, error }, step));
+                let link = LinkError { side, error };
+                self.tell(&link);
+                self.found.blocks.push(block_of_link(&link, step));
                 None
             }
         }
