@@ -29,6 +29,8 @@ pub struct Outlook {
     pub bytes_left: Option<u64>,
     /// Octets a second that were measured while work was allowed; 0 if nothing moves.
     pub bytes_per_second: u64,
+    /// Whether that was measured at all: a rate of 0 that was not is no news.
+    pub is_measured: bool,
     /// When work is allowed, from now on and in order; `None`: at any time.
     pub open: Option<Vec<OpenSpan>>,
     /// Octets a day that each account may use; `None`: any number.
@@ -77,6 +79,8 @@ pub enum Finish {
     },
     /// There is work, and nothing moves.
     NotMoving,
+    /// Nobody has looked long enough to know the rate.
+    NotMeasured,
     /// The sources have not been counted.
     NotCounted,
     /// Later than anybody can foretell, or never: the allowed hours do not suffice.
@@ -91,6 +95,7 @@ impl Finish {
             Self::At { unix_secs, brake } => json!({"state": "at", "time": rfc3339(unix_secs), "waits_for": brake}),
             Self::Nothing => json!({"state": "nothing_left"}),
             Self::NotMoving => json!({"state": "not_moving"}),
+            Self::NotMeasured => json!({"state": "not_measured"}),
             Self::NotCounted => json!({"state": "not_counted"}),
             Self::OutOfSight => json!({"state": "out_of_sight"}),
         }
@@ -105,7 +110,7 @@ pub fn estimate_finish(outlook: &Outlook) -> Finish {
         return Finish::Nothing;
     }
     if outlook.bytes_per_second == 0 {
-        return Finish::NotMoving;
+        return if outlook.is_measured { Finish::NotMoving } else { Finish::NotMeasured };
     }
     let now = outlook.now_unix_secs;
     let work_secs = i64::try_from(bytes_left.div_ceil(outlook.bytes_per_second)).unwrap_or(i64::MAX);
@@ -191,7 +196,8 @@ mod tests {
     fn nothing_is_foretold_without_grounds() {
         assert_eq!(estimate_finish(&Outlook { bytes_left: None, ..outlook(0, 5) }), Finish::NotCounted);
         assert_eq!(estimate_finish(&outlook(0, 0)), Finish::Nothing);
-        assert_eq!(estimate_finish(&outlook(1, 0)), Finish::NotMoving);
+        assert_eq!(estimate_finish(&outlook(1, 0)), Finish::NotMeasured);
+        assert_eq!(estimate_finish(&Outlook { is_measured: true, ..outlook(1, 0) }), Finish::NotMoving);
         assert_eq!(estimate_finish(&outlook(u64::MAX, 1)), Finish::OutOfSight);
     }
 

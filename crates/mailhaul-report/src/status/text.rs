@@ -74,6 +74,7 @@ impl WaveStatus {
         match self.finish {
             Finish::Nothing => "nothing is left to copy".to_owned(),
             Finish::NotMoving => "not in sight: nothing moves at present".to_owned(),
+            Finish::NotMeasured => "not known: the rate has to be watched for a while (--watch)".to_owned(),
             Finish::NotCounted => "not known: the sources have not all been counted yet".to_owned(),
             Finish::OutOfSight => {
                 "not in sight: at this rate, in the allowed hours, it takes more than a year".to_owned()
