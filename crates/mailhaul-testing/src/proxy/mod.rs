@@ -14,6 +14,7 @@ mod connection;
 mod lane;
 mod plan;
 mod pump;
+mod pump_user;
 mod scanner;
 mod stats;
 mod user;

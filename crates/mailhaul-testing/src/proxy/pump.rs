@@ -2,13 +2,14 @@
 
 use super::connection::{Connection, Open, Session, Task};
 use super::plan::{Direction, Fault, Moment, Reply};
+use super::pump_user::noop;
 use super::scanner::{Piece, Scanner};
-use super::user::{user_of_line, user_of_response};
+use super::user::user_of_response;
 
 /// The command whose octets are passing.
 #[derive(Debug)]
-struct Passing {
-    tag: Vec<u8>,
+pub(super) struct Passing {
+    pub(super) tag: Vec<u8>,
     name: String,
     number: u32,
     /// How many commands the connection had seen with this one.
@@ -19,19 +20,19 @@ struct Passing {
 
 /// A direction's reader.
 pub(crate) struct Pump<'a> {
-    connection: &'a Connection,
+    pub(super) connection: &'a Connection,
     direction: Direction,
     scanner: Scanner,
-    command: Option<Passing>,
+    pub(super) command: Option<Passing>,
     commands: u32,
     continuations: u32,
     literals: u32,
     /// Octets of the present literal that went through.
     literal_at: u64,
     /// An APPEND that is kept back until it is complete.
-    held: Option<Vec<u8>>,
+    pub(super) held: Option<Vec<u8>>,
     /// The first literal of a LOGIN: who signs in.
-    login_name: Vec<u8>,
+    pub(super) login_name: Vec<u8>,
 }
 
 impl<'a> Pump<'a> {
@@ -258,76 +259,8 @@ impl<'a> Pump<'a> {
         }
     }
 
-    fn holds_back(&self, session: &Session) -> bool {
-        session.user.as_ref().is_some_and(|user| self.connection.users.holds_back(user))
-    }
-
-    /// Lets an APPEND go that was kept back, or answers it in the server's place.
-    fn release(&mut self, session: &mut Session, tag: &[u8]) {
-        let Some(held) = self.held.take() else { return };
-        let user = session.user.clone().unwrap_or_default();
-        let refusal = self.connection.users.refusal(&user, &held);
-        match (refusal, session.open.get_mut(tag)) {
-            (Some(reply), Some(open)) => {
-                open.reply = Some(reply);
-                self.count_for(&user);
-                self.send(session, &noop(tag));
-            }
-            _ => self.send(session, &held),
-        }
-    }
-
-    /// What a plan for the user of this connection says to a command.
-    fn reply_to_user(&self, session: &Session, command: &str) -> Option<Reply> {
-        let user = session.user.as_ref()?;
-        let reply = self.connection.users.reply_to(user, command)?;
-        self.count_for(user);
-        Some(reply)
-    }
-
-    fn count_for(&self, user: &str) {
-        self.connection.watched.change(|statistics| statistics.users.entry(user.to_owned()).or_default().faults += 1);
-    }
-
-    /// Finds out who signs in, now or with the line that follows.
-    fn sign_in_line(&mut self, session: &mut Session, tag: &[u8], name: &str, line: &[u8]) {
-        match user_of_line(name, line) {
-            Some(user) => self.signs_in(session, tag, user),
-            None if line.to_ascii_uppercase().ends_with(b" PLAIN\r\n") => session.authenticating = Some(tag.to_vec()),
-            None => {}
-        }
-    }
-
-    /// The literal that held the name of a LOGIN is complete.
-    fn end_login_name(&mut self, session: &mut Session) {
-        if let Some(command) = &self.command
-            && !self.login_name.is_empty()
-        {
-            let user = String::from_utf8_lossy(&std::mem::take(&mut self.login_name)).into_owned();
-            self.signs_in(session, &command.tag, user);
-        }
-    }
-
-    /// Somebody signs in: the answer may be another one than the server's.
-    fn signs_in(&self, session: &mut Session, tag: &[u8], user: String) {
-        let earlier = session.user.replace(user.clone());
-        let first = earlier.as_ref() != Some(&user);
-        self.connection.watched.change(|statistics| {
-            if first && let Some(of_earlier) = earlier.and_then(|earlier| statistics.users.get_mut(&earlier)) {
-                of_earlier.open -= 1;
-            }
-            statistics.add_sign_in(&user, first);
-        });
-        if let Some(reply) = self.connection.users.sign_in_reply(&user)
-            && let Some(open) = session.open.get_mut(tag)
-        {
-            open.reply = Some(reply);
-            self.count_for(&user);
-        }
-    }
-
     /// Hands octets on, up to the next fault that is bound to a number of octets, and beyond it if it lets them.
-    fn send(&mut self, session: &mut Session, mut octets: &[u8]) {
+    pub(super) fn send(&mut self, session: &mut Session, mut octets: &[u8]) {
         let direction = self.direction;
         while !octets.is_empty() && !session.swallowed[direction as usize] {
             let at = session.bytes[direction as usize];
@@ -380,11 +313,6 @@ impl<'a> Pump<'a> {
         }
         self.connection.watched.change(|statistics| statistics.faults += 1);
     }
-}
-
-/// What the server gets in the place of a command that it is not to see.
-fn noop(tag: &[u8]) -> Vec<u8> {
-    [tag, b" NOOP\r\n"].concat()
 }
 
 /// Sends a line to the client, between responses of the server.
