@@ -2,8 +2,8 @@
 //! trace.
 
 use mailhaul_copy::{
-    Account, AccountPair, CopyJob, Oversight, Progress, RetryExceptions, StopSwitch, copy_account, preflight_account,
-    probe_endpoint, probe_without_sign_in,
+    Account, AccountPair, CopyJob, Oversight, Progress, RetryExceptions, ServerSign, StopSwitch, Supervisor,
+    copy_account, preflight_account, preflight_with_oversight, probe_endpoint, probe_without_sign_in,
 };
 use mailhaul_db::{Ledger, OpenOptions};
 use mailhaul_imap::{Credentials, Endpoint, Timeouts, TlsMode, Trust};
@@ -16,7 +16,7 @@ use mailhaul_testing::scripted::{Command, Handled, Program, ScriptedServer, Sess
 use mailhaul_testing::tls::TestAuthority;
 use mailhaul_types::{Secret, Side};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const TIMEOUTS: Timeouts =
@@ -384,4 +384,31 @@ async fn a_stop_ends_the_look_at_once() {
     let block = found.gravest_block().expect("blocked");
     assert_eq!((block.kind, block.step), (BlockKind::Interrupted, PreflightStep::Mailboxes));
     assert!(found.is_to_be_repeated());
+}
+
+/// Writes down what it is told.
+#[derive(Default)]
+struct Listener(Mutex<Vec<(Side, ServerSign)>>);
+
+impl Supervisor for Listener {
+    fn sign(&self, side: Side, sign: ServerSign) {
+        self.0.lock().expect("nobody panicked").push((side, sign));
+    }
+}
+
+#[tokio::test]
+async fn who_runs_many_is_told_what_the_servers_showed_and_sees_it_move() {
+    let source = Dovecot::start();
+    let busy = Program::new(|_, _| Handled::No).greeting("* BYE Too many connections");
+    let busy = ScriptedServer::program(busy);
+    let listener = Arc::new(Listener::default());
+    let (progress, (_switch, stop)) = (Progress::default(), StopSwitch::new());
+    let before = progress.beats();
+    let oversight = Oversight { supervisor: Arc::clone(&listener) as _, ..Oversight::none(&progress, &stop) };
+    let job = job(at(&source), account(busy.address(), "x"));
+    let found = preflight_with_oversight(&job, None, &oversight).await;
+    assert!(found.is_to_be_repeated(), "{}", found.to_text());
+    let heard = listener.0.lock().expect("nobody panicked");
+    assert_eq!(*heard, [(Side::Source, ServerSign::Served), (Side::Target, ServerSign::Throttled(None))]);
+    assert_ne!(progress.beats(), before);
 }
