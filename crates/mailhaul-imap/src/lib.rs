@@ -7,7 +7,8 @@
 //!   that is merely announced is allocated, end of file is an error, and a deadline runs only while the server owes
 //!   us something.
 //! * **Opening** (`connect`, `tls`, `sign_in`): address, TLS, greeting, STARTTLS, credentials. All of it is our own
-//!   conversation, so that secrets never pass through code that logs what it sends.
+//!   conversation, so that secrets never pass through code that logs what it sends. What the server shows on the way
+//!   (`introduction`, `certificate`) is kept for whoever wants to know.
 //! * **Control** (`control`): once signed in, the transport is handed to `async_imap::Session`, which drives
 //!   CAPABILITY, ID, NOOP and LOGOUT.
 //! * **Bulk** (one file per command: `list`, `namespace`, `status`, `quota`, `select`, `search`, `scan`, `headers`,
