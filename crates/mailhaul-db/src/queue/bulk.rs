@@ -14,9 +14,11 @@ use sqlx::sqlite::SqliteRow;
 /// Whether a pause covers the job `j`.
 macro_rules! covered {
     () => {
-        "(EXISTS (SELECT 1 FROM hold h WHERE (h.scope, h.subject_id) IN \
-              (VALUES ('everything', 0), ('wave', j.wave_id), ('account', j.account_id), ('job', j.job_id))) \
-          OR EXISTS (SELECT 1 FROM lane l JOIN hold h ON h.scope = 'endpoint' \
+        "(EXISTS (SELECT 1 FROM hold h WHERE h.scope = 'everything' AND h.subject_id = 0) \
+          OR EXISTS (SELECT 1 FROM hold h WHERE h.scope = 'wave' AND h.subject_id = j.wave_id) \
+          OR EXISTS (SELECT 1 FROM hold h WHERE h.scope = 'account' AND h.subject_id = j.account_id) \
+          OR EXISTS (SELECT 1 FROM hold h WHERE h.scope = 'job' AND h.subject_id = j.job_id) \
+          OR EXISTS (SELECT 1 FROM lane l CROSS JOIN hold h ON h.scope = 'endpoint' \
                          AND h.subject_id IN (l.source_endpoint_id, l.target_endpoint_id) \
                      WHERE l.lane_id = j.lane_id))"
     };

@@ -6,7 +6,7 @@
 use crate::error::{DbError, Doing};
 use crate::fault::Fault;
 use crate::queue::Queue;
-use mailhaul_queue::{Now, RetryPolicy, WorkerId};
+use mailhaul_queue::{HostPolicy, Now, RetryPolicy, WorkerId};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
@@ -101,6 +101,8 @@ pub(super) struct Change<'c> {
     pub(super) now: Now,
     /// How failures are followed up.
     pub(super) policy: &'c RetryPolicy,
+    /// How hosts are treated.
+    pub(super) hosts: &'c HostPolicy,
 }
 
 impl<'c> Change<'c> {
@@ -108,10 +110,10 @@ impl<'c> Change<'c> {
         open: &'c mut Option<Open>,
         operator: &'c str,
         now: Now,
-        policy: &'c RetryPolicy,
+        (policy, hosts): (&'c RetryPolicy, &'c HostPolicy),
     ) -> Result<Self, Fault> {
         let open = open.as_mut().ok_or_else(|| Fault::Internal("the queue was closed".to_owned()))?;
-        Ok(Self { tx: open.db.begin_with("BEGIN IMMEDIATE").await?, operator, worker: None, now, policy })
+        Ok(Self { tx: open.db.begin_with("BEGIN IMMEDIATE").await?, operator, worker: None, now, policy, hosts })
     }
 
     pub(super) async fn commit(self) -> Result<(), Fault> {
@@ -156,8 +158,8 @@ macro_rules! write {
         let writing = queue.writing()?;
         let mut open = writing.lock($durability).await.map_err(|fault| queue.fail(fault))?;
         let done = async {
-            let mut $change =
-                $crate::queue::change::Change::begin(&mut open, &queue.who, now, &queue.policy).await?;
+            let policies = (&*queue.policy, &*queue.hosts);
+            let mut $change = $crate::queue::change::Change::begin(&mut open, &queue.who, now, policies).await?;
             let done = $work.await?;
             $change.commit().await?;
             Ok::<_, $crate::fault::Fault>(done)

@@ -111,10 +111,12 @@ impl Change<'_> {
         lane: &Lane,
         (phase, wave, kind): (&str, i64, &str),
     ) -> Result<Option<(String, i64, String)>, Fault> {
+        // SQLite looks through what equals the bound; nothing equals one that is behind every place.
         let next = sqlx::query_as(
             "SELECT phase, wave_id, kind FROM job INDEXED BY job_in_line \
-             WHERE state = 'queued' AND lane_id = $1 AND (phase, wave_id, kind) > ($2, $3, $4) \
-             ORDER BY phase, wave_id, kind LIMIT 1",
+             WHERE state = 'queued' AND lane_id = $1 \
+               AND (phase, wave_id, kind, place) > ($2, $3, $4, 9223372036854775807) \
+             ORDER BY phase, wave_id, kind, place LIMIT 1",
         )
         .bind(lane.id)
         .bind(phase)

@@ -1,4 +1,4 @@
-//! New jobs, any number of them in three statements.
+//! New jobs, any number of them in a few statements.
 
 use crate::error::DbError;
 use crate::fault::Fault;
@@ -33,9 +33,9 @@ impl Change<'_> {
             .iter()
             .map(|job| json!([job.account.0, job.kind, phase_word(job.phase), job.payload, job.not_before_unix_ms]));
         let list = serde_json::Value::Array(list.collect()).to_string();
+        self.supersede(&list).await?;
         let added = self.insert_jobs(&list).await?;
         if added > 0 {
-            self.supersede_before(before).await?;
             self.note_new(before, why).await?;
         }
         Ok(added)
@@ -64,7 +64,7 @@ impl Change<'_> {
                    FROM json_each($1) n CROSS JOIN account a ON a.account_id = n.value ->> 0) j \
              JOIN account a ON a.account_id = j.account_id JOIN wave w ON w.wave_id = a.wave_id \
              WHERE NOT EXISTS (SELECT 1 FROM job o WHERE o.account_id = j.account_id AND o.kind = j.kind \
-                 AND o.state NOT IN ('done', 'done_with_exceptions', 'failed', 'cancelled')) \
+                 AND o.superseded = 0) \
              ORDER BY j.number \
              ON CONFLICT DO NOTHING"
         );
@@ -72,14 +72,14 @@ impl Change<'_> {
         Ok(sqlx::query(SQL).bind(list).bind(now).execute(self.db()).await?.rows_affected())
     }
 
-    /// What was there before the new jobs is no longer the latest of its kind.
-    async fn supersede_before(&mut self, before: i64) -> Result<(), Fault> {
+    /// What is over is no longer the latest of its kind.
+    async fn supersede(&mut self, list: &str) -> Result<(), Fault> {
         sqlx::query(
-            "UPDATE job AS j SET superseded = 1 FROM job n \
-             WHERE n.job_id > $1 AND j.account_id = n.account_id AND j.kind = n.kind AND j.job_id <= $1 \
-               AND j.superseded = 0",
+            "UPDATE job AS j SET superseded = 1 FROM json_each($1) n \
+             WHERE j.account_id = n.value ->> 0 AND j.kind = n.value ->> 1 AND j.superseded = 0 \
+               AND j.state IN ('done', 'done_with_exceptions', 'failed', 'cancelled')",
         )
-        .bind(before)
+        .bind(list)
         .execute(self.db())
         .await?;
         Ok(())

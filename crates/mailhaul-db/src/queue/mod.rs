@@ -39,7 +39,7 @@ use crate::error::{DbError, Doing};
 use crate::fault::Fault;
 use crate::read::Reader;
 use change::{Durability, Writing};
-use mailhaul_queue::{Calendar, Clock, RetryPolicy};
+use mailhaul_queue::{Calendar, Clock, HostPolicy, RetryPolicy};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use std::sync::{Arc, Mutex};
 
@@ -49,6 +49,7 @@ pub struct Queue {
     inner: Arc<Inner>,
     who: Arc<str>,
     policy: Arc<RetryPolicy>,
+    hosts: Arc<HostPolicy>,
 }
 
 #[derive(Debug)]
@@ -74,7 +75,8 @@ impl Queue {
         let writing = writing.map(Writing::new);
         let calendar = Calendar::of_this_machine();
         let inner = Inner { reader, writing, clock, calendar, counted: Mutex::new(None) };
-        Ok(Self { inner: Arc::new(inner), who: who.into(), policy: Arc::new(RetryPolicy::default()) })
+        let (policy, hosts) = (Arc::new(RetryPolicy::default()), Arc::new(HostPolicy::default()));
+        Ok(Self { inner: Arc::new(inner), who: who.into(), policy, hosts })
     }
 
     /// The same queue for somebody else: `who` stands in its events.
@@ -87,6 +89,12 @@ impl Queue {
     #[must_use]
     pub fn with_policy(&self, policy: RetryPolicy) -> Self {
         Self { policy: Arc::new(policy), ..self.clone() }
+    }
+
+    /// The same queue with another way to treat hosts.
+    #[must_use]
+    pub fn with_host_policy(&self, policy: HostPolicy) -> Self {
+        Self { hosts: Arc::new(policy), ..self.clone() }
     }
 
     /// Closes the writing connection for all clones, so that SQLite can tidy up behind the last one. It is opened

@@ -16,12 +16,14 @@ use sqlx::sqlite::SqliteRow;
 const LISTED: &str = "SELECT owner_kind, owner_id, side, field, key_id, sealed FROM secret";
 
 impl Queue {
-    /// Stores secrets at their places.
+    /// Stores secrets at their places, and wipes those that they replace.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub async fn put_secrets(&self, secrets: Vec<SealedSecret>) -> Result<(), DbError> {
-        write!(self, change => change.put_secrets(&secrets))
+        write!(self, change => change.put_secrets(&secrets))?;
+        self.empty_log().await;
+        Ok(())
     }
 
     /// The secret at this place.

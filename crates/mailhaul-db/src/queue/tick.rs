@@ -11,8 +11,8 @@ use crate::queue::decode::Cells;
 use crate::queue::{Inner, Queue};
 use crate::rows::count_to_sql;
 use mailhaul_queue::{
-    AccountId, BreakerState, EndpointId, Finished, Generation, HostHealth, HostPolicy, HostSign, JobId, LeaseKey, Now,
-    Order, Scope, Store, Tick, Tock, WaitReason, Wanted,
+    AccountId, BreakerState, EndpointId, Finished, Generation, HostHealth, HostSign, JobId, LeaseKey, Now, Order,
+    Scope, Store, Tick, Tock, WaitReason, Wanted,
 };
 use serde_json::json;
 use sqlx::QueryBuilder;
@@ -200,11 +200,18 @@ impl Change<'_> {
 
     async fn count_unsettled(&mut self, scope: &Scope, most: i64) -> Result<u64, Fault> {
         let mut sql = QueryBuilder::new("SELECT COUNT(*) FROM (SELECT 1 FROM (");
-        for (at, state) in ["state = 'queued'", "state = 'running'", "state = 'waiting' AND wait_until_ms IS NOT NULL"]
-            .into_iter()
-            .enumerate()
-        {
-            sql.push(if at == 0 { "" } else { " UNION ALL " }).push("SELECT 1 FROM job WHERE ").push(state);
+        // What is open is the latest of its kind, so it is found by wave; without a wave, the small indexes do.
+        let (queued, running) = match scope.wave {
+            Some(_) => ("job_by_wave WHERE superseded = 0 AND", "job_by_wave WHERE superseded = 0 AND"),
+            None => ("job_in_line WHERE", "job_running WHERE"),
+        };
+        let parts = [
+            ("", queued, "state = 'queued'"),
+            (" UNION ALL ", running, "state = 'running'"),
+            (" UNION ALL ", "job_due WHERE", "state = 'waiting' AND wait_until_ms IS NOT NULL"),
+        ];
+        for (and, index, state) in parts {
+            sql.push(format_args!("{and}SELECT 1 FROM job INDEXED BY {index} {state}"));
             if let Some(wave) = scope.wave {
                 sql.push(" AND wave_id = ").push_bind(wave.0);
             }
@@ -256,7 +263,7 @@ impl Change<'_> {
         .bind(host)
         .fetch_one(self.db())
         .await?;
-        let (now, policy) = (self.now.unix_ms, HostPolicy::default());
+        let (now, policy) = (self.now.unix_ms, *self.hosts);
         let mut after = before.clone();
         for sign in signs {
             after.on(*sign, running, now, jitter(self.now), &policy);
