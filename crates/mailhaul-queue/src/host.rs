@@ -44,6 +44,23 @@ impl Default for HostPolicy {
     }
 }
 
+impl HostPolicy {
+    /// The same with every pause as long as this percentage of it.
+    #[must_use]
+    pub fn with_pauses(mut self, percent: u32) -> Self {
+        for pause in [
+            &mut self.fast_growth_every,
+            &mut self.slow_growth_every,
+            &mut self.throttle_pause,
+            &mut self.failure_pause,
+            &mut self.pause_max,
+        ] {
+            *pause = *pause * percent / 100;
+        }
+        self
+    }
+}
+
 /// What a host has shown so far. Kept as JSON; a host that has no health yet has the default one.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]

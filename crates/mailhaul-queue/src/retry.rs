@@ -76,6 +76,16 @@ pub enum Reaction {
 }
 
 impl RetryPolicy {
+    /// The same with every pause as long as this percentage of it.
+    #[must_use]
+    pub fn with_pauses(mut self, percent: u32) -> Self {
+        for class in [&mut self.network, &mut self.server, &mut self.throttle, &mut self.protocol, &mut self.internal] {
+            class.base = class.base * percent / 100;
+            class.cap = class.cap * percent / 100;
+        }
+        self
+    }
+
     /// What follows from a failure of this class.
     #[must_use]
     pub fn reaction(&self, class: FailureClass) -> Reaction {
@@ -135,6 +145,15 @@ mod tests {
         assert_eq!([pause(0), pause(1), pause(2), pause(3), pause(8), pause(9)], [5, 5, 10, 20, 640, 900]);
         assert_eq!(pause(u32::MAX), 900);
         assert_eq!(policy.backoff(FailureClass::Network, 3, 0.0, None).as_secs(), 10);
+    }
+
+    #[test]
+    fn pauses_are_scaled_and_numbers_of_attempts_are_not() {
+        let quick = RetryPolicy::default().with_pauses(1);
+        assert_eq!(quick.backoff(FailureClass::Network, 1, 1.0, None).as_millis(), 50);
+        assert_eq!(quick.backoff(FailureClass::Server, u32::MAX, 1.0, None).as_secs(), 9);
+        assert_eq!(quick.network.attempts_max, RetryPolicy::default().network.attempts_max);
+        assert_eq!(RetryPolicy::default().with_pauses(100), RetryPolicy::default());
     }
 
     #[test]

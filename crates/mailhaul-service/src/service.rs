@@ -4,7 +4,7 @@ use crate::error::ServiceError;
 use crate::vault::{KeySource, Vault};
 use mailhaul_db::queue::Queue;
 use mailhaul_db::{Ledger, OpenOptions};
-use mailhaul_queue::{Clock, SystemClock};
+use mailhaul_queue::{Clock, HostPolicy, RetryPolicy, SystemClock};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -40,6 +40,14 @@ impl Service {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let queue = ledger.queue(Arc::clone(&clock), who).await?;
         Ok(Self { ledger, queue, clock, key })
+    }
+
+    /// The same with every pause after a failure as long as this percentage of it: tests need not wait.
+    #[must_use]
+    pub fn with_pauses(mut self, percent: u32) -> Self {
+        let retries = RetryPolicy::default().with_pauses(percent);
+        self.queue = self.queue.with_policy(retries).with_host_policy(HostPolicy::default().with_pauses(percent));
+        self
     }
 
     /// The queue, for what needs no more than one question.
