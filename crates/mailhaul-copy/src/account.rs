@@ -178,7 +178,7 @@ impl Run<'_> {
 
     /// Signs in, lists both sides, and settles which mailbox goes where.
     async fn plan(&mut self) -> Result<Planned, WalkError> {
-        let mut pauses = pause::reconnects(bounds::CONNECTIONS_WITHOUT_PROGRESS);
+        let mut pauses = pause::reconnects(self.walk.supervisor.reconnects());
         loop {
             let attempt = async {
                 let links = self.connected().await?;
@@ -207,7 +207,7 @@ impl Run<'_> {
     ) -> Result<(), WalkError> {
         let walk = self.walk;
         let source = mapping.mailboxes[place].source.clone();
-        let mut pauses = pause::reconnects(bounds::CONNECTIONS_WITHOUT_PROGRESS);
+        let mut pauses = pause::reconnects(self.walk.supervisor.reconnects());
         let mut first = true;
         loop {
             let settled = tally.copied.len() + tally.adopted.len();
@@ -226,7 +226,7 @@ impl Run<'_> {
                 Err(error) => error,
             };
             if tally.copied.len() + tally.adopted.len() > settled {
-                pauses = pause::reconnects(bounds::CONNECTIONS_WITHOUT_PROGRESS);
+                pauses = pause::reconnects(self.walk.supervisor.reconnects());
             }
             self.recover(error, &mut pauses, first).await?;
             first = false;
@@ -258,7 +258,6 @@ impl Run<'_> {
             other => return Err(other),
         };
         self.links = None;
-        self.tell_supervisor(&link);
         let never_connected = matches!(link.error, ImapError::Resolve { .. } | ImapError::Connect { .. }) && first;
         let pause = match link.error.class() {
             ErrorClass::SignIn | ErrorClass::Tls | ErrorClass::Usage | ErrorClass::Quota | ErrorClass::Lease => None,
@@ -268,6 +267,8 @@ impl Run<'_> {
             _ => pauses.next(),
         };
         let Some(pause) = pause else {
+            // Once for each run, at its end: what the next connection mends concerns nobody else.
+            self.tell_supervisor(&link);
             return Err(match link.error.class() {
                 ErrorClass::Lease => match self.walk.lease.failure() {
                     Some(failure) => WalkError::Ledger(failure),
@@ -295,6 +296,8 @@ impl Run<'_> {
                 self.walk.supervisor.sign(link.side, ServerSign::Throttled(link.error.retry_after()));
             }
             ErrorClass::Network => self.walk.supervisor.sign(link.side, ServerSign::ConnectionFailed),
+            // A server that refuses somebody is there.
+            ErrorClass::SignIn => self.walk.supervisor.sign(link.side, ServerSign::Served),
             _ => {}
         }
     }

@@ -1,5 +1,6 @@
 //! Who looks over a run's shoulder: whether it may still write, how fast, and whether it should go on.
 
+use crate::bounds;
 use crate::progress::Progress;
 use crate::stop::StopSignal;
 use mailhaul_db::StaleHolder;
@@ -44,6 +45,11 @@ pub trait Supervisor: Send + Sync {
     /// Whether a run waits by itself when a server asks to slow down. If not, it ends, and is begun again later.
     fn waits_out_throttles(&self) -> bool {
         true
+    }
+
+    /// How often in a row a run connects again by itself before it ends, without anything being settled in between.
+    fn reconnects(&self) -> usize {
+        bounds::CONNECTIONS_WITHOUT_PROGRESS
     }
 }
 

@@ -4,8 +4,13 @@ use super::rates::Rates;
 use mailhaul_copy::{Progress, ServerSign, Supervisor};
 use mailhaul_queue::{AccountId, EndpointId, HostSign, JobControl, Pulse};
 use mailhaul_types::Side;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+/// How often a job connects again by itself: enough for a connection that was dropped on the way.
+const RECONNECTS: usize = 2;
+/// How often a job that moves mail says that its servers serve it: a host that was in trouble is believed again by it.
+const SERVED_EVERY: Duration = Duration::from_secs(30);
 
 /// One job's supervisor.
 pub(crate) struct JobSupervisor {
@@ -14,6 +19,19 @@ pub(crate) struct JobSupervisor {
     pub(crate) account: AccountId,
     pub(crate) source: EndpointId,
     pub(crate) target: EndpointId,
+    /// When the servers were last said to serve.
+    pub(crate) served_at: Mutex<Instant>,
+}
+
+impl JobSupervisor {
+    fn say_served_now_and_then(&self) {
+        let mut served_at = self.served_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if served_at.elapsed() >= SERVED_EVERY {
+            *served_at = Instant::now();
+            self.control.sign(self.source, HostSign::Served);
+            self.control.sign(self.target, HostSign::Served);
+        }
+    }
 }
 
 impl Supervisor for JobSupervisor {
@@ -23,6 +41,7 @@ impl Supervisor for JobSupervisor {
 
     fn pace(&self, messages: u64, bytes: u64) -> Duration {
         self.control.moved(bytes);
+        self.say_served_now_and_then();
         self.rates.take(self.account, [self.source, self.target], messages, bytes)
     }
 
@@ -42,6 +61,11 @@ impl Supervisor for JobSupervisor {
 
     fn waits_out_throttles(&self) -> bool {
         false
+    }
+
+    /// The queue waits longer and better: meanwhile another job has the slot.
+    fn reconnects(&self) -> usize {
+        RECONNECTS
     }
 }
 
