@@ -39,7 +39,7 @@ pub struct WavePreflight {
     pub accounts: Vec<(String, AccountPreflight)>,
     /// What is different from the look before.
     pub changes: Vec<Change>,
-    /// How long the wave will take, without what is blocked for good.
+    /// How long the wave will take, with every account that was counted: what blocks one will have been mended by then.
     pub estimate: Estimate,
 }
 
