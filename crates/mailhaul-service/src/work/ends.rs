@@ -124,7 +124,6 @@ pub(super) async fn of_preflight(
     account: AccountId,
     found: &AccountPreflight,
     control: &JobControl,
-    now_unix_ms: i64,
 ) -> JobEnd {
     if let Some(asked) = control.must_yield() {
         return yielded(asked);
@@ -134,7 +133,6 @@ pub(super) async fn of_preflight(
         let retry_after = block.retry_after_ms.map(Duration::from_millis);
         return JobEnd { outcome: Outcome::Failed { class, retry_after }, ..failed(class, block.words.clone()) };
     }
-    let _ = now_unix_ms;
     let kept = async {
         queue.put_preflight(account, &found.to_json().to_string()).await?;
         if found.is_counted() {

@@ -11,10 +11,10 @@ use crate::service::Service;
 use crate::vault::Vault;
 use mailhaul_copy::{
     CopyJob, Oversight, Progress, RetryExceptions, StopSignal, StopSwitch, Supervisor, VerifyJob, VerifyLevel,
-    copy_account, verify_account,
+    copy_account, preflight_with_oversight, verify_account,
 };
 use mailhaul_queue::{ClaimedJob, FailureClass, Handler, JobControl, JobEnd, Outcome, StaleHolder};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tracing::Instrument as _;
 
@@ -85,8 +85,10 @@ impl Worker {
             account: job.account,
             source: prepared.source.id,
             target: prepared.target.id,
+            served_at: Mutex::new(Instant::now()),
         });
-        let task = Task { worker: self, kind, payload, prepared, progress, supervisor, stop, stale_holder: job.stale_holder };
+        let task =
+            Task { worker: self, kind, payload, prepared, progress, supervisor, stop, stale_holder: job.stale_holder };
         tracing::info!(attempt = job.attempt, "{} begins", kind.word());
         let mut doing = std::pin::pin!(task.run(&control));
         let end = tokio::select! {
@@ -147,14 +149,17 @@ impl Task<'_> {
         }
     }
 
-    async fn copy(&self, control: &JobControl) -> JobEnd {
-        let oversight = Oversight {
+    fn oversight(&self) -> Oversight<'_> {
+        Oversight {
             progress: &self.progress,
             stop: &self.stop,
             supervisor: Arc::clone(&self.supervisor),
             stale_holder: self.stale_holder,
-        };
-        let report = copy_account(&self.copy_job(), self.worker.service.ledger(), &oversight).await;
+        }
+    }
+
+    async fn copy(&self, control: &JobControl) -> JobEnd {
+        let report = copy_account(&self.copy_job(), self.worker.service.ledger(), &self.oversight()).await;
         ends::of_copy(&report, control, self.worker.service.now_unix_ms())
     }
 
@@ -182,8 +187,8 @@ impl Task<'_> {
 
     async fn preflight(&self, control: &JobControl) -> JobEnd {
         let job = self.copy_job();
-        let found = mailhaul_copy::preflight_account(&job, Some(self.worker.service.ledger()), &self.stop).await;
-        let queue = self.worker.service.queue();
-        ends::of_preflight(queue, self.prepared.row.id, &found, control, self.worker.service.now_unix_ms()).await
+        let service = &self.worker.service;
+        let found = preflight_with_oversight(&job, Some(service.ledger()), &self.oversight()).await;
+        ends::of_preflight(service.queue(), self.prepared.row.id, &found, control).await
     }
 }
