@@ -8,9 +8,11 @@ use crate::queue::decode::Cells;
 use crate::queue::model::{AccountFilter, AccountRow, ImportOutcome, NewAccount, SecretOwner, Subject};
 use crate::rows::count_to_sql;
 use mailhaul_queue::{AccountId, EndpointId, WaveId};
+use serde_json::json;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteRow;
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 const LISTED: &str = "SELECT a.account_id, a.name, a.wave_id, w.name, l.source_endpoint_id, s.name, \
      l.target_endpoint_id, t.name, a.source_user, a.target_user, a.source_owner, a.target_owner, a.priority, \
@@ -110,37 +112,33 @@ fn texts(new: &NewAccount) -> [&String; 5] {
 
 impl Change<'_> {
     async fn import(&mut self, accounts: &[NewAccount]) -> Result<ImportOutcome, Fault> {
-        let mut outcome = ImportOutcome::default();
         let mut lanes = HashMap::new();
-        let mut moved = false;
-        self.touch_none().await?;
         for new in accounts {
-            let lane = match lanes.get(&(new.source, new.target)) {
-                Some(lane) => *lane,
-                None => {
-                    let lane = self.lane(new.source, new.target).await?;
-                    lanes.insert((new.source, new.target), lane);
-                    lane
-                }
-            };
-            let Some(known) = self.known_account(&new.name).await? else {
-                outcome.ids.push(self.insert_account(new, lane).await?);
-                outcome.added += 1;
-                continue;
-            };
-            outcome.ids.push(AccountId(known.id));
-            let what = differences(&known, new, lane);
+            if let Entry::Vacant(entry) = lanes.entry((new.source, new.target)) {
+                entry.insert(self.lane(new.source, new.target).await?);
+            }
+        }
+        let names = names_json(accounts)?;
+        let known = self.known_accounts(&names).await?;
+        let lane = |new: &NewAccount| lanes[&(new.source, new.target)];
+        let fresh = |new: &&NewAccount| !known.contains_key(&new.name);
+        let added: Vec<_> = accounts.iter().filter(fresh).map(|new| (new, lane(new))).collect();
+        let mut outcome = ImportOutcome { added: added.len(), ..ImportOutcome::default() };
+        self.insert_accounts(&added).await?;
+        self.touch_none().await?;
+        for (new, known) in accounts.iter().filter_map(|new| Some((new, known.get(&new.name)?))) {
+            let what = differences(known, new, lane(new));
             if what.is_empty() {
                 outcome.unchanged += 1;
                 continue;
             }
-            self.update_account(&known, new, lane, &what).await?;
-            moved = true;
+            self.update_account(known, new, lane(new), &what).await?;
             outcome.changed.push((new.name.clone(), what));
         }
-        if moved {
+        if !outcome.changed.is_empty() {
             self.follow_accounts().await?;
         }
+        outcome.ids = self.account_ids(&names).await?;
         Ok(outcome)
     }
 
@@ -154,51 +152,83 @@ impl Change<'_> {
         Ok(sqlx::query_scalar(sql).bind(source.0).bind(target.0).fetch_one(self.db()).await?)
     }
 
-    async fn known_account(&mut self, name: &str) -> Result<Option<Known>, Fault> {
-        let row = sqlx::query(
-            "SELECT account_id, wave_id, lane_id, source_user, target_user, source_owner, target_owner, options, \
-                    priority, size_hint_bytes FROM account WHERE name = $1",
+    async fn known_accounts(&mut self, names: &str) -> Result<HashMap<String, Known>, Fault> {
+        let rows = sqlx::query(
+            "SELECT a.name, a.account_id, a.wave_id, a.lane_id, a.source_user, a.target_user, a.source_owner, \
+                    a.target_owner, a.options, a.priority, a.size_hint_bytes \
+             FROM json_each($1) n CROSS JOIN account a ON a.name = n.value",
         )
-        .bind(name)
-        .fetch_optional(self.db())
+        .bind(names)
+        .fetch_all(self.db())
         .await?;
-        row.map(|row| {
-            let mut cells = Cells::of(&row, "account");
-            Ok(Known {
+        let known = |row| {
+            let mut cells = Cells::of(row, "account");
+            let name = cells.take()?;
+            let known = Known {
                 id: cells.take()?,
                 wave_id: cells.take()?,
                 lane_id: cells.take()?,
                 texts: [cells.take()?, cells.take()?, cells.take()?, cells.take()?, cells.take()?],
                 priority: cells.number()?,
                 size_hint_bytes: cells.take()?,
-            })
-        })
-        .transpose()
+            };
+            Ok((name, known))
+        };
+        rows.iter().map(known).collect()
     }
 
-    async fn insert_account(&mut self, new: &NewAccount, lane: i64) -> Result<AccountId, Fault> {
-        let now = self.now.unix_ms;
-        let id = sqlx::query_scalar(
+    /// The numbers of accounts, in the order of the names.
+    async fn account_ids(&mut self, names: &str) -> Result<Vec<AccountId>, Fault> {
+        let ids: Vec<i64> = sqlx::query_scalar(
+            "SELECT a.account_id FROM json_each($1) n CROSS JOIN account a ON a.name = n.value ORDER BY n.key",
+        )
+        .bind(names)
+        .fetch_all(self.db())
+        .await?;
+        Ok(ids.into_iter().map(AccountId).collect())
+    }
+
+    async fn insert_accounts(&mut self, added: &[(&NewAccount, i64)]) -> Result<(), Fault> {
+        let row = |(new, lane): &(&NewAccount, i64)| {
+            let [source_user, target_user, source_owner, target_owner, options] = texts(new);
+            let size = new.size_hint_bytes.map(count_to_sql);
+            let priority = new.priority.get();
+            json!([
+                new.name,
+                new.wave.0,
+                lane,
+                source_user,
+                target_user,
+                source_owner,
+                target_owner,
+                priority,
+                options,
+                size
+            ])
+        };
+        let rows = serde_json::Value::Array(added.iter().map(row).collect()).to_string();
+        let (now, who) = (self.now.unix_ms, self.who());
+        sqlx::query(
             "INSERT INTO account (name, wave_id, lane_id, source_user, target_user, source_owner, target_owner, \
                  priority, options, revision, size_hint_bytes, created_at_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11) RETURNING account_id",
+             SELECT n.value ->> 0, n.value ->> 1, n.value ->> 2, n.value ->> 3, n.value ->> 4, n.value ->> 5, \
+                    n.value ->> 6, n.value ->> 7, n.value ->> 8, 1, n.value ->> 9, $2 \
+             FROM json_each($1) n ORDER BY n.key",
         )
-        .bind(&new.name)
-        .bind(new.wave.0)
-        .bind(lane)
-        .bind(&new.source_user)
-        .bind(&new.target_user)
-        .bind(&new.source_owner)
-        .bind(&new.target_owner)
-        .bind(new.priority.get())
-        .bind(&new.options)
-        .bind(new.size_hint_bytes.map(count_to_sql))
+        .bind(&rows)
         .bind(now)
-        .fetch_one(self.db())
+        .execute(self.db())
         .await?;
-        let id = AccountId(id);
-        self.note("import", Subject::Account(id), "added").await?;
-        Ok(id)
+        sqlx::query(
+            "INSERT INTO event (at_ms, who, what, account_id, why) SELECT $2, $3, 'import', a.account_id, 'added' \
+             FROM json_each($1) n CROSS JOIN account a ON a.name = n.value ->> 0 ORDER BY n.key",
+        )
+        .bind(&rows)
+        .bind(now)
+        .bind(who)
+        .execute(self.db())
+        .await?;
+        Ok(())
     }
 
     async fn update_account(
@@ -310,6 +340,15 @@ impl Change<'_> {
         }
         Ok(true)
     }
+}
+
+/// The names as a JSON array. A list that names an account twice cannot say what it is to become.
+fn names_json(accounts: &[NewAccount]) -> Result<String, Fault> {
+    let mut seen = HashSet::new();
+    if let Some(twice) = accounts.iter().find(|new| !seen.insert(&new.name)) {
+        return Err(Fault::Internal(format!("account {} stands twice in a list", mailhaul_types::escape(&twice.name))));
+    }
+    Ok(serde_json::Value::from_iter(accounts.iter().map(|new| new.name.as_str())).to_string())
 }
 
 fn differences(known: &Known, new: &NewAccount, lane: i64) -> Vec<&'static str> {

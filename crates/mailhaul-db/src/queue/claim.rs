@@ -54,8 +54,11 @@ impl Change<'_> {
             return Ok(claimed);
         }
         let ahead = with.tick.slots.min(READ_AHEAD);
-        let mut lines = self.lines(facts, &with.tick.scope, ahead).await?;
+        let mut lines = self.lines(facts, &with.tick.scope).await?;
         while claimed.len() < with.tick.slots {
+            for line in &mut lines {
+                self.read_ahead(line, ahead).await?;
+            }
             let Some((head, at)) = first_of(&lines) else {
                 break;
             };
@@ -73,13 +76,12 @@ impl Change<'_> {
                 claimed.push(self.claim_one(head.job, with).await?);
             }
             lines[at].ahead.pop_front();
-            self.read_ahead(&mut lines[at], ahead).await?;
         }
         Ok(claimed)
     }
 
-    /// Every line in scope that has a job in it, with its head.
-    async fn lines(&mut self, facts: &Facts, scope: &Scope, ahead: usize) -> Result<Vec<Line>, Fault> {
+    /// Every line in scope that has a job in it and may be admitted.
+    async fn lines(&mut self, facts: &Facts, scope: &Scope) -> Result<Vec<Line>, Fault> {
         let mut lines = Vec::new();
         for lane in &facts.lanes {
             let (mut phase, mut wave, mut kind) = (String::new(), 0, String::new());
@@ -90,16 +92,8 @@ impl Change<'_> {
                 let in_scope = scope.wave.is_none_or(|only| only.0 == wave)
                     && (scope.kinds.is_empty() || scope.kinds.contains(&kind));
                 if in_scope && facts.admission.could_admit(lane.source, lane.target, phase).is_ok() {
-                    let mut line = Line {
-                        lane: *lane,
-                        phase,
-                        wave,
-                        kind: kind.clone(),
-                        ahead: VecDeque::new(),
-                        after: Some(BEFORE_ALL),
-                    };
-                    self.read_ahead(&mut line, ahead).await?;
-                    lines.push(line);
+                    let (ahead, after) = (VecDeque::new(), Some(BEFORE_ALL));
+                    lines.push(Line { lane: *lane, phase, wave, kind: kind.clone(), ahead, after });
                 }
             }
         }

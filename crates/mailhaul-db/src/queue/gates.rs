@@ -4,7 +4,7 @@
 
 use crate::fault::Fault;
 use crate::queue::change::Change;
-use crate::queue::decode::{Cells, phase_of, phase_word};
+use crate::queue::decode::{Cells, phase_word};
 use crate::queue::endpoints::limits_of;
 use mailhaul_queue::{
     Admission, BreakerState, Calendar, EndpointFacts, EndpointId, Event, Gate, HostHealth, Phase, Shed, WaitReason,
@@ -32,13 +32,7 @@ pub(super) struct Facts {
 
 impl Change<'_> {
     pub(super) async fn facts(&mut self) -> Result<Facts, Fault> {
-        let lanes: Vec<(i64, i64, i64)> =
-            sqlx::query_as("SELECT lane_id, source_endpoint_id, target_endpoint_id FROM lane")
-                .fetch_all(self.db())
-                .await?;
-        let lane = |(id, source, target)| Lane { id, source: EndpointId(source), target: EndpointId(target) };
-        let lanes: Vec<Lane> = lanes.into_iter().map(lane).collect();
-        let running = self.tokens_in_use(&lanes).await?;
+        let (lanes, running) = self.lanes_and_tokens().await?;
         let rows = sqlx::query(
             "SELECT e.endpoint_id, e.host, e.limits, COALESCE(h.health, '{}') FROM endpoint e \
              LEFT JOIN host h ON h.host = e.host ORDER BY e.endpoint_id",
@@ -70,28 +64,39 @@ impl Change<'_> {
         })
     }
 
-    /// Connections that running jobs hold at each endpoint, by phase. One that reads and writes there holds two.
-    async fn tokens_in_use(&mut self, lanes: &[Lane]) -> Result<BTreeMap<(EndpointId, &'static str), u32>, Fault> {
-        let rows = sqlx::query("SELECT lane_id, phase, COUNT(*) FROM job WHERE state = 'running' GROUP BY 1, 2")
-            .fetch_all(self.db())
-            .await?;
-        let mut tokens = BTreeMap::new();
+    /// The lanes, and the connections that running jobs hold at each endpoint, by phase. A job that reads and writes at
+    /// one endpoint holds two there.
+    async fn lanes_and_tokens(&mut self) -> Result<(Vec<Lane>, BTreeMap<(EndpointId, &'static str), u32>), Fault> {
+        let rows = sqlx::query(
+            "SELECT l.lane_id, l.source_endpoint_id, l.target_endpoint_id, \
+                    (SELECT COUNT(*) FROM job INDEXED BY job_running \
+                     WHERE state = 'running' AND lane_id = l.lane_id AND phase = 'bulk'), \
+                    (SELECT COUNT(*) FROM job INDEXED BY job_running \
+                     WHERE state = 'running' AND lane_id = l.lane_id AND phase = 'resync') \
+             FROM lane l",
+        )
+        .fetch_all(self.db())
+        .await?;
+        let (mut lanes, mut tokens) = (Vec::with_capacity(rows.len()), BTreeMap::new());
         for row in &rows {
-            let mut cells = Cells::of(row, "job");
-            let (id, phase, jobs): (i64, _, u32) = (cells.take()?, cells.word(phase_of)?, cells.number()?);
-            for lane in lanes.iter().filter(|lane| lane.id == id) {
-                *tokens.entry((lane.source, phase_word(phase))).or_insert(0) += jobs;
-                *tokens.entry((lane.target, phase_word(phase))).or_insert(0) += jobs;
+            let mut cells = Cells::of(row, "lane");
+            let (id, source, target) = (cells.take()?, EndpointId(cells.take()?), EndpointId(cells.take()?));
+            for phase in [Phase::Bulk, Phase::Resync] {
+                let jobs: u32 = cells.number()?;
+                *tokens.entry((source, phase_word(phase))).or_insert(0) += jobs;
+                *tokens.entry((target, phase_word(phase))).or_insert(0) += jobs;
             }
+            lanes.push(Lane { id, source, target });
         }
-        Ok(tokens)
+        Ok((lanes, tokens))
     }
 
-    /// Moves what is in line at closed endpoints out of it, and back in what waits at open ones.
-    pub(super) async fn follow_gates(&mut self, facts: &Facts) -> Result<(), Fault> {
+    /// Moves what is in line at closed endpoints out of it, and back in what waits at open ones, if anything does.
+    pub(super) async fn follow_gates(&mut self, facts: &Facts, some_wait: bool) -> Result<(), Fault> {
         for lane in &facts.lanes {
             match facts.gate(lane) {
                 Gate::Closed { reason, until_unix_ms } => self.close_lane(lane, reason, until_unix_ms).await?,
+                Gate::Open if !some_wait => {}
                 Gate::Open if facts.is_half_open(lane) => self.wake_probe(facts, lane).await?,
                 Gate::Open => self.open_lane(lane).await?,
             }

@@ -8,6 +8,7 @@ use crate::fault::Fault;
 use crate::queue::change::{Change, Durability, write};
 use crate::queue::claim::Claiming;
 use crate::queue::decode::Cells;
+use crate::queue::workers::SIGNED_EVERY_MS;
 use crate::queue::{Inner, Queue};
 use crate::rows::count_to_sql;
 use mailhaul_queue::{
@@ -76,13 +77,21 @@ impl Change<'_> {
     async fn tick(&mut self, inner: &Inner, tick: &Tick) -> Result<Tock, Fault> {
         self.worker = Some(tick.worker);
         let boot_id = inner.clock.boot_id();
-        self.sign(tick.worker).await?;
         self.renew(tick, &boot_id).await?;
-        self.take_over_orphans(tick, &boot_id).await?;
-        let workers = self.bury_workers(tick.worker, &boot_id, inner.reader.path()).await?;
-        self.wake_due().await?;
+        let look = self.look(tick, &boot_id).await?;
+        if look.unsigned {
+            self.sign(tick.worker).await?;
+        }
+        if look.orphans {
+            self.take_over_orphans(tick, &boot_id).await?;
+        }
+        let workers =
+            if look.workers { self.bury_workers(tick.worker, &boot_id, inner.reader.path()).await? } else { 1 };
+        if look.due {
+            self.wake_due().await?;
+        }
         let mut facts = self.facts().await?;
-        self.follow_gates(&facts).await?;
+        self.follow_gates(&facts, look.gated).await?;
         self.shed(&facts).await?;
         if facts.allowances {
             self.shed_used_up(&inner.calendar).await?;
@@ -93,6 +102,36 @@ impl Change<'_> {
         let lost = self.lost(tick).await?;
         let unsettled = self.unsettled(inner, &tick.scope).await?;
         Ok(Tock { claimed, orders, lost, unsettled, workers })
+    }
+
+    /// What there is to do, in one question: most ticks find nothing but a job to claim, or not even that.
+    async fn look(&mut self, tick: &Tick, boot_id: &str) -> Result<Look, Fault> {
+        let now = self.now;
+        let row = sqlx::query(
+            "SELECT EXISTS (SELECT 1 FROM worker WHERE worker_id = $1 AND seen_at_ms NOT BETWEEN $2 - $5 AND $2), \
+                    EXISTS (SELECT 1 FROM job INDEXED BY job_running WHERE state = 'running' \
+                                AND (lease_boot_id <> $3 OR lease_until_boot_ms < $4)), \
+                    EXISTS (SELECT 1 FROM worker WHERE worker_id <> $1), \
+                    EXISTS (SELECT 1 FROM job INDEXED BY job_due \
+                            WHERE state = 'waiting' AND wait_until_ms IS NOT NULL AND wait_until_ms <= $2 \
+                                AND gated = 0), \
+                    EXISTS (SELECT 1 FROM job INDEXED BY job_gated WHERE state = 'waiting' AND gated = 1)",
+        )
+        .bind(tick.worker.0)
+        .bind(now.unix_ms)
+        .bind(boot_id)
+        .bind(now.boot_ms.saturating_sub(margin_ms(tick)))
+        .bind(SIGNED_EVERY_MS)
+        .fetch_one(self.db())
+        .await?;
+        let mut cells = Cells::of(&row, "job");
+        Ok(Look {
+            unsigned: cells.take()?,
+            orphans: cells.take()?,
+            workers: cells.take()?,
+            due: cells.take()?,
+            gated: cells.take()?,
+        })
     }
 
     async fn renew(&mut self, tick: &Tick, boot_id: &str) -> Result<(), Fault> {
@@ -116,10 +155,9 @@ impl Change<'_> {
 
     /// Leases that ran out, the margin included; those of another boot at once.
     async fn take_over_orphans(&mut self, tick: &Tick, boot_id: &str) -> Result<(), Fault> {
-        let margin = i64::try_from(tick.margin.as_millis()).unwrap_or(i64::MAX);
-        let before = self.now.boot_ms.saturating_sub(margin);
+        let before = self.now.boot_ms.saturating_sub(margin_ms(tick));
         let rows: Vec<(i64, bool, u32)> = sqlx::query_as(
-            "SELECT job_id, lease_boot_id <> $1, process FROM job \
+            "SELECT job_id, lease_boot_id <> $1, process FROM job INDEXED BY job_running \
              WHERE state = 'running' AND (lease_boot_id <> $1 OR lease_until_boot_ms < $2)",
         )
         .bind(boot_id)
@@ -300,6 +338,24 @@ impl Change<'_> {
         .await?;
         Ok(())
     }
+}
+
+/// What a tick has to do.
+struct Look {
+    /// The worker's row has not been signed for a while.
+    unsigned: bool,
+    /// Leases have run out.
+    orphans: bool,
+    /// There are other workers, perhaps gone.
+    workers: bool,
+    /// Jobs have waited long enough.
+    due: bool,
+    /// Jobs wait for an endpoint.
+    gated: bool,
+}
+
+fn margin_ms(tick: &Tick) -> i64 {
+    i64::try_from(tick.margin.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn breaker_words(before: BreakerState, after: BreakerState) -> Option<&'static str> {

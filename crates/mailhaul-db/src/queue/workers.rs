@@ -19,7 +19,7 @@ use std::path::Path;
 /// of life. Its jobs go by their leases.
 const FORGOTTEN_AFTER_MS: i64 = 600_000;
 /// How often a worker signs its row, at most.
-const SIGNED_EVERY_MS: i64 = 10_000;
+pub(super) const SIGNED_EVERY_MS: i64 = 10_000;
 
 /// A process that is known to work, for as long as this is held. Dropping it is what dying does: the next one who
 /// looks takes its jobs over.
@@ -103,13 +103,12 @@ impl Change<'_> {
         Ok((WorkerId(id), lock))
     }
 
-    /// Signs the worker's row now and then.
+    /// Signs the worker's row.
     pub(super) async fn sign(&mut self, worker: WorkerId) -> Result<(), Fault> {
         let now = self.now.unix_ms;
-        sqlx::query("UPDATE worker SET seen_at_ms = $2 WHERE worker_id = $1 AND seen_at_ms NOT BETWEEN $3 AND $2")
+        sqlx::query("UPDATE worker SET seen_at_ms = $2 WHERE worker_id = $1")
             .bind(worker.0)
             .bind(now)
-            .bind(now - SIGNED_EVERY_MS)
             .execute(self.db())
             .await?;
         Ok(())

@@ -4,6 +4,7 @@ mod claims;
 mod control;
 mod leases;
 mod lists;
+mod old;
 mod rooms;
 mod setup;
 mod states;
