@@ -26,4 +26,4 @@ pub use plan::{WavePlan, new_job};
 pub use service::Service;
 pub use vault::{Key, KeyError, KeySource, Place, SECRET_BYTES_MAX, Vault, VaultError, reseal};
 pub use verbs::*;
-pub use work::{LiveJob, Work, WorkEnd, WorkOptions, ring};
+pub use work::{LiveJob, LiveView, Work, WorkEnd, WorkOptions, ring};

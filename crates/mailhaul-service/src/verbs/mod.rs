@@ -8,26 +8,34 @@ mod change;
 mod close;
 mod control;
 mod endpoints;
+mod explain;
 mod import;
 mod init;
 mod jobs;
 mod key;
 mod log;
+mod look;
 mod names;
+mod report;
 mod run;
+mod status;
 mod waves;
+mod words;
 
 pub use accounts::{AccountChange, AccountView, PasswordsStored};
 pub use change::{Change, CopyChange};
 pub use close::Closed;
 pub use control::{Controlled, Retried, Retry, Whom};
 pub use endpoints::{EndpointChange, EndpointView};
+pub use explain::Explained;
 pub use import::{ImportFault, ImportReport, ImportRequest};
 pub use init::Initialised;
 pub use jobs::JobQuery;
 pub use key::Rotated;
 pub use log::{LogEntry, LogEntryKind, account_log_file};
+pub use look::PreflightView;
 pub use run::RunPrepared;
+pub use status::Watch;
 pub use waves::{WaveChange, WaveView};
 
 pub use mailhaul_db::queue::{

@@ -43,6 +43,22 @@ impl Live {
     }
 }
 
+/// The running jobs, at every moment anew. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LiveView(Arc<Live>);
+
+impl LiveView {
+    pub(super) fn new(live: Arc<Live>) -> Self {
+        Self(live)
+    }
+
+    /// What is being done right now.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<LiveJob> {
+        self.0.jobs()
+    }
+}
+
 /// A job on the list.
 pub(crate) struct Entry {
     live: Arc<Live>,

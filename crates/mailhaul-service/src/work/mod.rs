@@ -8,7 +8,7 @@ mod rates;
 mod supervisor;
 
 pub use bell::ring;
-pub use live::LiveJob;
+pub use live::{LiveJob, LiveView};
 
 use crate::error::ServiceError;
 use crate::service::Service;
@@ -91,6 +91,12 @@ impl Work {
     #[must_use]
     pub fn live(&self) -> Vec<LiveJob> {
         self.live.jobs()
+    }
+
+    /// What is being done, for somebody who looks on while others wait for the end.
+    #[must_use]
+    pub fn view(&self) -> LiveView {
+        LiveView::new(Arc::clone(&self.live))
     }
 
     /// A handle that can stop the work.

@@ -1,0 +1,236 @@
+//! The report of a wave: what the ledger knows of each account, what became of its jobs, and what its attempts counted.
+
+use super::words::state_in_words;
+use crate::error::ServiceError;
+use crate::kinds::JobKind;
+use crate::service::Service;
+use mailhaul_db::queue::{AccountFilter, AccountRow, AttemptRow, JobFilter, JobRow};
+use mailhaul_db::{ExceptionState as Stored, MailboxReport, PairReport};
+use mailhaul_queue::{AccountId, JobState};
+use mailhaul_report::{AccountLine, Counts, Exception, ExceptionState, MailboxLine, Remark, Standing, WaveReport};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+impl Service {
+    /// The report of a wave, from what was recorded up to now.
+    ///
+    /// # Errors
+    /// If there is no such wave, or its ledger cannot be read.
+    pub async fn wave_report(&self, wave: &str, made_by: &str) -> Result<WaveReport, ServiceError> {
+        let row = self.wave_named(wave).await?;
+        let accounts = self.queue.accounts(AccountFilter { wave: Some(row.id), ..AccountFilter::default() }).await?;
+        let hosts: BTreeMap<_, _> =
+            self.queue.endpoints().await?.into_iter().map(|endpoint| (endpoint.id, endpoint.host)).collect();
+        let filter = JobFilter { wave: Some(row.id), superseded: true, ..JobFilter::default() };
+        let mut jobs: BTreeMap<AccountId, Vec<JobRow>> = BTreeMap::new();
+        for job in self.queue.jobs(filter).await? {
+            // A look writes nothing, so it is no part of what is reported.
+            if job.kind != JobKind::Preflight.word() {
+                jobs.entry(job.account).or_default().push(job);
+            }
+        }
+        let (mut started, mut ended, mut is_open) = (None::<i64>, None::<i64>, false);
+        let mut lines = Vec::with_capacity(accounts.len());
+        for account in &accounts {
+            let of_account = jobs.remove(&account.id).unwrap_or_default();
+            let mut attempts = Vec::new();
+            for job in &of_account {
+                attempts.extend(self.queue.attempts(job.id).await?);
+            }
+            attempts.sort_by_key(|attempt| attempt.started_unix_ms);
+            started = started.into_iter().chain(attempts.first().map(|first| first.started_unix_ms)).min();
+            ended = ended.into_iter().chain(attempts.iter().filter_map(|attempt| attempt.ended_unix_ms)).max();
+            is_open |= attempts.iter().any(|attempt| attempt.ended_unix_ms.is_none());
+            let known = self.queue.account_report(account.id).await?;
+            let host = |id| hosts.get(&id).map(String::as_str).unwrap_or_default();
+            let ends = [
+                format!("{} at {}", account.source_user, host(account.source)),
+                format!("{} at {}", account.target_user, host(account.target)),
+            ];
+            lines.push(line(account, ends, &of_account, &attempts, known.as_ref()));
+        }
+        Ok(WaveReport {
+            wave: row.name,
+            accounts: lines,
+            started_unix_secs: started.map(|at| at / 1_000),
+            finished_unix_secs: ended.filter(|_| !is_open).map(|at| at / 1_000),
+            made_unix_secs: self.now_unix_ms() / 1_000,
+            made_by: made_by.to_owned(),
+        })
+    }
+}
+
+fn line(
+    account: &AccountRow,
+    [source, target]: [String; 2],
+    jobs: &[JobRow],
+    attempts: &[AttemptRow],
+    known: Option<&PairReport>,
+) -> AccountLine {
+    let decisive = decisive(jobs);
+    let standing = decisive.map_or(Standing::Waiting, |job| match &job.state {
+        JobState::DoneWithExceptions => Standing::Done,
+        state => super::words::standing(state),
+    });
+    let mailboxes: Vec<MailboxLine> =
+        known.map(|known| known.mailboxes.iter().filter_map(mailbox_line).collect()).unwrap_or_default();
+    let mut messages = Counts::default();
+    for mailbox in &mailboxes {
+        messages += mailbox.messages;
+    }
+    let counts: Vec<Value> =
+        attempts.iter().map(|attempt| serde_json::from_str(&attempt.counts).unwrap_or_default()).collect();
+    let mut exceptions = known.map(exceptions).unwrap_or_default();
+    // What the last attempt found and the ledger does not hold: mailboxes that stopped, differences between both sides.
+    if standing == Standing::Done {
+        exceptions.extend(counts.last().map(|counts| other_exceptions(counts, &exceptions)).unwrap_or_default());
+    }
+    AccountLine {
+        account: account.name.clone(),
+        source,
+        target,
+        standing,
+        state: decisive.map_or_else(|| "not queued".to_owned(), |job| state_in_words(&job.state)),
+        messages: (!mailboxes.is_empty()).then_some(messages),
+        target_messages: counts.last().and_then(|counts| counts["verify"]["target_messages"].as_u64()),
+        bytes: counts.iter().filter_map(|counts| counts["bytes"].as_u64()).sum(),
+        seconds: attempts.iter().map(seconds).sum(),
+        attempts: u32::try_from(attempts.len()).unwrap_or(u32::MAX),
+        last_words: decisive.filter(|job| job.state != JobState::Done).map(|job| job.words.clone()),
+        exceptions,
+        remarks: known.map(remarks).unwrap_or_default(),
+        mailboxes,
+    }
+}
+
+/// The job that says where the account stands: one that is not over, or else the one that was over last.
+fn decisive(jobs: &[JobRow]) -> Option<&JobRow> {
+    let open = jobs.iter().filter(|job| !job.state.is_terminal());
+    // What needs somebody is told before what goes on by itself.
+    let rank = |job: &&JobRow| match job.state {
+        JobState::Running => 0,
+        _ if job.state.is_parked() => 1,
+        JobState::Paused => 2,
+        _ => 3,
+    };
+    // A cancelled job says nothing about an account of which another one was done.
+    let over = jobs.iter().max_by_key(|job| (job.state != JobState::Cancelled, job.finished_unix_ms, job.id));
+    open.min_by_key(rank).or(over)
+}
+
+fn seconds(attempt: &AttemptRow) -> f64 {
+    let Some(ended) = attempt.ended_unix_ms else { return 0.0 };
+    #[expect(clippy::cast_precision_loss, reason = "a duration for people")]
+    let milliseconds = ended.saturating_sub(attempt.started_unix_ms).max(0) as f64;
+    milliseconds / 1_000.0
+}
+
+/// A mailbox as its last finished pass counted it; one that never had a pass, as it was listed.
+fn mailbox_line(mailbox: &MailboxReport) -> Option<MailboxLine> {
+    let settled = &mailbox.settled;
+    let messages = match (&mailbox.last_pass, &mailbox.scan) {
+        (Some((pass, _)), _) => {
+            let counts = Counts {
+                source: pass.source,
+                already: pass.already,
+                copied: pass.copied,
+                adopted: pass.adopted,
+                skipped: pass.skipped,
+                refused: pass.refused,
+                gone: pass.gone,
+                unreadable: pass.unreadable,
+                remaining: pass.remaining,
+            };
+            in_all(counts, settled.copied, settled.adopted + settled.adopted_altered)
+        }
+        (None, Some(scan)) => {
+            let source = u64::from(scan.exists);
+            let already = settled.total().min(source);
+            Counts { source, already, remaining: source - already, ..Counts::default() }
+        }
+        (None, None) => return None,
+    };
+    let bytes = mailbox.last_pass.as_ref().map_or(0, |(pass, _)| pass.bytes);
+    let (source, target) = (mailbox.mapping.source.clone(), Some(mailbox.mapping.target.clone()));
+    Some(MailboxLine { source, target, messages, bytes })
+}
+
+/// What earlier passes copied and found, told as what all passes together did. Where messages have left the source since,
+/// the two cannot be told apart, and the counts stay as the last pass has them.
+fn in_all(counts: Counts, copied: u64, adopted: u64) -> Counts {
+    let settled = counts.already + counts.copied + counts.adopted;
+    if copied + adopted == settled { Counts { already: 0, copied, adopted, ..counts } } else { counts }
+}
+
+fn exceptions(known: &PairReport) -> Vec<Exception> {
+    let mut found = Vec::new();
+    for mailbox in &known.mailboxes {
+        for stored in &mailbox.exceptions {
+            let state = match stored.exception.state {
+                Stored::Refused => ExceptionState::Refused,
+                Stored::Unreadable => ExceptionState::Unreadable,
+                Stored::PossibleDuplicate => ExceptionState::PossibleDuplicate,
+                Stored::ViewIncomplete => ExceptionState::ViewIncomplete,
+                Stored::MailboxFailed => ExceptionState::MailboxFailed,
+                // What left the source is a remark.
+                Stored::Gone => continue,
+            };
+            found.push(Exception {
+                mailbox: mailbox.mapping.source.clone(),
+                uid: stored.exception.uid.map(|uid| uid.0),
+                state,
+                reason: stored.exception.reason.clone(),
+            });
+        }
+    }
+    found
+}
+
+fn other_exceptions(counts: &Value, known: &[Exception]) -> Vec<Exception> {
+    let words = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
+    let uid = |value: &Value, name: &str| value[name].as_u64().and_then(|uid| u32::try_from(uid).ok());
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let stopped = list(&counts["exceptions"]).into_iter().filter_map(|found| {
+        let state = match found["state"].as_str()? {
+            "mailbox_stopped" => ExceptionState::MailboxStopped,
+            "does_not_add_up" => ExceptionState::DoesNotAddUp,
+            "mailbox_failed" => ExceptionState::MailboxFailed,
+            "view_incomplete" => ExceptionState::ViewIncomplete,
+            _ => return None,
+        };
+        let (mailbox, reason) = (words(&found, "mailbox"), words(&found, "reason"));
+        let is_new = !known.iter().any(|known| known.mailbox == mailbox && known.state == state);
+        is_new.then_some(Exception { mailbox, uid: uid(&found, "uid"), state, reason })
+    });
+    let differs = list(&counts["verify"]["differences"]).into_iter().map(|found| Exception {
+        mailbox: words(&found, "mailbox"),
+        uid: uid(&found, "source_uid"),
+        state: ExceptionState::DoesNotAddUp,
+        reason: format!("the comparison found: {}", words(&found, "reason")),
+    });
+    stopped.chain(differs).collect()
+}
+
+fn remarks(known: &PairReport) -> Vec<Remark> {
+    let of_account = known.remarks.iter().map(|remark| Remark { mailbox: None, text: remark.text.clone() });
+    let of_mailboxes = known.mailboxes.iter().flat_map(|mailbox| {
+        let name = mailbox.mapping.source.clone();
+        mailbox.remarks.iter().map(move |remark| Remark { mailbox: Some(name.clone()), text: remark.text.clone() })
+    });
+    of_account.chain(of_mailboxes).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_are_told_together_where_the_sum_allows_it() {
+        let counts = Counts { source: 10, already: 7, copied: 2, refused: 1, ..Counts::default() };
+        let all = in_all(counts, 5, 4);
+        assert_eq!((all.already, all.copied, all.adopted), (0, 5, 4));
+        assert!(all.adds_up());
+        // Three of those settled have left the source since.
+        assert_eq!(in_all(counts, 8, 4), counts);
+    }
+}

@@ -1,0 +1,97 @@
+//! What states mean, in sentences that an operator can quote.
+
+use mailhaul_queue::{FailureClass, JobState, Summary, WaitReason};
+use mailhaul_report::Standing;
+
+/// The word of reports for the word of the queue.
+pub(super) fn standing(state: &JobState) -> Standing {
+    match state.summary() {
+        Summary::Waiting => Standing::Waiting,
+        Summary::Running => Standing::Running,
+        Summary::Done if *state == JobState::DoneWithExceptions => Standing::Attention,
+        Summary::Done => Standing::Done,
+        Summary::Attention => Standing::Attention,
+        Summary::Stopped => Standing::Stopped,
+    }
+}
+
+/// The reason or class beside a state, if it has one.
+pub(super) fn reason(state: &JobState) -> Option<&'static str> {
+    match state {
+        JobState::Waiting { reason, .. } => Some(reason.word()),
+        JobState::Failed(class) => Some(class.word()),
+        _ => None,
+    }
+}
+
+/// `waiting (quota)`.
+pub(super) fn state_in_words(state: &JobState) -> String {
+    let word = state.word().replace('_', " ");
+    reason(state).map_or(word.clone(), |reason| format!("{word} ({})", reason.replace('_', " ")))
+}
+
+/// What a state means, and what would change it.
+pub(super) fn meaning(state: &JobState) -> &'static str {
+    match state {
+        JobState::Queued => "In line; they begin as connections become free.",
+        JobState::Waiting { reason, .. } => waiting(*reason),
+        JobState::Running | JobState::Done => "",
+        JobState::DoneWithExceptions => {
+            "Everything was copied that could be; `mailhaul report` names the rest, `mailhaul retry --exceptions` tries it again."
+        }
+        JobState::Failed(class) => failed(*class),
+        JobState::Paused => "Paused by an operator; `mailhaul resume` lets them go on.",
+        JobState::Cancelled => "Ended by an operator; `mailhaul retry` begins them again.",
+    }
+}
+
+fn waiting(reason: WaitReason) -> &'static str {
+    match reason {
+        WaitReason::HostLimit => "A server asked to slow down; they go on by themselves.",
+        WaitReason::Window => "Outside of the hours that the endpoint allows.",
+        WaitReason::Allowance => "The day's allowance of the account is used up; they go on tomorrow.",
+        WaitReason::BackOff => "After a failure, before the next attempt.",
+        WaitReason::Credentials => "A sign-in was refused: mend the password, then `mailhaul retry --failed`.",
+        WaitReason::Quota => "The target is full: make room, then `mailhaul retry --failed`.",
+        WaitReason::Operator => "They wait for a decision of yours: `mailhaul jobs --failed` tells which.",
+        WaitReason::Schedule => "Queued for later.",
+    }
+}
+
+fn failed(class: FailureClass) -> &'static str {
+    match class {
+        FailureClass::Network => "A server could not be reached, time and again.",
+        FailureClass::Server => "A server had trouble of its own, time and again.",
+        FailureClass::Throttle => "A server asked to slow down.",
+        FailureClass::Protocol => "A server said what IMAP does not allow.",
+        FailureClass::Tls => "A server could not be proved to be the right one: look at its certificate.",
+        FailureClass::SignIn => "A sign-in was refused.",
+        FailureClass::Quota => "The target is full.",
+        FailureClass::Decision => "Something needs a decision of yours.",
+        FailureClass::Local => "This machine could not go on: disk or state file.",
+        FailureClass::Usage => "The settings cannot be meant.",
+        FailureClass::Internal => "A fault of mailhaul; please report it.",
+        FailureClass::Crashed => "The process died while it worked on them, three times; look at their evidence first.",
+    }
+}
+
+/// What an operator does about a job that needs somebody.
+pub(super) fn hint(state: &JobState, account: &str) -> String {
+    match state {
+        JobState::Waiting { reason: WaitReason::Credentials, .. } | JobState::Failed(FailureClass::SignIn) => {
+            format!(
+                "mailhaul accounts set {account} --source-password-file FILE, then mailhaul retry --account {account}"
+            )
+        }
+        JobState::Waiting { reason: WaitReason::Quota, .. } => {
+            format!("raise the quota on the target, then mailhaul retry --account {account}")
+        }
+        JobState::Waiting { until_unix_ms: None, .. } | JobState::Failed(_) => {
+            format!("mailhaul explain {account}; then mailhaul retry --account {account}")
+        }
+        JobState::DoneWithExceptions => {
+            format!("mailhaul report names the messages; mailhaul retry --account {account} --exceptions")
+        }
+        _ => String::new(),
+    }
+}
