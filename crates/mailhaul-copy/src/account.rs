@@ -268,7 +268,9 @@ impl Run<'_> {
         };
         let Some(pause) = pause else {
             // Once for each run, at its end: what the next connection mends concerns nobody else.
-            self.tell_supervisor(&link);
+            if let Some(sign) = link.sign() {
+                self.walk.supervisor.sign(link.side, sign);
+            }
             return Err(match link.error.class() {
                 ErrorClass::Lease => match self.walk.lease.failure() {
                     Some(failure) => WalkError::Ledger(failure),
@@ -287,18 +289,6 @@ impl Run<'_> {
         tokio::select! {
             () = self.walk.stop.requested() => Err(WalkError::Interrupted { unanswered: 0 }),
             () = tokio::time::sleep(pause.min(bounds::THROTTLE_PAUSE_MAX)) => Ok(()),
-        }
-    }
-
-    fn tell_supervisor(&self, link: &LinkError) {
-        match link.error.class() {
-            ErrorClass::Throttle => {
-                self.walk.supervisor.sign(link.side, ServerSign::Throttled(link.error.retry_after()));
-            }
-            ErrorClass::Network => self.walk.supervisor.sign(link.side, ServerSign::ConnectionFailed),
-            // A server that refuses somebody is there.
-            ErrorClass::SignIn => self.walk.supervisor.sign(link.side, ServerSign::Served),
-            _ => {}
         }
     }
 

@@ -1,5 +1,6 @@
 //! What can stop a walker, by how much has to be set aside for it.
 
+use crate::oversight::ServerSign;
 use mailhaul_db::{DbError, DbErrorKind};
 use mailhaul_imap::{ErrorClass, ImapError};
 use mailhaul_report::{Stop, StopCause};
@@ -16,6 +17,21 @@ pub(crate) struct LinkError {
 impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.side, Escaped(&self.error.to_string()))
+    }
+}
+
+impl LinkError {
+    /// What this shows of the server to everybody else who uses it.
+    pub(crate) fn sign(&self) -> Option<ServerSign> {
+        match self.error.class() {
+            // It is busy with this one account, and serves the others.
+            ErrorClass::Throttle if self.error.concerns_one_account() => Some(ServerSign::Served),
+            ErrorClass::Throttle => Some(ServerSign::Throttled(self.error.retry_after())),
+            ErrorClass::Network => Some(ServerSign::ConnectionFailed),
+            // A server that refuses somebody is there.
+            ErrorClass::SignIn => Some(ServerSign::Served),
+            _ => None,
+        }
     }
 }
 

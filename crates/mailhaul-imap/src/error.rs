@@ -258,6 +258,12 @@ impl ImapError {
         }
     }
 
+    /// Whether a server that asks to slow down means this account alone, and not everybody who uses the host.
+    #[must_use]
+    pub fn concerns_one_account(&self) -> bool {
+        self.server_words().is_some_and(|words| crate::status_line::means_one_account(&words))
+    }
+
     /// How long the server asked us to wait, if it named a figure.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

@@ -194,6 +194,15 @@ pub(crate) fn asks_to_slow_down(words: &str) -> bool {
     SIGNS.iter().any(|sign| words.contains(sign))
 }
 
+/// Whether a request for patience is meant for one account: its own connections, its own allowance. Others on the host
+/// need not slow down for it.
+pub(crate) fn means_one_account(words: &str) -> bool {
+    const SIGNS: [&str; 6] =
+        ["user+ip", "connections from user", "per user", "per-user", "account exceeded", "[overquota]"];
+    let words = words.to_ascii_lowercase();
+    SIGNS.iter().any(|sign| words.contains(sign))
+}
+
 /// `Suggested Backoff Time: 299961 milliseconds` (Microsoft 365). At most a day is believed.
 pub(crate) fn suggested_wait(words: &str) -> Option<Duration> {
     const SIGN: &str = "suggested backoff time:";
@@ -237,6 +246,18 @@ mod tests {
         assert_eq!(odd.retry_after(), Some(Duration::from_millis(299_961)));
         assert!(line(Status::Ok, None, "Success [THROTTLED]").is_throttled());
         assert!(!line(Status::Ok, None, "Append completed").is_throttled());
+    }
+
+    #[test]
+    fn one_accounts_limit_is_told_from_the_hosts() {
+        for (words, one) in [
+            ("Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)", true),
+            ("NO [OVERQUOTA] Account exceeded command or bandwidth limits.", true),
+            ("Maximum number of connections exceeded", false),
+            ("Request is throttled. Suggested Backoff Time: 1 milliseconds", false),
+        ] {
+            assert_eq!(means_one_account(words), one, "{words}");
+        }
     }
 
     #[test]

@@ -23,14 +23,13 @@ use crate::bounds;
 use crate::error::{LinkError, WalkError};
 use crate::job::CopyJob;
 use crate::listing::{Listings, list_both};
-use crate::oversight::{Oversight, ServerSign};
+use crate::oversight::Oversight;
 use crate::progress::Progress;
 use crate::stop::StopSignal;
 use crate::walk::Links;
 use crate::words;
 use block::block_of;
 use mailhaul_db::{Ledger, PairView};
-use mailhaul_imap::ErrorClass;
 use mailhaul_plan::mailboxes::{Mapping, changed, map_mailboxes};
 use mailhaul_report::{AccountPreflight, PreflightRemark, PreflightStep, RemarkKind};
 use mailhaul_types::{MailboxName, Side};
@@ -140,11 +139,7 @@ impl Look<'_> {
 
     /// Tells whoever runs many what a server showed.
     fn tell(&self, link: &LinkError) {
-        let sign = match link.error.class() {
-            ErrorClass::Throttle => ServerSign::Throttled(link.error.retry_after()),
-            ErrorClass::Network => ServerSign::ConnectionFailed,
-            _ => return,
-        };
+        let Some(sign) = link.sign() else { return };
         self.oversight.supervisor.sign(link.side, sign);
     }
 
