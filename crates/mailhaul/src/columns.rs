@@ -33,6 +33,34 @@ pub(crate) fn widest<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
     texts.map(UnicodeWidthStr::width).max().unwrap_or(0)
 }
 
+/// No cell but the last of a row is shown wider than this.
+const CELL_COLUMNS_MAX: usize = 40;
+
+/// Rows under a heading, in columns as wide as what stands in them. Strangers' text in the cells is escaped already.
+pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
+    let heading = heading.map(str::to_owned);
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].as_str());
+        widest(cells.chain([heading[column].as_str()])).min(CELL_COLUMNS_MAX)
+    };
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut out = String::new();
+    for row in std::iter::once(&heading).chain(rows) {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            if column + 1 == N {
+                line.push_str(cell);
+            } else {
+                line.push_str(&fit(cell, widths[column]));
+                line.push_str("  ");
+            }
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

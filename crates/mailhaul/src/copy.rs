@@ -11,24 +11,20 @@ use mailhaul_report::{PlanReport, Verdict};
 use std::sync::Arc;
 
 /// Runs the command to its exit code.
-pub(crate) async fn run(args: &CopyArgs) -> Result<Exit, CommandError> {
-    let state = setup::state_file(args.state.as_deref())?;
+pub(crate) async fn run(args: &CopyArgs, state: Option<&std::path::Path>) -> Result<Exit, CommandError> {
+    let state = setup::state_file(state)?;
     let job = CopyJob {
         rules: setup::rules(&args.selection)?,
         selection: setup::selection(&args.selection)?,
         accounts: setup::accounts(&args.endpoints)?,
-        retry_exceptions: if args.retry_exceptions {
-            RetryExceptions::Everywhere
-        } else {
-            RetryExceptions::Nowhere
-        },
+        retry_exceptions: if args.retry_exceptions { RetryExceptions::Everywhere } else { RetryExceptions::Nowhere },
         remap: args.remap,
         accept_target_change: args.accept_target_change,
         accept_mass_absence: args.accept_mass_absence,
         copy_deleted_flag: args.copy_deleted_flag,
     };
     let (switch, stop) = StopSwitch::new();
-    crate::signals::stop_on_signal(switch)?;
+    crate::signals::stop_on_signal(move || switch.request())?;
     if args.dry_run {
         let ledger = match Ledger::open_read_only(&state, OpenOptions::default()).await {
             Ok(ledger) => Some(ledger),

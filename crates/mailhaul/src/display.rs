@@ -19,6 +19,8 @@ const DRAWS_PER_SPEED: u64 = 5;
 const LINE: Duration = Duration::from_secs(5);
 /// What a terminal is taken for that does not say how wide it is.
 const COLUMNS: usize = 80;
+/// The same for its height.
+const ROWS: usize = 24;
 
 /// How wide the label before the bar may become.
 const LABEL_COLUMNS_MAX: usize = 56;
@@ -76,7 +78,8 @@ fn drawn() -> MutexGuard<'static, Option<ProgressBar>> {
     DRAWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn is_drawable() -> bool {
+/// Whether standard error can be drawn on.
+pub(crate) fn is_drawable() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
@@ -117,8 +120,24 @@ fn draw_once(bar: &ProgressBar, now: &Snapshot, speed: &Speed) {
 }
 
 fn columns() -> usize {
-    let size = rustix::termios::tcgetwinsize(std::io::stderr());
-    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(COLUMNS)
+    screen_size().0
+}
+
+/// Columns and rows of the terminal.
+pub(crate) fn screen_size() -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok();
+    let or = |number: Option<u16>, usual| number.map(usize::from).filter(|number| *number > 0).unwrap_or(usual);
+    (or(size.map(|size| size.ws_col), COLUMNS), or(size.map(|size| size.ws_row), ROWS))
+}
+
+/// Makes this the bar that others write above.
+pub(crate) fn put_up(bar: &ProgressBar) {
+    *drawn() = Some(bar.clone());
+}
+
+/// Takes it back.
+pub(crate) fn take_down() {
+    *drawn() = None;
 }
 
 async fn write_lines(progress: Arc<Progress>, has_written: Arc<AtomicBool>) {
@@ -138,7 +157,8 @@ async fn write_lines(progress: Arc<Progress>, has_written: Arc<AtomicBool>) {
     }
 }
 
-fn say(line: &str) {
+/// Writes a line to stderr.
+pub(crate) fn say(line: &str) {
     // A closed stderr is no reason to stop copying.
     let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -3,6 +3,7 @@
 //! Whatever the operator asks for, the libraries that see credentials or mail stay at INFO: at TRACE one of them
 //! writes down what it sends.
 
+use crate::account_log::AccountLogs;
 use crate::cli::{LogFormat, Talk};
 use std::io::{IsTerminal, Write};
 use tracing_subscriber::EnvFilter;
@@ -14,8 +15,9 @@ use tracing_subscriber::{Layer as _, fmt};
 /// Libraries that may see secrets or mail.
 const CAPPED: [&str; 7] = ["async_imap", "imap_proto", "rustls", "tokio_rustls", "sqlx", "tokio", "mio"];
 
-/// Starts logging for the whole process. `RUST_LOG` refines what `-v` chose, but never lifts the caps.
-pub(crate) fn start(talk: &Talk) {
+/// Starts logging for the whole process. `RUST_LOG` refines what `-v` chose, but never lifts the caps. The logs of
+/// accounts are kept whatever stderr is told.
+pub(crate) fn start(talk: &Talk, accounts: Option<AccountLogs>) {
     let level = match talk.verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
@@ -32,7 +34,11 @@ pub(crate) fn start(talk: &Talk) {
         LogFormat::Text => layer.boxed(),
         LogFormat::Json => layer.json().boxed(),
     };
-    tracing_subscriber::registry().with(layer.with_filter(caps)).with(filter).init();
+    let accounts = accounts.map(|accounts| {
+        // The story that an operator can follow, in mailhaul's own words only.
+        accounts.with_filter(Targets::new().with_target("mailhaul", LevelFilter::INFO))
+    });
+    tracing_subscriber::registry().with(layer.with_filter(filter).with_filter(caps)).with(accounts).init();
 }
 
 /// Standard error, with the progress display out of the way while a line is written.

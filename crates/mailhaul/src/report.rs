@@ -1,21 +1,46 @@
 //! `mailhaul report`: what the state file knows about earlier copies.
 
-use crate::cli::ReportArgs;
+use crate::cli::{ReportArgs, ReportForm, StoreArgs};
 use crate::exit::{CommandError, Exit};
 use crate::report_text::to_text;
-use crate::{output, setup};
+use crate::{output, setup, store};
 use mailhaul_db::{Ledger, MailboxReport, OpenOptions, PairReport, PassCounts};
 use mailhaul_types::escape;
 use serde_json::{Value, json};
 
+/// What made a report.
+const MADE_BY: &str = concat!("mailhaul ", env!("CARGO_PKG_VERSION"));
+
 /// Runs the command to its exit code. It reports; what it reports does not change the code.
-pub(crate) async fn run(args: &ReportArgs) -> Result<Exit, CommandError> {
-    let state = setup::state_file(args.state.as_deref())?;
+pub(crate) async fn run(args: &ReportArgs, at: &StoreArgs) -> Result<Exit, CommandError> {
+    let text = match &args.wave {
+        Some(wave) => of_wave(wave, args, at).await?,
+        None => of_everything(args, at).await?,
+    };
+    match &args.output {
+        Some(path) => store::write_private(path, &text)?,
+        None => output::data(&text)?,
+    }
+    Ok(Exit::Done)
+}
+
+async fn of_wave(wave: &str, args: &ReportArgs, at: &StoreArgs) -> Result<String, CommandError> {
+    let report = store::open_to_look(at).await?.wave_report(wave, MADE_BY).await?;
+    let usual = if args.json { ReportForm::Json } else { ReportForm::Text };
+    Ok(match args.format.unwrap_or(usual) {
+        ReportForm::Text => report.to_text(),
+        ReportForm::Json => output::json(&report.to_json()),
+        ReportForm::Csv => report.to_csv(),
+        ReportForm::Html => report.to_html(),
+    })
+}
+
+async fn of_everything(args: &ReportArgs, at: &StoreArgs) -> Result<String, CommandError> {
+    let state = setup::state_file(at.state.as_deref())?;
     let ledger = Ledger::open_read_only(&state, OpenOptions::default()).await;
     let ledger = ledger.map_err(|error| setup::ledger_error(&error))?;
     let pairs = ledger.read_report().await.map_err(|error| setup::ledger_error(&error))?;
-    output::data(&if args.json { output::json(&to_json(&pairs)) } else { to_text(&pairs) })?;
-    Ok(Exit::Done)
+    Ok(if args.json { output::json(&to_json(&pairs)) } else { to_text(&pairs) })
 }
 
 fn to_json(pairs: &[PairReport]) -> Value {

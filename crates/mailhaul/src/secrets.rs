@@ -20,23 +20,33 @@ pub(crate) struct SecretSource {
 /// Reads the password of one side.
 pub(crate) fn read(side: Side, user: &str, host: &str, from: &SecretSource) -> Result<Secret, CommandError> {
     let option = if side == Side::Source { "--from-password" } else { "--to-password" };
+    let question = format!("Password of {} at {} ({side}): ", mailhaul_types::Escaped(user), host);
+    fetch(option, &format!("the {side}"), &question, from)
+}
+
+/// Reads a password that belongs to neither side of a copy.
+pub(crate) fn read_for(option: &str, whose: &str, from: &SecretSource) -> Result<Secret, CommandError> {
+    fetch(option, whose, &format!("Password of {whose}: "), from)
+}
+
+fn fetch(option: &str, whose: &str, question: &str, from: &SecretSource) -> Result<Secret, CommandError> {
     let octets = if let Some(path) = &from.file {
         read_file(option, path)?
     } else if let Some(command) = &from.command {
         run_command(option, command)?
     } else {
-        prompt(side, user, host, option)?
+        prompt(whose, question, option)?
     };
     let secret = Secret::new(first_line(octets));
     if secret.is_empty() {
         return Err(CommandError::usage(
-            format!("{option}: the password of the {side} is empty"),
+            format!("{option}: the password of {whose} is empty"),
             "the first line of the file, or of what the command prints, is the password",
         ));
     }
     if secret.expose().contains(&0) {
         return Err(CommandError::usage(
-            format!("{option}: the password of the {side} holds a NUL octet"),
+            format!("{option}: the password of {whose} holds a NUL octet"),
             "IMAP cannot carry it; is this the right file?",
         ));
     }
@@ -73,14 +83,13 @@ fn run_command(option: &str, command: &str) -> Result<Vec<u8>, CommandError> {
     if output.status.success() { Ok(output.stdout) } else { Err(failed(format!("it ended with {}", output.status))) }
 }
 
-fn prompt(side: Side, user: &str, host: &str, option: &str) -> Result<Vec<u8>, CommandError> {
+fn prompt(whose: &str, question: &str, option: &str) -> Result<Vec<u8>, CommandError> {
     if !std::io::stdin().is_terminal() {
         return Err(CommandError::usage(
-            format!("the password of the {side} is not given, and there is no terminal to ask on"),
+            format!("the password of {whose} is not given, and there is no terminal to ask on"),
             format!("give {option}-file FILE or {option}-command CMD"),
         ));
     }
-    let question = format!("Password of {} at {} ({side}): ", mailhaul_types::Escaped(user), host);
     rpassword::prompt_password(question).map(String::into_bytes).map_err(|error| {
         CommandError::usage(
             format!("cannot read the password from the terminal: {error}"),

@@ -1,13 +1,14 @@
 //! From command-line options to the walkers' input, with every mistake named before anything is contacted.
 
 use crate::cli::{EndpointArgs, SelectionArgs, parse_day, parse_map, parse_pin, parse_size};
-use crate::endpoint_url::{self, EndpointUrl};
+use crate::endpoint_url;
 use crate::exit::{CommandError, Exit};
 use crate::secrets::{self, SecretSource};
 use mailhaul_copy::{Account, AccountPair};
 use mailhaul_imap::{Credentials, Endpoint, Timeouts, Trust};
 use mailhaul_plan::mailboxes::MappingRules;
 use mailhaul_plan::selection::Selection;
+use mailhaul_service::EndpointUrl;
 use mailhaul_types::Side;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,7 +37,7 @@ pub(crate) fn accounts(args: &EndpointArgs) -> Result<AccountPair, CommandError>
     let target_trust = trust("--to-pin", &args.to_pin, args.ca_file.as_deref())?;
     let build = |side, url: EndpointUrl, trust, secret: &SecretSource, identity: &Option<String>| {
         let password = secrets::read(side, &url.user, &url.host, secret)?;
-        Ok(Account {
+        Ok::<_, CommandError>(Account {
             credentials: Credentials { user: url.user, password, authorization_identity: identity.clone() },
             endpoint: Endpoint { host: url.host, port: url.port, tls: url.tls, trust },
             owner: None,
@@ -50,12 +51,12 @@ pub(crate) fn accounts(args: &EndpointArgs) -> Result<AccountPair, CommandError>
 }
 
 /// Bulk work may be silent for as long as the operator says; shorter dialogues keep their own, smaller bounds.
-fn timeouts(idle: Duration) -> Timeouts {
+pub(crate) fn timeouts(idle: Duration) -> Timeouts {
     let Timeouts { connect, control, .. } = Timeouts::default();
     Timeouts { connect: connect.min(idle), control: control.min(idle), idle }
 }
 
-fn trust(option: &str, pins: &[String], ca_file: Option<&Path>) -> Result<Trust, CommandError> {
+pub(crate) fn trust(option: &str, pins: &[String], ca_file: Option<&Path>) -> Result<Trust, CommandError> {
     if !pins.is_empty() {
         return Ok(Trust::Pin(pins.iter().map(|pin| parse_pin(option, pin)).collect::<Result<_, _>>()?));
     }

@@ -2,12 +2,11 @@
 //! safe and only less tidy.
 
 use crate::exit::{CommandError, Exit};
-use mailhaul_copy::StopSwitch;
 use std::io::Write;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Watches for signals from now on.
-pub(crate) fn stop_on_signal(switch: StopSwitch) -> Result<(), CommandError> {
+pub(crate) fn stop_on_signal(stop: impl Fn() + Send + 'static) -> Result<(), CommandError> {
     let listen = |kind| {
         signal(kind).map_err(|error| CommandError {
             exit: Exit::Internal,
@@ -21,7 +20,7 @@ pub(crate) fn stop_on_signal(switch: StopSwitch) -> Result<(), CommandError> {
         crate::display::aside(|| {
             let _ = writeln!(std::io::stderr(), "stopping: what is in flight is finished first (again to end at once)");
         });
-        switch.request();
+        stop();
         either(&mut interrupt, &mut terminate).await;
         std::process::exit(i32::from(Exit::Interrupted as u8));
     });

@@ -21,7 +21,7 @@ pub(crate) async fn run(args: &VerifyArgs) -> Result<Exit, CommandError> {
         ignore_flags: args.ignore_flags,
     };
     let (switch, stop) = StopSwitch::new();
-    crate::signals::stop_on_signal(switch)?;
+    crate::signals::stop_on_signal(move || switch.request())?;
     let progress = Arc::new(Progress::default());
     let display = Display::start(Arc::clone(&progress));
     let report = verify_account(&job, &progress, &stop).await;

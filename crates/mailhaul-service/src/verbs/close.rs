@@ -33,7 +33,7 @@ impl Service {
         let open = open_jobs(&self.queue.counts(Some(row.id)).await?);
         if open > 0 && !force {
             return Err(ServiceError::usage(
-                format!("wave `{name}` has {open} jobs that are not over"),
+                format!("wave `{name}` has {} not over yet", mailhaul_report::count_of(open, "job")),
                 format!("`mailhaul status --wave {name}` shows them; --force cancels them and closes the wave"),
             ));
         }

@@ -134,7 +134,13 @@ impl Service {
         let Some(class) = class else {
             let failed = self.queue.retry(with(&["failed"], None, None)).await?;
             let parked = JobFilter { needs_attention: true, ..with(&["waiting"], None, None) };
-            return Ok(failed + self.queue.retry(parked).await?);
+            let parked = self.queue.retry(parked).await?;
+            if base.account.is_none() {
+                return Ok(failed + parked);
+            }
+            // Whoever names an account means all of it: also what waits for its next attempt, and what was cancelled.
+            let waiting = self.queue.retry(with(&["waiting"], None, Some(WaitReason::BackOff))).await?;
+            return Ok(failed + parked + waiting + self.queue.retry(with(&["cancelled"], None, None)).await?);
         };
         let mut jobs = self.queue.retry(with(&["failed"], Some(class), None)).await?;
         if let Some(reason) = parked_by(class) {

@@ -94,9 +94,11 @@ fn line(
         messages: (!mailboxes.is_empty()).then_some(messages),
         target_messages: counts.last().and_then(|counts| counts["verify"]["target_messages"].as_u64()),
         bytes: counts.iter().filter_map(|counts| counts["bytes"].as_u64()).sum(),
-        seconds: attempts.iter().map(seconds).sum(),
+        seconds: attempts.iter().map(seconds).fold(0.0, |sum, seconds| sum + seconds),
         attempts: u32::try_from(attempts.len()).unwrap_or(u32::MAX),
-        last_words: decisive.filter(|job| job.state != JobState::Done).map(|job| job.words.clone()),
+        last_words: decisive
+            .filter(|job| job.state != JobState::Done && !job.words.is_empty())
+            .map(|job| job.words.clone()),
         exceptions,
         remarks: known.map(remarks).unwrap_or_default(),
         mailboxes,

@@ -41,7 +41,7 @@ pub(super) fn meaning(state: &JobState) -> &'static str {
         }
         JobState::Failed(class) => failed(*class),
         JobState::Paused => "Paused by an operator; `mailhaul resume` lets them go on.",
-        JobState::Cancelled => "Ended by an operator; `mailhaul retry` begins them again.",
+        JobState::Cancelled => "Ended by an operator; `mailhaul retry --account NAME` begins one again.",
     }
 }
 

@@ -1,12 +1,10 @@
-//! The command line: every option, with the help that is also its manual.
+//! `copy` and `verify`: one account, with both its ends on the command line.
 
-use crate::exit::{CommandError, EXIT_CODES_HELP};
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use mailhaul_types::InternalDate;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// What stands below the options of `copy --help`.
-const COPY_HELP: &str = "\
+pub(super) const COPY_HELP: &str = "\
 Exceptions lead to exit code 5, `mailbox stopped` to 6:
   refused             the target would not have this message
   unreadable          the source lists this message and does not hand it out
@@ -22,47 +20,6 @@ imaps://ann@localhost:9931 and imaps://ann@localhost:9932 are one account.
 If tunnels make them two, give each its own --state file.
 
 `mailhaul --help` lists the exit codes.";
-
-/// Moves an organisation's mail from one server to another, and proves that all of it arrived.
-#[derive(Debug, Parser)]
-#[command(name = "mailhaul", version, after_help = EXIT_CODES_HELP, max_term_width = 110)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) command: Command,
-    #[command(flatten)]
-    pub(crate) talk: Talk,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Copy one account now. The same command again resumes, or finds that nothing is left.
-    #[command(after_long_help = COPY_HELP)]
-    Copy(Box<CopyArgs>),
-    /// Compare one account on both servers, message by message. Needs no state; judges a copy that any tool made.
-    Verify(Box<VerifyArgs>),
-    /// Say what the state file knows about earlier copies.
-    Report(ReportArgs),
-}
-
-/// How mailhaul talks while it works. Data goes to stdout, talk to stderr.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Talk")]
-pub(crate) struct Talk {
-    /// Say more on stderr; twice for protocol detail. Never prints passwords or mail.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub(crate) verbose: u8,
-    /// Form of the log on stderr.
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
-    pub(crate) log_format: LogFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// A line for people.
-    Text,
-    /// A JSON object a line.
-    Json,
-}
 
 /// The two ends and how to sign in.
 #[derive(Debug, Args)]
@@ -139,15 +96,6 @@ pub(crate) struct SelectionArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
-    /// File that remembers what was copied [default: mailhaul/mailhaul.db in the user's data directory].
-    ///
-    /// Use one file for one migration: two files cannot see each other, and two copies of one account under two files at
-    /// once can double mail.
-    ///
-    /// In it an account is known by host and user, not by port. Where several servers are reached through tunnels on
-    /// localhost, give each migration a file of its own.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) state: Option<PathBuf>,
     /// Try messages again that were refused or unreadable in an earlier run.
     ///
     /// Also clears what stands there as `possible duplicate`, once you have looked at it.
@@ -203,91 +151,4 @@ pub(crate) struct VerifyArgs {
     pub(crate) endpoints: EndpointArgs,
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ReportArgs {
-    /// The state file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) state: Option<PathBuf>,
-    /// Print the report as one JSON object on stdout.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// Reads `25M` as octets.
-pub(crate) fn parse_size(text: &str) -> Result<u64, CommandError> {
-    let wrong = || {
-        CommandError::usage(format!("--max-size: `{text}` is not a size"), "write a number of octets, or 500K, 25M, 2G")
-    };
-    let (digits, factor) = match text.char_indices().next_back() {
-        Some((end, 'k' | 'K')) => (&text[..end], 1 << 10),
-        Some((end, 'm' | 'M')) => (&text[..end], 1 << 20),
-        Some((end, 'g' | 'G')) => (&text[..end], 1 << 30),
-        _ => (text, 1),
-    };
-    digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(wrong)
-}
-
-/// Reads a day as its first moment in UTC.
-pub(crate) fn parse_day(option: &str, text: &str) -> Result<i64, CommandError> {
-    InternalDate::from_day(text).map(InternalDate::unix_secs).ok_or_else(|| {
-        CommandError::usage(format!("{option}: `{text}` is not a day"), "write it as 2026-11-22 (year-month-day)")
-    })
-}
-
-/// Reads `OLD=NEW`.
-pub(crate) fn parse_map(text: &str) -> Result<(String, String), CommandError> {
-    match text.split_once('=') {
-        Some((old, new)) if !old.is_empty() && !new.is_empty() => Ok((old.to_owned(), new.to_owned())),
-        _ => Err(CommandError::usage(
-            format!("--map: `{text}` does not name two mailboxes"),
-            "write --map OLD=NEW, for example --map 'Sent Items=Sent'",
-        )),
-    }
-}
-
-/// Reads a SHA-256 fingerprint with or without colons.
-pub(crate) fn parse_pin(option: &str, text: &str) -> Result<[u8; 32], CommandError> {
-    let wrong = || {
-        CommandError::usage(
-            format!("{option}: `{text}` is not a SHA-256 fingerprint"),
-            "64 hexadecimal digits, with or without colons; \
-             `openssl s_client -connect HOST:993 </dev/null | openssl x509 -noout -fingerprint -sha256` prints it",
-        )
-    };
-    let digits: Vec<u8> = text
-        .chars()
-        .filter(|character| *character != ':')
-        .map(|character| character.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect::<Option<_>>()
-        .ok_or_else(wrong)?;
-    let octets: Vec<u8> = digits.chunks(2).map(|pair| pair.iter().fold(0, |value, digit| value << 4 | digit)).collect();
-    if digits.len() == 64 { octets.try_into().map_err(|_| wrong()) } else { Err(wrong()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn reads_sizes_days_maps_and_pins() {
-        assert_eq!(parse_size("25M").ok(), Some(25 << 20));
-        assert_eq!(parse_size("512").ok(), Some(512));
-        assert!(parse_size("M").is_err() && parse_size("-1").is_err() && parse_size("99999999999G").is_err());
-        assert!(parse_size("5é").is_err());
-        assert_eq!(parse_day("--since", "1970-01-02").ok(), Some(86_400));
-        assert!(parse_day("--since", "yesterday").is_err());
-        assert_eq!(parse_map("a=b=c").ok(), Some(("a".to_owned(), "b=c".to_owned())));
-        assert!(parse_map("a=").is_err() && parse_map("a").is_err());
-        let pin = "00:01:".repeat(15) + "ff:FE";
-        assert_eq!(parse_pin("--from-pin", &pin).map(|pin| (pin[1], pin[30], pin[31])).ok(), Some((1, 0xff, 0xfe)));
-        assert!(parse_pin("--from-pin", "00:01").is_err());
-    }
 }

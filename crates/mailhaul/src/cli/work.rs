@@ -1,0 +1,124 @@
+//! `run`, `serve`, `preflight`, `probe`: what talks to servers.
+
+use super::JsonArgs;
+use super::waves::PlanArgs;
+use clap::Args;
+use std::path::PathBuf;
+
+/// What stands below the options of `run --help`.
+pub(super) const RUN_HELP: &str = "\
+The exit code says what stands in the way of an end. If several accounts are
+stopped by different kinds of trouble, it is 5:
+    0  every account is copied, and every message accounted for
+    3  sign-ins were refused: `mailhaul accounts set`, then `mailhaul retry --failed`
+    4  a server could not be reached, or its TLS could not be trusted
+    5  done with exceptions, or trouble of several kinds
+    6  something waits for you: no room on the target, a brake, a pause
+  130  interrupted; the same command goes on";
+
+/// Jobs at once in a process, where nothing else is said.
+const WORKERS: u32 = 16;
+/// More connections than this one process does not carry well.
+const WORKERS_MAX: i64 = 5_000;
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Which wave.
+    #[arg(long, value_name = "WAVE")]
+    pub(crate) wave: String,
+    /// Queue a job of this kind for every account, instead of the first copy for those that never had one:
+    /// preflight, bulk, resync, final or verify.
+    #[arg(long, value_name = "KIND", value_parser = super::parse::kind)]
+    pub(crate) kind: Option<mailhaul_service::JobKind>,
+    /// Accounts at once; the limits of endpoints count as well.
+    #[arg(long, value_name = "N", default_value_t = WORKERS, value_parser = clap::value_parser!(u32).range(1..=WORKERS_MAX))]
+    pub(crate) workers: u32,
+    /// Only queue the jobs, and leave the work to `mailhaul serve`.
+    #[arg(long)]
+    pub(crate) detach: bool,
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
+    #[command(flatten)]
+    pub(crate) lengths: LengthArgs,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Accounts at once; the limits of endpoints count as well.
+    #[arg(long, value_name = "N", default_value_t = WORKERS, value_parser = clap::value_parser!(u32).range(1..=WORKERS_MAX))]
+    pub(crate) workers: u32,
+    #[command(flatten)]
+    pub(crate) lengths: LengthArgs,
+}
+
+/// Lengths that are fixed in use and short in tests.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct LengthArgs {
+    /// How long a lease lasts.
+    #[arg(long, hide = true, value_name = "MS", value_parser = clap::value_parser!(u64).range(50..))]
+    pub(crate) lease_ms: Option<u64>,
+    /// How often the state file is looked at.
+    #[arg(long, hide = true, value_name = "MS", value_parser = clap::value_parser!(u64).range(10..))]
+    pub(crate) poll_ms: Option<u64>,
+    /// After how long without a sign of life a job is given up.
+    #[arg(long, hide = true, value_name = "MS", value_parser = clap::value_parser!(u64).range(50..))]
+    pub(crate) stall_ms: Option<u64>,
+    /// How long pauses after failures are, in percent of the usual ones.
+    #[arg(long, hide = true, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub(crate) pause_percent: Option<u32>,
+    /// How long the pauses after failures are, of their usual length.
+    #[arg(long, hide = true, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) pause_percent: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PreflightArgs {
+    /// Which wave.
+    #[arg(long, value_name = "WAVE")]
+    pub(crate) wave: String,
+    /// Only show what the latest look found.
+    #[arg(long)]
+    pub(crate) show: bool,
+    /// Accounts at once. Failed sign-ins slow some servers for everybody, so this is gentle.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=WORKERS_MAX))]
+    pub(crate) workers: u32,
+    #[command(flatten)]
+    pub(crate) lengths: LengthArgs,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProbeArgs {
+    /// A server, perhaps with a user: imaps://mail.example, imaps://alice@mail.example.
+    #[arg(value_name = "URL", required_unless_present_any = ["endpoint", "account"], conflicts_with_all = ["endpoint", "account"])]
+    pub(crate) url: Option<String>,
+    /// An endpoint of the state file.
+    #[arg(long, value_name = "ENDPOINT")]
+    pub(crate) endpoint: Option<String>,
+    /// Sign in as this account of the state file; without --endpoint, at both of its ends.
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) account: Option<String>,
+    /// File whose first line is the password of the user in the URL; `-` is standard input. Without it, mailhaul asks.
+    #[arg(long, value_name = "FILE", conflicts_with = "password_command", requires = "url")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Command that prints that password.
+    #[arg(long, value_name = "CMD", requires = "url")]
+    pub(crate) password_command: Option<String>,
+    /// PEM file with the certificate authorities to trust, in place of the system's.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Trust exactly this certificate: its SHA-256 in hex.
+    #[arg(long, value_name = "SHA256", conflicts_with = "ca_file", requires = "url")]
+    pub(crate) pin: Vec<String>,
+    /// How long the server may be silent, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) timeout: u64,
+    /// Allow `?tls=none` for this host.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) allow_plaintext: Vec<String>,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}

@@ -1,0 +1,135 @@
+//! What `run`, `serve` and `preflight` share: the lengths, the signals, the display, and what the end says.
+
+use crate::cli::LengthArgs;
+use crate::exit::{CommandError, Exit};
+use crate::run_display::RunDisplay;
+use mailhaul_service::{
+    EngineOptions, FailureClass, JobQuery, JobState, Scope, Service, WaitReason, Work, WorkEnd, WorkOptions,
+};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// A margin is at most this part of a lease.
+const MARGIN_OF_LEASE: u32 = 6;
+
+/// The lengths of leases: those in use, or what a test says. The parts of a lease keep their shares.
+pub(crate) fn lengths(args: &LengthArgs) -> EngineOptions {
+    let mut lengths = EngineOptions::default();
+    if let Some(lease) = args.lease_ms.map(Duration::from_millis) {
+        lengths.lease = lease;
+        lengths.renew = lease / 3;
+        lengths.margin = lease / MARGIN_OF_LEASE;
+    }
+    if let Some(poll) = args.poll_ms {
+        lengths.poll = Duration::from_millis(poll);
+    }
+    if let Some(stall) = args.stall_ms {
+        lengths.stall = Duration::from_millis(stall);
+    }
+    lengths
+}
+
+/// Works until everything in scope has settled, or a signal comes.
+pub(crate) async fn work(
+    service: &Service,
+    what: &'static str,
+    slots: u32,
+    scope: Scope,
+    until_settled: bool,
+    args: &LengthArgs,
+    wave: Option<&str>,
+) -> Result<WorkEnd, CommandError> {
+    let options = WorkOptions {
+        what,
+        slots: usize::try_from(slots).unwrap_or(usize::MAX),
+        scope,
+        until_settled,
+        lengths: lengths(args),
+    };
+    let service = args.pause_percent.map_or_else(|| service.clone(), |percent| service.clone().with_pauses(percent));
+    let work: Work = match args.pause_percent {
+        Some(percent) => service.with_pauses(percent).start_work(options).await?,
+        None => service.start_work(options).await?,
+    };
+    let handle = work.handle();
+    crate::signals::stop_on_signal(move || handle.stop())?;
+    let display = RunDisplay::start(service.clone(), work.view(), wave.map(str::to_owned));
+    let end = work.finished().await;
+    display.end().await;
+    Ok(end?)
+}
+
+/// What keeps accounts from being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Trouble {
+    SignIn,
+    Unreachable,
+    Exceptions,
+    Decision,
+}
+
+/// The exit code of a wave that has settled: one kind of trouble has its own, several together are exceptions.
+pub(crate) async fn verdict(service: &Service, query: &JobQuery) -> Result<Exit, CommandError> {
+    let jobs = service.jobs(query).await?;
+    let troubles: BTreeSet<Trouble> = jobs.iter().filter_map(|job| trouble(&job.state)).collect();
+    Ok(of_troubles(&troubles))
+}
+
+fn of_troubles(troubles: &BTreeSet<Trouble>) -> Exit {
+    let mut troubles = troubles.iter();
+    match (troubles.next(), troubles.next()) {
+        (None, _) => Exit::Done,
+        (Some(Trouble::SignIn), None) => Exit::SignIn,
+        (Some(Trouble::Unreachable), None) => Exit::Unreachable,
+        (Some(Trouble::Decision), None) => Exit::Decision,
+        (Some(Trouble::Exceptions), None) | (Some(_), Some(_)) => Exit::Exceptions,
+    }
+}
+
+fn trouble(state: &JobState) -> Option<Trouble> {
+    match state {
+        JobState::Done | JobState::Running | JobState::Queued => None,
+        JobState::Waiting { until_unix_ms: Some(_), .. } => None,
+        JobState::Waiting { reason: WaitReason::Credentials, .. } | JobState::Failed(FailureClass::SignIn) => {
+            Some(Trouble::SignIn)
+        }
+        JobState::DoneWithExceptions => Some(Trouble::Exceptions),
+        JobState::Failed(
+            FailureClass::Network
+            | FailureClass::Server
+            | FailureClass::Throttle
+            | FailureClass::Protocol
+            | FailureClass::Tls,
+        ) => Some(Trouble::Unreachable),
+        // What is paused or cancelled is not copied either.
+        JobState::Waiting { .. } | JobState::Failed(_) | JobState::Paused | JobState::Cancelled => {
+            Some(Trouble::Decision)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_kind_of_trouble_has_its_own_code_and_several_are_exceptions() {
+        let code = |states: &[JobState]| of_troubles(&states.iter().filter_map(trouble).collect());
+        let parked = |reason| JobState::Waiting { reason, until_unix_ms: None };
+        assert_eq!(code(&[JobState::Done]), Exit::Done);
+        assert_eq!(code(&[parked(WaitReason::Credentials), JobState::Done]), Exit::SignIn);
+        assert_eq!(code(&[JobState::Failed(FailureClass::Network)]), Exit::Unreachable);
+        assert_eq!(code(&[parked(WaitReason::Quota)]), Exit::Decision);
+        assert_eq!(code(&[JobState::Paused]), Exit::Decision);
+        assert_eq!(code(&[JobState::DoneWithExceptions]), Exit::Exceptions);
+        assert_eq!(code(&[parked(WaitReason::Credentials), parked(WaitReason::Quota)]), Exit::Exceptions);
+    }
+
+    #[test]
+    fn the_parts_of_a_short_lease_keep_their_shares() {
+        let args = LengthArgs { lease_ms: Some(1_200), poll_ms: Some(20), stall_ms: None, pause_percent: None };
+        let lengths = lengths(&args);
+        assert_eq!((lengths.renew.as_millis(), lengths.margin.as_millis(), lengths.poll.as_millis()), (400, 200, 20));
+        assert_eq!(lengths.stall, EngineOptions::default().stall);
+    }
+}
