@@ -47,10 +47,7 @@ pub(crate) async fn work(
         lengths: lengths(args),
     };
     let service = args.pause_percent.map_or_else(|| service.clone(), |percent| service.clone().with_pauses(percent));
-    let work: Work = match args.pause_percent {
-        Some(percent) => service.with_pauses(percent).start_work(options).await?,
-        None => service.start_work(options).await?,
-    };
+    let work: Work = service.start_work(options).await?;
     let handle = work.handle();
     crate::signals::stop_on_signal(move || handle.stop())?;
     let display = RunDisplay::start(service.clone(), work.view(), wave.map(str::to_owned));

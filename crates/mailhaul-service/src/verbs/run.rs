@@ -6,7 +6,7 @@ use crate::kinds::{JobKind, Payload};
 use crate::plan::new_job;
 use crate::service::Service;
 use mailhaul_db::queue::{AccountFilter, JobFilter};
-use mailhaul_queue::{AccountId, HostPolicy, NewJob, RetryPolicy, WaveId};
+use mailhaul_queue::{AccountId, NewJob, WaveId};
 use std::collections::BTreeSet;
 
 /// What was queued for a run.
@@ -21,14 +21,6 @@ pub struct RunPrepared {
 }
 
 impl Service {
-    /// The same with every pause after a failure as long as this percentage of it, so that tests need not wait.
-    #[must_use]
-    pub fn with_pauses(&self, percent: u32) -> Self {
-        let queue = self.queue.with_policy(RetryPolicy::default().with_pauses(percent));
-        let queue = queue.with_host_policy(HostPolicy::default().with_pauses(percent));
-        Self { queue, ..self.clone() }
-    }
-
     /// Queues what a wave needs. With a kind, a job of it for every account. Without one, the first copy for accounts
     /// that never had one, and the next pass for those whose plan says so: what failed or was cancelled is left to
     /// [`Service::retry`].

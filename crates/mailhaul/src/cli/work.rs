@@ -65,9 +65,6 @@ pub(crate) struct LengthArgs {
     /// After how long without a sign of life a job is given up.
     #[arg(long, hide = true, value_name = "MS", value_parser = clap::value_parser!(u64).range(50..))]
     pub(crate) stall_ms: Option<u64>,
-    /// How long pauses after failures are, in percent of the usual ones.
-    #[arg(long, hide = true, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=1_000))]
-    pub(crate) pause_percent: Option<u32>,
     /// How long the pauses after failures are, of their usual length.
     #[arg(long, hide = true, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) pause_percent: Option<u32>,
