@@ -11,6 +11,8 @@
 //!    └──────── readers ───────┴──────────────────> one writer: groups, one transaction each
 //! ```
 //!
+//! In the same file stands the queue: which accounts there are, and what is to be done for them; see [`queue`].
+//!
 //! What holds, whatever happens:
 //!
 //! * **What was said to be on disk is on disk**, through kill and power failure (write-ahead log, synced with every

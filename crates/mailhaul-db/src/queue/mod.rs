@@ -1,5 +1,12 @@
 //! The queue's side of the file: servers, waves, accounts, jobs, and everything an operator does with them.
 //!
+//! ```text
+//!  lists      endpoints  waves  accounts  import  secrets  preflights      what an operator keeps
+//!  jobs       enqueue  jobs  filter  events  totals                        what is to be done, and how it stands
+//!  control    control  bulk  rank                                          many jobs at once
+//!  store      tick: gates  claim  single  shown  workers                   what the engine asks
+//! ```
+//!
 //! A [`Queue`] is made by [`Ledger::queue`](crate::Ledger::queue) and shares the file with the ledger, over a writing
 //! connection of its own. Each verb is one transaction, and each change of a job leaves an event.
 
@@ -14,12 +21,14 @@ mod enqueue;
 mod events;
 mod filter;
 mod gates;
+mod import;
 mod jobs;
 mod jobs_model;
 mod model;
 mod preflights;
 mod rank;
 mod secrets;
+mod shown;
 mod single;
 mod tick;
 mod totals;

@@ -135,6 +135,13 @@ impl Change<'_> {
         .bind(words)
         .execute(self.db())
         .await?;
+        if next.state.is_terminal() && running.standing.held {
+            // A pause of a job that is over covers nothing, and must not cover another try.
+            sqlx::query("DELETE FROM hold WHERE scope = 'job' AND subject_id = $1")
+                .bind(running.key.job.0)
+                .execute(self.db())
+                .await?;
+        }
         Ok(())
     }
 }
