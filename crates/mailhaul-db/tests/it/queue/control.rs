@@ -90,3 +90,15 @@ async fn every_change_of_a_job_is_an_event_with_its_reason() {
     let last = EventFilter { limit: Some(1), ..EventFilter::default() };
     assert_eq!(bench.queue.events(last).await.expect("listed")[0].what, "retry");
 }
+
+#[tokio::test]
+async fn a_pause_of_one_job_ends_with_the_job() {
+    let bench = Bench::new().await;
+    let job = bench.bulk(&["alice"]).await[0];
+    let key = bench.claim(1, 1).await[0].key;
+    bench.queue.pause(Subject::Job(job), "").await.expect("told");
+    bench.end(key, Outcome::DoneWithExceptions).await;
+    assert_eq!(bench.state(job).await, JobState::DoneWithExceptions, "what is done is done");
+    assert_eq!(bench.queue.retry(only(job)).await.expect("retried"), 1);
+    assert_eq!(bench.state(job).await, JobState::Queued);
+}
