@@ -60,7 +60,7 @@ impl Change<'_> {
             half_open: half_open.map(|fact| fact.id).collect(),
             endpoints: facts.iter().map(|fact| fact.id).collect(),
             allowances: facts.iter().any(|fact| fact.limits.account_bytes_per_day.is_some()),
-            admission: Admission::new(now, facts),
+            admission: Admission::with_policy(now, facts, *self.hosts),
         })
     }
 
