@@ -42,7 +42,7 @@ impl Change<'_> {
     }
 
     async fn insert_jobs(&mut self, list: &str) -> Result<u64, Fault> {
-        // A moment before which a job may not start is a window of its own: it is waited for as for any other.
+        // A moment before which a job may not start is waited for as any other.
         const SQL: &str = concat!(
             "INSERT INTO job (account_id, wave_id, lane_id, kind, phase, payload, state, wait_reason, wait_until_ms, \
                  gated, priority, place, order_key, attempts, attempts_charged, crashes, generation, \
@@ -51,7 +51,7 @@ impl Change<'_> {
                     CASE WHEN ",
             covered!(),
             " THEN 'paused' WHEN j.not_before_ms > $2 THEN 'waiting' ELSE 'queued' END, \
-                    CASE WHEN j.not_before_ms > $2 THEN 'window' END, \
+                    CASE WHEN j.not_before_ms > $2 THEN 'schedule' END, \
                     CASE WHEN j.not_before_ms > $2 THEN j.not_before_ms END, \
                     0, a.priority, ",
             place!("$2"),
