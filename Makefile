@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help demo test check lint docs deny audit fmt bench servers picture clean
+.PHONY: help demo test test-long check lint docs deny audit fmt bench servers picture clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ demo: ## The main job on real servers: fill, copy, kill, resume, verify, prove
 
 test: servers check ## What CI runs: installs what tests need, checks, then all tests on real servers
 	$(CARGO) test --workspace --no-fail-fast
+
+test-long: servers ## What takes too long for every day: many more deaths at random moments
+	$(CARGO) test -p mailhaul --test it --no-fail-fast -- --ignored
 
 check: lint docs deny ## Format, clippy without warnings, documentation, licences and bans
 

@@ -11,6 +11,9 @@ const ODD_BYTES_MAX: usize = 8 << 10;
 /// 1 January 2015.
 const FIRST_DAY: i64 = 1_420_070_400;
 
+/// New mail is dated on one of so many days, all of them past: Dovecot takes no date that is still to come.
+const NEW_DAYS: usize = 3_000;
+
 /// Flags that go round.
 const FLAGS: [&[&str]; 6] =
     [&["\\Seen"], &[], &["\\Seen", "\\Answered"], &["\\Flagged", "\\Seen"], &["\\Seen", "$Forwarded"], &["\\Seen"]];
@@ -41,7 +44,7 @@ pub(super) fn corpus(settings: &ManyAccounts, account: &TestAccount) -> Corpus {
 pub(super) fn new_messages(account: &TestAccount, turn: usize, count: usize) -> Vec<CorpusMessage> {
     let shift = u64::try_from(turn).unwrap_or(0) << 32;
     let mut numbers = Numbers::new(seed(account) + shift);
-    (0..count).map(|at| own_message(&mut numbers, account, 100_000 + turn + at, 1500)).collect()
+    (0..count).map(|at| own_message(&mut numbers, account, 1_000 + (turn + at) % NEW_DAYS, 1500)).collect()
 }
 
 fn seed(account: &TestAccount) -> u64 {

@@ -1,0 +1,202 @@
+//! An operator's word while the work goes on: limits, windows, pause, resume, cancel. It takes effect at once, in every
+//! state, survives the process, and never leaves a message in flight.
+
+use crate::fleet::{Fleet, Job, PATIENCE, WAVE, until, until_in};
+use crate::records::most_at_once;
+use mailhaul_testing::many::ManyAccounts;
+use mailhaul_testing::proxy::{Direction, Plan};
+use rustix::process::Signal;
+use std::time::Duration;
+
+/// How long an operator's word may take.
+const AT_ONCE: Duration = Duration::from_secs(2);
+/// How long a limit that was lowered may take: running work is put down at the end of a batch.
+const SOON: Duration = Duration::from_secs(5);
+
+/// A fleet whose target takes this many octets a second on each connection.
+fn fleet(accounts: usize, mails: usize, bytes_per_sec: u64) -> Fleet {
+    let fleet = Fleet::of(ManyAccounts::new(accounts).mails(mails));
+    fleet.target.set_plan(Plan::new().bandwidth(Direction::ToServer, bytes_per_sec));
+    fleet
+}
+
+fn fast(fleet: &Fleet) {
+    fleet.target.set_plan(Plan::new());
+}
+
+fn in_state(jobs: &[Job], standing: &str) -> usize {
+    jobs.iter().filter(|job| job.standing() == standing).count()
+}
+
+fn running(jobs: &[Job]) -> usize {
+    in_state(jobs, "running")
+}
+
+#[test]
+fn a_lowered_limit_sheds_running_work_and_a_raised_one_lets_it_in_again() {
+    let fleet = fleet(14, 40, 20_000);
+    fleet.done(&["endpoint", "set", "old", "--max-connections", "10"]);
+    let mut run = fleet.start_run(&["--workers", "12"]);
+    fleet.wait_for_jobs("ten run", PATIENCE, |jobs| running(jobs) == 10);
+    fleet.done(&["endpoint", "set", "old", "--max-connections", "3"]);
+    fleet.wait_for_jobs("three are left", SOON, |jobs| running(jobs) == 3);
+    let jobs = fleet.jobs();
+    assert!(jobs.iter().all(|job| job.attempts_charged == 0), "{jobs:#?}");
+    // The wire follows what the queue says.
+    let open = || fleet.source.statistics().connections - fleet.source.statistics().ended;
+    until("the other connections are closed", SOON, || open() <= 3);
+    fleet.done(&["endpoint", "set", "old", "--max-connections", "10"]);
+    fleet.wait_for_jobs("ten run again", SOON, |jobs| running(jobs) == 10);
+    fast(&fleet);
+    let said = run.ended_within(PATIENCE);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(most_at_once(&fleet.state()), 10);
+    fleet.assert_exact();
+}
+
+/// A minute of the week that is days away.
+fn a_window_far_away() -> String {
+    let day = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).strftime("%a").to_string();
+    let days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let today = days.iter().position(|name| *name == day).expect("a day of the week");
+    format!("{} 11:00-11:01 UTC", days[(today + 3) % 7])
+}
+
+#[test]
+fn a_window_that_closes_puts_work_down_and_one_that_opens_takes_it_up() {
+    let fleet = fleet(8, 30, 15_000);
+    let mut run = fleet.start_run(&["--workers", "4"]);
+    fleet.wait_for_jobs("four run", PATIENCE, |jobs| running(jobs) == 4);
+    fleet.done(&["endpoint", "set", "new", "--window", &a_window_far_away()]);
+    fleet.wait_for_jobs("all wait", SOON, |jobs| in_state(jobs, "waiting (window)") + in_state(jobs, "done") == 8);
+    assert_eq!(fleet.in_flight(), Vec::<String>::new());
+    let name = fleet.jobs_in("window")[0].account.clone();
+    let why = fleet.done(&["explain", &name]).stdout;
+    assert!(why.contains("window") || why.contains("hours"), "{why}");
+    assert!(run.has_ended().is_none(), "a wave that waits for a known moment has not settled");
+    fast(&fleet);
+    fleet.done(&["endpoint", "set", "new", "--window", "none"]);
+    let said = run.ended_within(PATIENCE);
+    assert_eq!(said.code, 0, "{said:?}");
+    fleet.assert_exact();
+}
+
+/// Pauses with these words, shows that everything they cover stops and nothing is in flight, also over the end of the
+/// process and the beginning of another one, and that it goes on after the same words to resume.
+fn pauses_and_resumes(whom: &[&str], covered: impl Fn(&Job) -> bool) {
+    let fleet = fleet(8, 30, 15_000);
+    let mut run = fleet.start_run(&["--workers", "4"]);
+    fleet.wait_for_jobs("four run", PATIENCE, |jobs| running(jobs) == 4);
+    let paused = |jobs: &[Job]| {
+        jobs.iter().filter(|job| covered(job)).all(|job| matches!(job.state.as_str(), "paused" | "done"))
+    };
+    fleet.done(&[&["pause"], whom, &["--reason", "the disk is being changed"]].concat());
+    fleet.wait_for_jobs("paused", AT_ONCE, paused);
+    let jobs = fleet.jobs();
+    assert!(jobs.iter().any(|job| covered(job) && job.state == "paused" && job.attempts_charged == 0), "{jobs:#?}");
+    if jobs.iter().all(&covered) {
+        assert_eq!(fleet.in_flight(), Vec::<String>::new());
+        run.ended_within(PATIENCE);
+    } else {
+        run.send(Signal::TERM);
+        run.ended_within(Duration::from_secs(10));
+    }
+    fast(&fleet);
+    let mut again = fleet.start_run(&[]);
+    fleet.wait_for_jobs("still paused, and the others done", PATIENCE, |jobs| {
+        jobs.iter().all(|job| if covered(job) { paused(std::slice::from_ref(job)) } else { job.state == "done" })
+    });
+    again.ended_within(PATIENCE);
+    fleet.done(&[&["resume"], whom].concat());
+    fleet.wait_for_jobs("in line again", AT_ONCE, |jobs| in_state(jobs, "paused") == 0);
+    fleet.run_completely(&[]);
+    fleet.assert_exact();
+}
+
+#[test]
+fn one_account_is_paused_and_resumed() {
+    pauses_and_resumes(&["--account", "u0002"], |job| job.account == "u0002");
+}
+
+#[test]
+fn a_wave_is_paused_and_resumed() {
+    pauses_and_resumes(&["--wave", WAVE], |_| true);
+}
+
+#[test]
+fn an_endpoint_is_paused_and_resumed() {
+    pauses_and_resumes(&["--endpoint", "new"], |_| true);
+}
+
+#[test]
+fn everything_is_paused_and_resumed() {
+    pauses_and_resumes(&["--all"], |_| true);
+}
+
+#[test]
+fn resumed_while_the_process_runs_the_work_goes_on_at_once() {
+    let fleet = fleet(6, 30, 15_000);
+    let mut serve = fleet.start_serve(&["--workers", "3"]);
+    let mut run = fleet.start_run(&["--workers", "1"]);
+    fleet.wait_for_jobs("four run", PATIENCE, |jobs| running(jobs) == 4);
+    fleet.done(&["pause", "--all"]);
+    fleet.wait_for_jobs("nothing runs", AT_ONCE, |jobs| running(jobs) == 0);
+    assert_eq!(fleet.in_flight(), Vec::<String>::new());
+    run.ended_within(PATIENCE);
+    fleet.done(&["resume", "--all"]);
+    fleet.wait_for_jobs("three run", AT_ONCE, |jobs| running(jobs) == 3);
+    fast(&fleet);
+    fleet.wait_for_jobs("all are done", PATIENCE, |jobs| in_state(jobs, "done") == 6);
+    serve.send(Signal::TERM);
+    serve.ended_within(Duration::from_secs(10));
+    fleet.assert_exact();
+}
+
+#[test]
+fn what_is_cancelled_stops_in_every_state_and_stays_stopped() {
+    let fleet = fleet(6, 30, 15_000);
+    let mut run = fleet.start_run(&["--workers", "3"]);
+    fleet.wait_for_jobs("three run", PATIENCE, |jobs| running(jobs) == 3);
+    let jobs = fleet.jobs();
+    let one = |state: &str| jobs.iter().find(|job| job.state == state).expect(state).account.clone();
+    let (runs, queued) = (one("running"), one("queued"));
+    for account in [&runs, &queued] {
+        fleet.done(&["cancel", "--account", account]);
+    }
+    let cancelled = |jobs: &[Job]| {
+        [&runs, &queued].iter().all(|name| jobs.iter().any(|job| job.account == **name && job.state == "cancelled"))
+    };
+    fleet.wait_for_jobs("both are cancelled", AT_ONCE, cancelled);
+    let (goes_on, rest) = (run.has_ended().is_none(), fleet.jobs());
+    assert!(goes_on && running(&rest) == 3, "the others go on: {rest:#?}");
+    fast(&fleet);
+    run.ended_within(PATIENCE);
+    fleet.run(&[]);
+    let jobs = fleet.jobs();
+    assert_eq!((in_state(&jobs, "done"), in_state(&jobs, "cancelled")), (4, 2), "{jobs:#?}");
+    assert_eq!(fleet.in_flight(), Vec::<String>::new());
+    fleet.servers.judge().assert_equal_except(&[&runs, &queued]);
+    for account in [&runs, &queued] {
+        fleet.done(&["retry", "--account", account]);
+    }
+    fleet.run_completely(&[]);
+    fleet.assert_exact();
+}
+
+#[test]
+fn a_source_that_goes_away_for_a_while_delays_and_breaks_nothing() {
+    let mut fleet = fleet(12, 20, 60_000);
+    let mut run = fleet.start_run(&["--workers", "6"]);
+    fleet.wait_for_jobs("six run", PATIENCE, |jobs| running(jobs) == 6);
+    fleet.servers.source.stop();
+    fleet.wait_for_jobs("everybody waits for the server", PATIENCE, |jobs| {
+        jobs.iter().all(|job| job.state == "done" || matches!(job.reason.as_deref(), Some("back_off" | "host_limit")))
+    });
+    assert!(run.has_ended().is_none());
+    fleet.servers.source.restart();
+    fast(&fleet);
+    assert!(until_in(PATIENCE, || run.has_ended().is_some()), "{:#?}", fleet.unfinished());
+    let said = run.ended_within(PATIENCE);
+    assert_eq!(said.code, 0, "{said:?}");
+    fleet.assert_exact();
+}
