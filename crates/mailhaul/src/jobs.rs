@@ -15,7 +15,7 @@ pub(crate) async fn run(args: &JobsArgs, at: &StoreArgs) -> Result<Exit, Command
         wave: args.wave.clone(),
         account: args.account.clone(),
         endpoint: args.endpoint.clone(),
-        states: args.state.clone(),
+        states: args.states.clone(),
         kinds: args.kind.iter().map(|kind| kind.word().to_owned()).collect(),
         failed: args.failed,
         class: args.class,

@@ -23,6 +23,8 @@ pub(crate) async fn run(args: &PreflightArgs, at: &StoreArgs) -> Result<Exit, Co
 }
 
 async fn look(args: &PreflightArgs, service: &Service) -> Result<Exit, CommandError> {
+    // Before anything is queued that could not be done.
+    service.vault().await?;
     let prepared = service.prepare_run(&args.wave, Some(JobKind::Preflight)).await?;
     let scope = Scope { wave: Some(prepared.wave), kinds: vec![JobKind::Preflight.word().to_owned()] };
     let end = working::work(service, "preflight", args.workers, scope, true, &args.lengths, Some(&args.wave)).await?;

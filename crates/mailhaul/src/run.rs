@@ -21,6 +21,10 @@ async fn prepare_and_work(args: &RunArgs, service: &Service) -> Result<Exit, Com
     if !plan.is_keep() {
         service.set_wave(&args.wave, plan).await?;
     }
+    if !args.detach {
+        // Before anything is queued that could not be done.
+        service.vault().await?;
+    }
     let prepared = service.prepare_run(&args.wave, args.kind).await?;
     if args.detach {
         let queued = count_of(prepared.queued, "job");

@@ -30,8 +30,8 @@ pub(crate) struct JobsArgs {
     pub(crate) endpoint: Option<String>,
     /// Only in this state (queued, waiting, running, done, done_with_exceptions, failed, paused, cancelled), or waiting
     /// for this (credentials, quota, window, ...). May be repeated.
-    #[arg(long, value_name = "STATE")]
-    pub(crate) state: Vec<String>,
+    #[arg(long = "in", value_name = "STATE")]
+    pub(crate) states: Vec<String>,
     /// Only of this kind: preflight, bulk, resync, final or verify. May be repeated.
     #[arg(long, value_name = "KIND", value_parser = super::parse::kind)]
     pub(crate) kind: Vec<JobKind>,

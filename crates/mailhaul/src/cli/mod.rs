@@ -144,4 +144,46 @@ mod tests {
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
+
+    #[test]
+    fn no_command_has_an_option_that_shadows_one_of_all_commands() {
+        let words = [
+            "init",
+            "endpoint add old imaps://old.example",
+            "endpoint set old",
+            "endpoint list",
+            "endpoint show old",
+            "endpoint remove old",
+            "accounts import -",
+            "accounts list",
+            "accounts show a",
+            "accounts set a",
+            "accounts remove a",
+            "accounts export",
+            "wave list",
+            "wave show w",
+            "wave set w",
+            "wave close w",
+            "probe imaps://old.example",
+            "preflight --wave w",
+            "run --wave w",
+            "serve",
+            "status",
+            "jobs --in running",
+            "explain a",
+            "pause --all",
+            "resume --all",
+            "cancel --all",
+            "retry --failed",
+            "log a",
+            "report",
+            "key rotate",
+        ];
+        for line in words {
+            let words = ["mailhaul"].into_iter().chain(line.split(' ')).chain(["--state", "s", "--key-file", "k"]);
+            let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert_eq!(cli.store.state.as_deref(), Some(std::path::Path::new("s")), "{line}");
+            assert_eq!(cli.store.key_file.as_deref(), Some(std::path::Path::new("k")), "{line}");
+        }
+    }
 }
