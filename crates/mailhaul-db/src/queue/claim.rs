@@ -9,8 +9,8 @@ use crate::queue::change::Change;
 use crate::queue::decode::{Cells, phase_of, phase_word};
 use crate::queue::gates::{Facts, Lane};
 use mailhaul_queue::{
-    AccountId, Calendar, ClaimedJob, Event, Generation, JobId, JobState, LeaseKey, Phase, Scope, StaleHolder, Standing,
-    Tick, WaitReason, apply,
+    AccountId, Calendar, ClaimedJob, Event, Generation, JobId, JobState, LeaseKey, Phase, RESERVE_AFTER_MS, Refusal,
+    RefusalReason, Scope, StaleHolder, Standing, Tick, WaitReason, apply,
 };
 use sqlx::sqlite::SqliteRow;
 use std::collections::{HashSet, VecDeque};
@@ -54,7 +54,11 @@ impl Change<'_> {
             return Ok(claimed);
         }
         let ahead = with.tick.slots.min(READ_AHEAD);
-        let mut lines = self.lines(facts, &with.tick.scope).await?;
+        let (mut lines, full) = self.lines(facts, &with.tick.scope).await?;
+        for line in &mut lines {
+            self.read_ahead(line, ahead).await?;
+        }
+        self.reserve_for_the_patient(facts, &lines, &full).await?;
         while claimed.len() < with.tick.slots {
             for line in &mut lines {
                 self.read_ahead(line, ahead).await?;
@@ -80,9 +84,10 @@ impl Change<'_> {
         Ok(claimed)
     }
 
-    /// Every line in scope that has a job in it and may be admitted.
-    async fn lines(&mut self, facts: &Facts, scope: &Scope) -> Result<Vec<Line>, Fault> {
-        let mut lines = Vec::new();
+    /// Every line in scope that has a job in it and may be admitted; and those that are only kept out because
+    /// something is full.
+    async fn lines(&mut self, facts: &Facts, scope: &Scope) -> Result<(Vec<Line>, Vec<Line>), Fault> {
+        let (mut lines, mut full) = (Vec::new(), Vec::new());
         for lane in &facts.lanes {
             let (mut phase, mut wave, mut kind) = (String::new(), 0, String::new());
             // From line to line, however many jobs stand in one.
@@ -91,13 +96,54 @@ impl Change<'_> {
                 let phase = phase_of(&phase).ok_or_else(|| damaged("phase"))?;
                 let in_scope = scope.wave.is_none_or(|only| only.0 == wave)
                     && (scope.kinds.is_empty() || scope.kinds.contains(&kind));
-                if in_scope && facts.admission.could_admit(lane.source, lane.target, phase).is_ok() {
-                    let (ahead, after) = (VecDeque::new(), Some(BEFORE_ALL));
-                    lines.push(Line { lane: *lane, phase, wave, kind: kind.clone(), ahead, after });
+                if !in_scope {
+                    continue;
+                }
+                let (ahead, after) = (VecDeque::new(), Some(BEFORE_ALL));
+                let line = Line { lane: *lane, phase, wave, kind: kind.clone(), ahead, after };
+                match facts.admission.could_admit(lane.source, lane.target, phase) {
+                    Ok(()) => lines.push(line),
+                    Err(Refusal { reason: RefusalReason::Full { .. }, .. }) => full.push(line),
+                    Err(_) => {}
                 }
             }
         }
-        Ok(lines)
+        Ok((lines, full))
+    }
+
+    /// A job that needs room at two busy endpoints could be overtaken for ever by jobs that need one of them. If such a
+    /// job stands before all others and has waited for long, what is free of its room is kept for it in this tick.
+    async fn reserve_for_the_patient(&mut self, facts: &mut Facts, lines: &[Line], full: &[Line]) -> Result<(), Fault> {
+        let mut first: Option<(i64, i64, &Line)> = None;
+        for line in full {
+            if let Some((place, queued_at_ms)) = self.head_of(line).await?
+                && first.is_none_or(|(lowest, _, _)| place < lowest)
+            {
+                first = Some((place, queued_at_ms, line));
+            }
+        }
+        let Some((place, queued_at_ms, line)) = first else { return Ok(()) };
+        let overtaken = first_of(lines).is_some_and(|(head, _)| place < head.place);
+        if overtaken && self.now.unix_ms.saturating_sub(queued_at_ms) >= RESERVE_AFTER_MS {
+            facts.admission.reserve(line.lane.source, line.lane.target, line.phase);
+        }
+        Ok(())
+    }
+
+    /// Place and age of the first in a line.
+    async fn head_of(&mut self, line: &Line) -> Result<Option<(i64, i64)>, Fault> {
+        let head = sqlx::query_as(
+            "SELECT place, queued_at_ms FROM job INDEXED BY job_in_line \
+             WHERE state = 'queued' AND lane_id = $1 AND phase = $2 AND wave_id = $3 AND kind = $4 \
+             ORDER BY place, order_key, job_id LIMIT 1",
+        )
+        .bind(line.lane.id)
+        .bind(phase_word(line.phase))
+        .bind(line.wave)
+        .bind(&line.kind)
+        .fetch_optional(self.db())
+        .await?;
+        Ok(head)
     }
 
     async fn next_line(

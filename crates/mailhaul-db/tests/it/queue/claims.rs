@@ -138,7 +138,7 @@ async fn what_follows_is_queued_with_the_end_and_waits_for_its_time() {
     assert!(!bench.queue.finish(end).await.expect("refused"), "nothing follows twice");
     let jobs = bench.queue.jobs(JobFilter { kinds: vec!["resync".to_owned()], ..JobFilter::default() }).await;
     let job = jobs.expect("listed").remove(0);
-    assert_eq!(job.state, JobState::Waiting { reason: WaitReason::Window, until_unix_ms: Some(later) });
+    assert_eq!(job.state, JobState::Waiting { reason: WaitReason::Schedule, until_unix_ms: Some(later) });
     assert!(bench.claim(1, 1).await.is_empty());
     bench.clock.advance(std::time::Duration::from_secs(60));
     assert_eq!(bench.claim(1, 1).await[0].key.job, job.id);

@@ -180,3 +180,33 @@ async fn a_raised_allowance_counts_at_once() {
     bench.queue.put_endpoint(endpoint("old", raised)).await.expect("changed");
     assert_eq!(bench.claim(1, 1).await.len(), 1);
 }
+
+#[tokio::test]
+async fn a_job_that_needs_two_busy_endpoints_is_not_overtaken_for_ever() {
+    let bench = Bench::with_limits(connections(1)).await;
+    bench.queue.put_endpoint(endpoint("new", connections(1))).await.expect("changed");
+    let free = bench.queue.put_endpoint(endpoint("free", many())).await.expect("stored");
+    let come = async |name: &str, source, target| {
+        let account = NewAccount { source, target, ..bench.account(name) };
+        let account = bench.queue.import(vec![account]).await.expect("imported").ids[0];
+        bench.queue.enqueue(vec![bulk(account)]).await.expect("queued");
+        account
+    };
+    // Somebody is at work on `old` when a job arrives that needs `old` and `new`.
+    come("first", bench.old, free).await;
+    let first = bench.claim(1, 1).await[0].key;
+    let patient = bench.bulk(&["patient"]).await[0];
+    // For an hour it is fair that another takes what it cannot use.
+    let second = come("second", free, bench.new).await;
+    let claimed = bench.claim(1, 9).await;
+    assert_eq!(claimed.iter().map(|job| job.account).collect::<Vec<_>>(), [second]);
+    bench.clock.advance(Duration::from_secs(3_700));
+    assert!(bench.queue.tick(Tick { renew: vec![first, claimed[0].key], ..bench.tick(1, 0) }).await.is_ok());
+    assert!(bench.end(claimed[0].key, Outcome::Done).await);
+    // Then `new`, which is free now, is kept for it.
+    come("third", free, bench.new).await;
+    let claimed = bench.claim(1, 9).await;
+    assert!(claimed.is_empty(), "nobody overtakes it any more: {claimed:?}");
+    assert!(bench.end(first, Outcome::Done).await);
+    assert_eq!(bench.claim(1, 1).await[0].key.job, patient);
+}
