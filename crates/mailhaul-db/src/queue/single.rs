@@ -33,10 +33,22 @@ impl Change<'_> {
         let (outcome, class) = outcome_columns(&end.outcome);
         self.end_attempt(&running, outcome, class, &end.words, &end.counts).await?;
         self.put_down(&running, &next, gates(&end.outcome, &next), None, &end.words).await?;
+        if matches!(end.outcome, Outcome::Failed { class: FailureClass::Throttle, .. }) {
+            self.send_to_the_end_of_the_line(running.key.job).await?;
+        }
         let subject = (running.account, running.key.job);
         self.note_job("end", subject, &running.standing.state, &next.state, &next.why).await?;
         self.enqueue(&end.then, "follows").await?;
         Ok(true)
+    }
+
+    /// Whoever was asked to slow down lets everybody else go first, whatever its priority. A host that rests is opened by
+    /// one probe, the head of the line: were that the same account each time, and the trouble its own, nobody else would
+    /// ever get in.
+    async fn send_to_the_end_of_the_line(&mut self, job: JobId) -> Result<(), Fault> {
+        let now = self.now.unix_ms;
+        sqlx::query("UPDATE job SET place = $2 WHERE job_id = $1").bind(job.0).bind(now).execute(self.db()).await?;
+        Ok(())
     }
 
     /// Takes a job from a worker that does not answer for it. `stale_process` may still be there.
