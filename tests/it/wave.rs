@@ -4,7 +4,7 @@
 use crate::fleet::{Fleet, Job, PATIENCE, WAVE, Worker, until_in};
 use mailhaul_testing::imap_client::Client;
 use mailhaul_testing::many::ManyAccounts;
-use mailhaul_testing::proxy::{Event, Reply, UserPlan, Which};
+use mailhaul_testing::proxy::{Reply, UserPlan, Which};
 use std::collections::{BTreeMap, BTreeSet};
 
 const ACCOUNTS: usize = 500;
@@ -119,10 +119,13 @@ fn poison(fleet: &Fleet) -> Vec<u8> {
 /// Ends what is to pass when everybody else has come to an end, and waits for the run to end by itself.
 fn pass_what_passes(fleet: &Fleet, taken: Vec<Client>, run: &mut Worker) -> crate::harness::Said {
     let throttled = &fleet.account(who::THROTTLED_AT_SIGN_IN).source_user;
-    fleet.source.wait_for(&Event::UserFault(throttled.clone(), 2));
     let crowded = &fleet.account(who::CONNECTIONS_TAKEN).target_user;
-    let sent_away = || fleet.target.statistics().user(crowded).sign_ins;
-    assert!(until_in(PATIENCE, || sent_away() >= 2), "{} sign-ins: {:#?}", sent_away(), fleet.unfinished());
+    let sent_away = || {
+        let (source, target) = (fleet.source.statistics(), fleet.target.statistics());
+        (source.user(throttled).faults, target.user(crowded).sign_ins)
+    };
+    let both_twice = || sent_away().0 >= 2 && sent_away().1 >= 2;
+    assert!(until_in(PATIENCE, both_twice), "sent away {:?}: {:#?}", sent_away(), fleet.unfinished());
     assert!(run.has_ended().is_none(), "the run ended before two of its accounts could be done");
     fleet.source.clear_user_plan(throttled);
     drop(taken);
@@ -148,8 +151,11 @@ fn assert_table(fleet: &Fleet) {
         let job = &jobs[&fleet.account(number).name];
         assert!(job.attempts > 1 && job.attempts_charged == 0, "nothing is charged for being sent away: {job:?}");
     }
-    let untroubled = jobs.values().filter(|job| job.attempts > 1).count();
-    assert!(untroubled <= 20, "{untroubled} accounts needed more than one attempt: trouble spread");
+    // Others may have been asked to make way for a while; that is charged to nobody.
+    let own_trouble: Vec<&str> =
+        jobs.values().filter(|job| job.attempts_charged > 0).map(|job| &*job.account).collect();
+    let excused = names(fleet, &[who::NEVER_CONNECTED, who::BROKEN_ON_SERVER]);
+    assert_eq!(own_trouble, excused, "trouble spread");
     let words = &jobs[&fleet.account(who::BROKEN_ON_SERVER).name].words;
     assert!(words.contains("Internal error occurred"), "the server's own words: {words}");
     let attention: BTreeSet<String> = fleet.jobs_with(&["--failed"]).into_iter().map(|job| job.account).collect();
