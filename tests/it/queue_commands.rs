@@ -340,6 +340,14 @@ fn a_wave_is_planned_and_what_waits_for_its_plan_follows() {
 }
 
 #[test]
+fn accounts_that_join_a_wave_at_work_are_queued_too() {
+    let desk = Desk::with_jobs();
+    let joined = desk.import("source_user,source_password,target_password\ncarol,canary-8,canary-9\n", &[]);
+    assert_eq!((&joined["added"], &joined["queued"]), (&1.into(), &1.into()), "{joined}");
+    assert_eq!(desk.states(), pairs(&[("alice", "queued"), ("bob", "queued"), ("carol", "queued")]));
+}
+
+#[test]
 fn closing_a_wave_wipes_its_passwords_and_only_by_force_its_jobs() {
     let desk = Desk::with_jobs();
     desk.refused(&["wave", "close", "staff"], &["2 jobs not over", "--force"]);

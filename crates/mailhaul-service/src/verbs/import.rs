@@ -121,10 +121,12 @@ impl Service {
             true => self.vault_if_any().await?,
             false => None,
         };
+        let sealed = self.queue.secrets().await?;
+        let sealed: Sealed = sealed.into_iter().map(|secret| (secret.place, secret.sealed)).collect();
         let mut report = ImportReport {
             accounts: entries.len(),
             remarks: remarks.iter().map(ToString::to_string).collect(),
-            without_password: self.without_password(&entries, &stored).await?,
+            without_password: without_password(&entries, &stored, &sealed)?,
             new_waves: new_waves(&entries, &stored),
             dry_run,
             ..ImportReport::default()
@@ -138,7 +140,12 @@ impl Service {
         let ImportOutcome { ids, added, changed, unchanged } = self.queue.import(accounts).await?;
         (report.added, report.changed, report.unchanged) = (added, changed, unchanged);
         if let Some(vault) = vault {
-            self.store_passwords(&vault, &entries, &ids, &stored, &mut report).await?;
+            let (secrets, changed) = seal_passwords(&vault, &entries, &ids, &stored, &sealed)?;
+            report.passwords = secrets.len();
+            note_passwords(&mut report, changed);
+            if !secrets.is_empty() {
+                self.queue.put_secrets(secrets).await?;
+            }
         }
         report.queued = self.queue_new_accounts(&entries, &ids, &stored).await?;
         self.ring().await;
@@ -164,41 +171,6 @@ impl Service {
         Ok(ids)
     }
 
-    /// Seals what is new or different, and stores all of it at once.
-    async fn store_passwords(
-        &self,
-        vault: &Vault,
-        entries: &[Entry],
-        ids: &[AccountId],
-        stored: &Stored,
-        report: &mut ImportReport,
-    ) -> Result<(), ServiceError> {
-        let sealed = self.queue.secrets().await?;
-        let sealed: HashMap<SecretPlace, Vec<u8>> =
-            sealed.into_iter().map(|secret| (secret.place, secret.sealed)).collect();
-        let mut secrets = Vec::new();
-        for (entry, id) in entries.iter().zip(ids) {
-            for (side, password) in [(Side::Source, &entry.source_password), (Side::Target, &entry.target_password)] {
-                let Some(password) = password else { continue };
-                let (place, row) = password_places(*id, side);
-                let before = sealed.get(&row).map(|sealed| vault.open(&place, sealed)).transpose()?;
-                if before.as_ref().is_some_and(|before| before.expose() == password.expose()) {
-                    continue;
-                }
-                let value = vault.seal(&place, password)?;
-                secrets.push(SealedSecret { place: row, key_id: vault.key_id(), sealed: value });
-                if stored.accounts.contains_key(&entry.account) {
-                    note_password(report, &entry.account, side);
-                }
-            }
-        }
-        report.passwords = secrets.len();
-        if !secrets.is_empty() {
-            self.queue.put_secrets(secrets).await?;
-        }
-        Ok(())
-    }
-
     /// Accounts that join a wave which is at work are worked on too.
     async fn queue_new_accounts(
         &self,
@@ -222,33 +194,6 @@ impl Service {
             }
         }
         if jobs.is_empty() { Ok(0) } else { Ok(self.queue.enqueue(jobs).await?) }
-    }
-
-    /// Accounts for which neither the list nor the state file has a password, nor the endpoint an administrator.
-    async fn without_password(&self, entries: &[Entry], stored: &Stored) -> Result<Vec<(String, Side)>, ServiceError> {
-        let mut has_admin = BTreeSet::new();
-        for row in &stored.endpoints {
-            if endpoint_options(row)?.admin.is_some() {
-                has_admin.insert(row.name.as_str());
-            }
-        }
-        let sealed: BTreeSet<SecretPlace> =
-            self.queue.secrets().await?.into_iter().map(|secret| secret.place).collect();
-        let mut missing = Vec::new();
-        for entry in entries {
-            let ends = [
-                (Side::Source, entry.from.as_str(), entry.source_password.is_some()),
-                (Side::Target, entry.to.as_str(), entry.target_password.is_some()),
-            ];
-            for (side, endpoint, given) in ends {
-                let id = stored.accounts.get(&entry.account).map(|row| row.id);
-                let is_stored = id.is_some_and(|id| sealed.contains(&password_places(id, side).1));
-                if !given && !is_stored && !has_admin.contains(endpoint) {
-                    missing.push((entry.account.clone(), side));
-                }
-            }
-        }
-        Ok(missing)
     }
 }
 
@@ -385,15 +330,75 @@ fn compare(entries: &[Entry], stored: &Stored, report: &mut ImportReport) {
     }
 }
 
-fn note_password(report: &mut ImportReport, account: &str, side: Side) {
-    let what = if side == Side::Source { "source_password" } else { "target_password" };
-    match report.changed.iter_mut().find(|(name, _)| name == account) {
-        Some((_, differs)) => differs.push(what),
-        None => {
-            report.changed.push((account.to_owned(), vec![what]));
-            report.unchanged = report.unchanged.saturating_sub(1);
+/// The sealed passwords that are stored.
+type Sealed = HashMap<SecretPlace, Vec<u8>>;
+
+/// Passwords of accounts that were stored before and are different now, by the account's name.
+type ChangedPasswords = BTreeMap<String, Vec<&'static str>>;
+
+/// Seals what is new or different.
+fn seal_passwords(
+    vault: &Vault,
+    entries: &[Entry],
+    ids: &[AccountId],
+    stored: &Stored,
+    sealed: &Sealed,
+) -> Result<(Vec<SealedSecret>, ChangedPasswords), ServiceError> {
+    let (mut secrets, mut changed) = (Vec::new(), ChangedPasswords::new());
+    for (entry, id) in entries.iter().zip(ids) {
+        let passwords = [
+            (Side::Source, "source_password", &entry.source_password),
+            (Side::Target, "target_password", &entry.target_password),
+        ];
+        for (side, what, password) in passwords {
+            let Some(password) = password else { continue };
+            let (place, row) = password_places(*id, side);
+            let before = sealed.get(&row).map(|sealed| vault.open(&place, sealed)).transpose()?;
+            if before.as_ref().is_some_and(|before| before.expose() == password.expose()) {
+                continue;
+            }
+            let value = vault.seal(&place, password)?;
+            secrets.push(SealedSecret { place: row, key_id: vault.key_id(), sealed: value });
+            if stored.accounts.contains_key(&entry.account) {
+                changed.entry(entry.account.clone()).or_default().push(what);
+            }
         }
     }
+    Ok((secrets, changed))
+}
+
+/// An account of which only a password is different was told as unchanged before.
+fn note_passwords(report: &mut ImportReport, mut changed: ChangedPasswords) {
+    for (name, differs) in &mut report.changed {
+        differs.extend(changed.remove(name).unwrap_or_default());
+    }
+    report.unchanged = report.unchanged.saturating_sub(changed.len());
+    report.changed.extend(changed);
+}
+
+/// Accounts for which neither the list nor the state file has a password, nor the endpoint an administrator.
+fn without_password(entries: &[Entry], stored: &Stored, sealed: &Sealed) -> Result<Vec<(String, Side)>, ServiceError> {
+    let mut has_admin = BTreeSet::new();
+    for row in &stored.endpoints {
+        if endpoint_options(row)?.admin.is_some() {
+            has_admin.insert(row.name.as_str());
+        }
+    }
+    let mut missing = Vec::new();
+    for entry in entries {
+        let id = stored.accounts.get(&entry.account).map(|row| row.id);
+        let ends = [
+            (Side::Source, entry.from.as_str(), entry.source_password.is_some()),
+            (Side::Target, entry.to.as_str(), entry.target_password.is_some()),
+        ];
+        for (side, endpoint, given) in ends {
+            let is_stored = || id.is_some_and(|id| sealed.contains_key(&password_places(id, side).1));
+            if !given && !has_admin.contains(endpoint) && !is_stored() {
+                missing.push((entry.account.clone(), side));
+            }
+        }
+    }
+    Ok(missing)
 }
 
 fn has_password(entry: &Entry) -> bool {

@@ -9,7 +9,7 @@ use mailhaul_db::{ExceptionState as Stored, MailboxReport, PairReport};
 use mailhaul_queue::{AccountId, JobState};
 use mailhaul_report::{AccountLine, Counts, Exception, ExceptionState, MailboxLine, Remark, Standing, WaveReport};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Service {
     /// The report of a wave, from what was recorded up to now.
@@ -29,19 +29,26 @@ impl Service {
                 jobs.entry(job.account).or_default().push(job);
             }
         }
+        // What the ledger has never heard of need not be asked for one by one.
+        let totals = self.queue.totals(row.id).await?.accounts.into_iter();
+        let known_accounts: BTreeSet<AccountId> =
+            totals.filter(|(_, _, totals)| totals.mailboxes > 0).map(|(id, _, _)| id).collect();
         let (mut started, mut ended, mut is_open) = (None::<i64>, None::<i64>, false);
         let mut lines = Vec::with_capacity(accounts.len());
         for account in &accounts {
             let of_account = jobs.remove(&account.id).unwrap_or_default();
             let mut attempts = Vec::new();
-            for job in &of_account {
+            for job in of_account.iter().filter(|job| job.attempts > 0) {
                 attempts.extend(self.queue.attempts(job.id).await?);
             }
             attempts.sort_by_key(|attempt| attempt.started_unix_ms);
             started = started.into_iter().chain(attempts.first().map(|first| first.started_unix_ms)).min();
             ended = ended.into_iter().chain(attempts.iter().filter_map(|attempt| attempt.ended_unix_ms)).max();
             is_open |= attempts.iter().any(|attempt| attempt.ended_unix_ms.is_none());
-            let known = self.queue.account_report(account.id).await?;
+            let known = match known_accounts.contains(&account.id) {
+                true => self.queue.account_report(account.id).await?,
+                false => None,
+            };
             let host = |id| hosts.get(&id).map(String::as_str).unwrap_or_default();
             let ends = [
                 format!("{} at {}", account.source_user, host(account.source)),

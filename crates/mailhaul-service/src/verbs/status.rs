@@ -156,13 +156,14 @@ impl Service {
 
     /// The hours and allowances of the endpoints that these waves use.
     async fn outlook(&self, rows: &[WaveRow], now_unix_secs: i64) -> Result<Outlook, ServiceError> {
-        let mut limits = Vec::new();
-        let used = self.endpoints_of(rows).await?;
-        for row in self.queue.endpoints().await? {
-            if used.contains(&row.id) {
-                limits.push(row.limits);
-            }
+        let endpoints = self.queue.endpoints().await?;
+        let shapes = |limits: &Limits| !limits.windows.is_empty() || limits.account_bytes_per_day.is_some();
+        if !endpoints.iter().any(|row| shapes(&row.limits)) {
+            return Ok(Outlook::default());
         }
+        let used = self.endpoints_of(rows).await?;
+        let limits: Vec<Limits> =
+            endpoints.into_iter().filter(|row| used.contains(&row.id)).map(|row| row.limits).collect();
         Ok(Outlook {
             open: open_spans(&limits, now_unix_secs),
             account_bytes_per_day: limits.iter().filter_map(|limits| limits.account_bytes_per_day).min(),
@@ -170,7 +171,7 @@ impl Service {
         })
     }
 
-    pub(super) async fn endpoints_of(&self, rows: &[WaveRow]) -> Result<BTreeSet<EndpointId>, ServiceError> {
+    async fn endpoints_of(&self, rows: &[WaveRow]) -> Result<BTreeSet<EndpointId>, ServiceError> {
         let mut used = BTreeSet::new();
         for row in rows {
             let filter = mailhaul_db::queue::AccountFilter { wave: Some(row.id), ..Default::default() };
