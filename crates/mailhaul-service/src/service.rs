@@ -15,6 +15,8 @@ pub struct Service {
     pub(crate) queue: Queue,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) key: KeySource,
+    /// How long pauses are, in percent of what is usual.
+    pub(crate) pauses_percent: u32,
 }
 
 impl Service {
@@ -39,12 +41,13 @@ impl Service {
     async fn over(ledger: Ledger, key: KeySource, who: &str) -> Result<Self, ServiceError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let queue = ledger.queue(Arc::clone(&clock), who).await?;
-        Ok(Self { ledger, queue, clock, key })
+        Ok(Self { ledger, queue, clock, key, pauses_percent: 100 })
     }
 
     /// The same with every pause after a failure as long as this percentage of it: tests need not wait.
     #[must_use]
     pub fn with_pauses(mut self, percent: u32) -> Self {
+        self.pauses_percent = percent;
         let retries = RetryPolicy::default().with_pauses(percent);
         self.queue = self.queue.with_policy(retries).with_host_policy(HostPolicy::default().with_pauses(percent));
         self

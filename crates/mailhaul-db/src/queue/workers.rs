@@ -10,6 +10,7 @@ use crate::queue::Queue;
 use crate::queue::change::{Change, write};
 use crate::queue::decode::Cells;
 use crate::queue::jobs_model::WorkerRow;
+use crate::queue::model::Subject;
 use mailhaul_queue::WorkerId;
 use sqlx::sqlite::SqliteRow;
 use std::fs::File;
@@ -20,6 +21,10 @@ use std::path::Path;
 const FORGOTTEN_AFTER_MS: i64 = 600_000;
 /// How often a worker signs its row, at most.
 pub(super) const SIGNED_EVERY_MS: i64 = 10_000;
+/// What the event of a worker's death is called.
+const DEATH: &str = "worker_died";
+/// Deaths further back than so many events are not counted.
+const EVENTS_LOOKED_THROUGH: i64 = 20_000;
 
 /// A process that is known to work, for as long as this is held. Dropping it is what dying does: the next one who
 /// looks takes its jobs over.
@@ -62,6 +67,25 @@ impl Queue {
         Ok(WorkerGuard { id, queue: self.clone(), lock: Some(lock) })
     }
 
+    /// How many workers were found dead since this moment: ended without taking themselves off the list.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub async fn deaths_since(&self, unix_ms: i64) -> Result<u64, DbError> {
+        let mut db = self.inner.reader.begin().await?;
+        let deaths: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM (SELECT what, at_ms FROM event ORDER BY event_id DESC LIMIT $1) \
+             WHERE what = $2 AND at_ms >= $3",
+        )
+        .bind(EVENTS_LOOKED_THROUGH)
+        .bind(DEATH)
+        .bind(unix_ms)
+        .fetch_one(&mut *db)
+        .await
+        .map_err(|error| self.inner.reader.fail(error.into()))?;
+        Ok(deaths.cast_unsigned())
+    }
+
     /// The workers that live.
     ///
     /// # Errors
@@ -100,6 +124,8 @@ impl Change<'_> {
         .await?;
         let lock = files::lock_worker(state_file, id).map_err(|error| Fault::Sql(error.into()))?;
         let lock = lock.ok_or_else(|| Fault::Internal(format!("the lock of worker {id} is taken")))?;
+        // Whoever begins takes up first what the dead have left.
+        self.bury_workers(WorkerId(id), boot_id, state_file).await?;
         Ok((WorkerId(id), lock))
     }
 
@@ -131,7 +157,10 @@ impl Change<'_> {
             let forgotten = self.now.unix_ms - seen > FORGOTTEN_AFTER_MS;
             let life = if *boot == *boot_id { files::life_of_worker(state_file, id) } else { Life::Gone };
             match life {
-                Life::Gone => self.forget_worker(WorkerId(id), state_file).await?,
+                Life::Gone => {
+                    self.note(DEATH, Subject::Everything, &format!("worker {id} ended without a word")).await?;
+                    self.forget_worker(WorkerId(id), state_file).await?;
+                }
                 Life::Unknown if forgotten => self.forget_worker(WorkerId(id), state_file).await?,
                 Life::Lives | Life::Unknown => alive += 1,
             }

@@ -56,6 +56,9 @@ pub struct EngineOptions {
     pub scope: Scope,
     /// Whether to end when no job in scope can run any more without somebody's help.
     pub until_settled: bool,
+    /// How long to claim nothing at first: what dead workers left is taken up at once, and a process that dies again and
+    /// again does not do so ever faster.
+    pub hold_off: Duration,
 }
 
 impl Default for EngineOptions {
@@ -70,6 +73,7 @@ impl Default for EngineOptions {
             slots: 16,
             scope: Scope::default(),
             until_settled: false,
+            hold_off: Duration::ZERO,
         }
     }
 }
@@ -190,9 +194,10 @@ impl<S: Store, H: Handler> Engine<S, H> {
 
     async fn work(&mut self) -> Result<EngineEnd, EngineError<S::Error>> {
         let mut waiting_for_news: Vec<oneshot::Sender<()>> = Vec::new();
+        let claims_from = Instant::now() + self.options.hold_off;
         loop {
             self.write_news().await?;
-            let unsettled = self.tick(true).await?;
+            let unsettled = self.tick(Instant::now() >= claims_from).await?;
             for heard in waiting_for_news.drain(..) {
                 let _ = heard.send(());
             }

@@ -179,6 +179,17 @@ async fn works_through_everything_with_no_more_jobs_at_once_than_there_are_slots
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_process_that_holds_back_looks_around_and_claims_nothing_meanwhile() {
+    let fake = Fake::with_jobs(1);
+    let (mut engine, _handle) = engine(&fake, vec![Does::Succeed], 1);
+    engine.options.hold_off = Duration::from_secs(8);
+    let begun = Instant::now();
+    assert_eq!(engine.run().await.expect("nothing broke"), EngineEnd::Settled);
+    assert!(begun.elapsed() >= Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert_eq!(fake.outcome(1), Some(Outcome::Done));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fault_ends_one_job_and_not_the_process() {
     let fake = Fake::with_jobs(3);
     let ended = run_all(&fake, vec![Does::Succeed, Does::Panic, Does::Succeed], 2).await;

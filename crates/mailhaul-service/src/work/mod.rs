@@ -18,7 +18,13 @@ use mailhaul_db::queue::WorkerGuard;
 use mailhaul_queue::{Engine, EngineEnd, EngineError, EngineHandle, EngineOptions, Scope};
 use rates::Rates;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinHandle;
+
+/// For how long the death of a process is remembered.
+const LATELY: Duration = Duration::from_secs(600);
+/// The longest that a new process holds back.
+const HOLD_OFF_MAX: Duration = Duration::from_secs(60);
 
 /// How a process works.
 #[derive(Debug, Clone)]
@@ -63,6 +69,7 @@ impl Service {
     pub async fn start_work(&self, options: WorkOptions) -> Result<Work, ServiceError> {
         let vault = Arc::new(self.vault().await?);
         let guard = self.queue.register(options.what).await?;
+        let hold_off = self.hold_off().await?;
         let live = Arc::new(Live::default());
         let rates = Arc::new(Rates::new(Arc::clone(&self.clock)));
         let worker = Worker::new(self.clone(), vault, Arc::clone(&live), Arc::clone(&rates));
@@ -70,6 +77,7 @@ impl Service {
             slots: options.slots,
             scope: options.scope,
             until_settled: options.until_settled,
+            hold_off,
             ..options.lengths
         };
         let (engine, handle) = Engine::new(
@@ -83,6 +91,32 @@ impl Service {
         let rates = tokio::spawn(rates.follow(self.queue.clone(), engine.workers()));
         let bell = bell::Bell::hang(self.ledger.path(), guard.id(), handle.clone());
         Ok(Work { live, handle, engine: tokio::spawn(engine.run()), rates, guard, bell })
+    }
+}
+
+impl Service {
+    /// How long a new process holds back because others have died lately.
+    async fn hold_off(&self) -> Result<Duration, ServiceError> {
+        let since = self.now_unix_ms().saturating_sub(i64::try_from(LATELY.as_millis()).unwrap_or(i64::MAX));
+        let deaths = self.queue.deaths_since(since).await?;
+        let hold_off = hold_off_after(deaths).mul_f64(f64::from(self.pauses_percent) / 100.0);
+        if !hold_off.is_zero() {
+            let seconds = hold_off.as_secs_f64();
+            tracing::warn!(
+                deaths,
+                seconds,
+                "{deaths} processes died lately: waiting {seconds:.0} s before any job is begun"
+            );
+        }
+        Ok(hold_off)
+    }
+}
+
+/// The first death may be anything; each further one doubles the pause.
+fn hold_off_after(deaths: u64) -> Duration {
+    match deaths {
+        0 | 1 => Duration::ZERO,
+        more => Duration::from_secs(1 << (more - 1).min(6)).min(HOLD_OFF_MAX),
     }
 }
 
@@ -132,4 +166,15 @@ fn jitter() -> f64 {
     // Without random numbers all come back together, which is not wrong.
     let _ = getrandom::fill(&mut octets);
     f64::from(u32::from_le_bytes(octets)) / (f64::from(u32::MAX) + 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_that_keep_dying_start_ever_more_slowly() {
+        let secs: Vec<u64> = (0..9).map(|deaths| hold_off_after(deaths).as_secs()).collect();
+        assert_eq!(secs, [0, 0, 2, 4, 8, 16, 32, 60, 60]);
+    }
 }

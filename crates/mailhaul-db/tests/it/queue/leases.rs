@@ -138,3 +138,15 @@ async fn a_successor_goes_on_without_the_lock_of_just_the_process_that_lost_the_
     assert_eq!(next.generation(), PairGeneration(3));
     assert_eq!(bench.ledger.claim_pair(&alice).await.expect_err("locked again").kind(), DbErrorKind::PairBusy);
 }
+
+#[tokio::test]
+async fn a_worker_that_died_is_remembered_and_one_that_said_good_bye_is_not() {
+    let bench = Bench::new().await;
+    bench.queue.register("run").await.expect("registered").close().await.expect("closed");
+    assert_eq!(bench.queue.deaths_since(0).await.expect("counted"), 0);
+    // Dropping the guard is what dying does.
+    drop(bench.queue.register("run").await.expect("registered"));
+    let _next = bench.queue.register("run").await.expect("registered");
+    assert_eq!(bench.queue.deaths_since(START_MS).await.expect("counted"), 1);
+    assert_eq!(bench.queue.deaths_since(START_MS + 1).await.expect("counted"), 0, "it was earlier");
+}
