@@ -88,6 +88,26 @@ impl Haul {
         Ok(cost)
     }
 
+    /// The command in this folder, which is its working directory and holds its state, its key, and what it says.
+    pub(crate) fn command(&self, folder: &Path) -> io::Result<Command> {
+        let mut command = Command::new(&self.program);
+        command.current_dir(folder).env_remove("CREDENTIALS_DIRECTORY");
+        command.arg("--state").arg(folder.join("state.db")).arg("--key-file").arg(folder.join("key"));
+        let (output, errors) = (File::create(folder.join("stdout"))?, File::create(folder.join("stderr"))?);
+        command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        Ok(command)
+    }
+
+    /// Another program that was built beside the command.
+    pub(crate) fn beside(&self, name: &str) -> io::Result<PathBuf> {
+        let program = self.program.with_file_name(name);
+        if program.exists() {
+            return Ok(program);
+        }
+        let hint = format!("{} is not there: build it first (`make bench` does)", program.display());
+        Err(io::Error::new(io::ErrorKind::NotFound, hint))
+    }
+
     pub(crate) fn forget(&self, state: &str) {
         // It is in a temporary folder, which goes at the end in any case.
         drop(fs::remove_dir_all(self.folder.join(state)));
@@ -131,21 +151,21 @@ pub(crate) fn run(mut command: Command, watch: bool) -> io::Result<Cost> {
     Ok(Cost { wall_secs: wall.as_secs_f64(), cpu_secs: cpu_secs?, peak_kib: peak.into_inner() })
 }
 
-fn wait_unreaped(pid: u32) -> io::Result<()> {
+pub(crate) fn wait_unreaped(pid: u32) -> io::Result<()> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(|| io::Error::other("no process id"))?;
     waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
     Ok(())
 }
 
 /// Fields 14 and 15 of /proc/PID/stat, counted behind the name, which may hold anything.
-fn cpu_secs(pid: u32) -> io::Result<f64> {
+pub(crate) fn cpu_secs(pid: u32) -> io::Result<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let fields: Vec<&str> = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace().collect();
     let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(f64::NAN);
     Ok((ticks(11) + ticks(12)) / TICKS_PER_SEC)
 }
 
-fn peak_kib(pid: u32) -> Option<u64> {
+pub(crate) fn peak_kib(pid: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_ascii_whitespace().next()?.parse().ok()

@@ -12,6 +12,8 @@
 mod canned;
 mod haul;
 mod mail;
+mod many;
+mod queue;
 mod raw;
 mod rig;
 mod rows;

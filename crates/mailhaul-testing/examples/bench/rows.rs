@@ -15,6 +15,7 @@ use crate::mail::{self, Mail};
 use crate::raw::{self, Account};
 use crate::rig::Rig;
 use crate::table::{Bound, Samples, Table};
+use crate::{many, queue};
 
 /// The first floor under the product's speed.
 const APPEND_SIDE_LEAST: f64 = 90.0;
@@ -46,8 +47,18 @@ impl Scale {
 /// A row by its name.
 pub(crate) type Measure = fn(&Rig, Scale, &mut Table) -> io::Result<()>;
 
-pub(crate) const ROWS: [(&str, Measure); 6] =
-    [("copy", copy), ("cpu", cpu), ("memory", memory), ("distance", distance), ("again", again), ("mbsync", mbsync)];
+pub(crate) const ROWS: [(&str, Measure); 10] = [
+    ("copy", copy),
+    ("cpu", cpu),
+    ("memory", memory),
+    ("distance", distance),
+    ("again", again),
+    ("mbsync", mbsync),
+    ("queue", queue::inside),
+    ("lists", queue::commands),
+    ("state", queue::state),
+    ("many", many::many),
+];
 
 fn count(mails: &[Mail]) -> u64 {
     u64::try_from(mails.len()).unwrap_or(0)
