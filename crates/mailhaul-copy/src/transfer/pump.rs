@@ -83,6 +83,9 @@ impl<'a> Pump<'a> {
         fetcher: BodyFetcher<'a>,
         append_limit: Option<u64>,
     ) -> Self {
+        // What the last mailbox, or another account, took above the rate is waited for first: a mailbox of one batch
+        // never comes back to wait for its own.
+        let owed = context.supervisor.pace(0, 0);
         Self {
             shipments,
             context,
@@ -92,7 +95,7 @@ impl<'a> Pump<'a> {
             marks: Marks::new(shipments, context.ledger, table),
             begun: 0,
             asked: 0,
-            not_before: None,
+            not_before: (!owed.is_zero()).then(|| Instant::now() + owed),
             open_batch: None,
             openings: 0,
             streaming: None,
