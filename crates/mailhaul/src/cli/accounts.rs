@@ -149,9 +149,9 @@ pub(crate) struct AccountSetArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=9))]
     pub(crate) priority: Option<u8>,
     #[command(flatten)]
-    pub(crate) copy: CopyWishArgs,
-    #[command(flatten)]
     pub(crate) json: JsonArgs,
+    #[command(flatten)]
+    pub(crate) copy: CopyWishArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

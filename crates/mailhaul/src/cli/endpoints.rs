@@ -119,9 +119,9 @@ pub(crate) struct EndpointWishArgs {
     #[arg(long, value_name = "HOST", num_args = 0..=1, default_missing_value = "", help_heading = "Connection")]
     pub(crate) allow_plaintext: Option<String>,
     #[command(flatten)]
-    pub(crate) copy: CopyWishArgs,
-    #[command(flatten)]
     pub(crate) json: JsonArgs,
+    #[command(flatten)]
+    pub(crate) copy: CopyWishArgs,
 }
 
 /// How mail is copied: said for an endpoint, a wave or an account. What an account does not say, its wave says; then the

@@ -136,6 +136,9 @@ pub(crate) struct JsonArgs {
 }
 
 #[cfg(test)]
+mod reference;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;

@@ -25,11 +25,11 @@ pub(crate) enum WaveCommand {
         /// Which.
         name: String,
         #[command(flatten)]
+        json: JsonArgs,
+        #[command(flatten)]
         plan: PlanArgs,
         #[command(flatten)]
         copy: Box<CopyWishArgs>,
-        #[command(flatten)]
-        json: JsonArgs,
     },
     /// End a wave: the passwords of its accounts are wiped. Its report can still be had.
     Close {

@@ -37,11 +37,11 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) detach: bool,
     #[command(flatten)]
-    pub(crate) plan: PlanArgs,
+    pub(crate) json: JsonArgs,
     #[command(flatten)]
     pub(crate) lengths: LengthArgs,
     #[command(flatten)]
-    pub(crate) json: JsonArgs,
+    pub(crate) plan: PlanArgs,
 }
 
 #[derive(Debug, Args)]
