@@ -55,6 +55,7 @@ pub(crate) enum Command {
     /// Look at one server: TLS, sign-in, what it can do, and what mailhaul will do with that. Writes nothing.
     Probe(Box<ProbeArgs>),
     /// Look at all accounts of a wave before they are copied: can each be reached, and what would happen? Writes no mail.
+    #[command(after_long_help = work::PREFLIGHT_HELP)]
     Preflight(PreflightArgs),
     /// Work through a wave in the foreground, until nothing in it can go on without you.
     #[command(after_long_help = work::RUN_HELP)]

@@ -16,6 +16,15 @@ stopped by different kinds of trouble, it is 5:
     6  something waits for you: no room on the target, a brake, a pause
   130  interrupted; the same command goes on";
 
+/// What stands below the options of `preflight --help`.
+pub(super) const PREFLIGHT_HELP: &str = "\
+Every account is ready, ready with remarks, or blocked, with the reason and what
+to do. What was found is stored; the next look says what changed.
+
+The exit code is 0 if nothing is blocked. If all blocked accounts are blocked by
+one kind of trouble, it is that of this trouble (3 sign-in, 4 not reached, 6 no
+room or a decision); otherwise it is 5.";
+
 /// Jobs at once in a process, where nothing else is said.
 const WORKERS: u32 = 16;
 /// More connections than this one process does not carry well.
