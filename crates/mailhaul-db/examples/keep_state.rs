@@ -154,7 +154,8 @@ async fn work(queue: &Queue, accounts: &[AccountId]) -> Result<(), Box<dyn Error
         let claimed = queue.tick(tick()).await?.claimed;
         if let Some(outcome) = outcome {
             let words = format!("the words of {name}");
-            let end = JobEnd { outcome, words, counts: r#"{"copied":40}"#.to_owned(), then: Vec::new() };
+            let end =
+                JobEnd { outcome, words, counts: r#"{"copied":40}"#.to_owned(), progressed: false, then: Vec::new() };
             queue.finish(Finished { key: claimed[0].key, now: Noon.now(), end, jitter: 0.5 }).await?;
         }
     }

@@ -62,6 +62,11 @@ pub enum DbError {
     /// An earlier version has written it, and it may only be read.
     #[error("{0}: it holds no accounts or jobs yet; import accounts first")]
     NoQueue(Doing),
+    /// Two commands changed passwords, or their key, at one time.
+    #[error(
+        "{0}: its passwords, or the key that they are sealed under, were changed or are in use at this moment; nothing was changed, run the same command again"
+    )]
+    SecretsChanged(Doing),
     /// The path cannot hold a ledger at all.
     #[error("{doing}: {reason}; choose another path with --state")]
     BadPath {
@@ -199,6 +204,7 @@ impl DbError {
             | Self::BadPath { .. }
             | Self::NotADatabase(_)
             | Self::ForeignDatabase(_) => DbErrorKind::NotALedger,
+            Self::SecretsChanged(_) => DbErrorKind::Locked,
             Self::NewerSchema { .. } => DbErrorKind::NewerSchema,
             Self::Damaged { .. } => DbErrorKind::Damaged,
             Self::Full(_) => DbErrorKind::Full,

@@ -14,6 +14,8 @@ pub(crate) enum Fault {
     LeaseLost { ours: u64 },
     /// Another UIDVALIDITY than the caller assumed.
     OtherUidValidity { mailbox: String, side: Side, stored: UidValidity, given: UidValidity },
+    /// Passwords or their key are not those any more that the caller had read.
+    SecretsChanged,
     /// A fault in mailhaul.
     Internal(String),
 }
@@ -29,7 +31,8 @@ impl Fault {
     pub(crate) fn concerns_one_lease(&self) -> bool {
         match self {
             Self::Sql(_) => false,
-            Self::Damaged { .. } | Self::LeaseLost { .. } | Self::OtherUidValidity { .. } | Self::Internal(_) => true,
+            Self::Damaged { .. } | Self::LeaseLost { .. } | Self::OtherUidValidity { .. } => true,
+            Self::SecretsChanged | Self::Internal(_) => true,
         }
     }
 
@@ -42,6 +45,7 @@ impl Fault {
             Self::OtherUidValidity { mailbox, side, stored, given } => {
                 DbError::OtherUidValidity { doing, mailbox, side, stored, given }
             }
+            Self::SecretsChanged => DbError::SecretsChanged(doing),
             Self::Internal(reason) => DbError::Internal { doing, reason },
         }
     }

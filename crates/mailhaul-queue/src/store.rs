@@ -148,6 +148,8 @@ pub struct JobEnd {
     pub words: String,
     /// What was counted: JSON.
     pub counts: String,
+    /// Whether the attempt achieved something that lasts. A failure after it counts as the first.
+    pub progressed: bool,
     /// What is to be done next, in the same transaction.
     pub then: Vec<NewJob>,
 }

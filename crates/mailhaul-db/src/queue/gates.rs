@@ -7,7 +7,8 @@ use crate::queue::change::Change;
 use crate::queue::decode::{Cells, phase_word};
 use crate::queue::endpoints::limits_of;
 use mailhaul_queue::{
-    Admission, BreakerState, Calendar, EndpointFacts, EndpointId, Event, Gate, HostHealth, Phase, Shed, WaitReason,
+    Admission, BreakerState, Calendar, EndpointFacts, EndpointId, Event, Gate, HostHealth, Phase, Scope, Shed,
+    WaitReason,
 };
 use std::collections::BTreeMap;
 
@@ -92,12 +93,12 @@ impl Change<'_> {
     }
 
     /// Moves what is in line at closed endpoints out of it, and back in what waits at open ones, if anything does.
-    pub(super) async fn follow_gates(&mut self, facts: &Facts, some_wait: bool) -> Result<(), Fault> {
+    pub(super) async fn follow_gates(&mut self, facts: &Facts, some_wait: bool, scope: &Scope) -> Result<(), Fault> {
         for lane in &facts.lanes {
             match facts.gate(lane) {
                 Gate::Closed { reason, until_unix_ms } => self.close_lane(lane, reason, until_unix_ms).await?,
                 Gate::Open if !some_wait => {}
-                Gate::Open if facts.is_half_open(lane) => self.wake_probe(facts, lane).await?,
+                Gate::Open if facts.is_half_open(lane) => self.wake_probe(facts, lane, scope).await?,
                 Gate::Open => self.open_lane(lane).await?,
             }
         }
@@ -129,8 +130,9 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// One job shows whether the host serves again; the others wait for what it shows.
-    async fn wake_probe(&mut self, facts: &Facts, lane: &Lane) -> Result<(), Fault> {
+    /// One job shows whether the host serves again; the others wait for what it shows. It is one that whoever asks may
+    /// claim: a probe that nobody takes would keep the host shut.
+    async fn wake_probe(&mut self, facts: &Facts, lane: &Lane, scope: &Scope) -> Result<(), Fault> {
         let admitted = |phase| facts.admission.could_admit(lane.source, lane.target, phase).is_ok();
         let Some(phase) = [Phase::Bulk, Phase::Resync].into_iter().find(|phase| admitted(*phase)) else {
             return Ok(());
@@ -139,11 +141,16 @@ impl Change<'_> {
         let woken = sqlx::query(
             "INSERT INTO temp.touched (job_id) SELECT job_id FROM job \
              WHERE lane_id = $1 AND state = 'waiting' AND gated = 1 \
-               AND NOT EXISTS (SELECT 1 FROM job WHERE lane_id = $1 AND state = 'queued') \
+               AND ($3 IS NULL OR wave_id = $3) \
+               AND ($4 = '[]' OR kind IN (SELECT value FROM json_each($4))) \
+               AND NOT EXISTS (SELECT 1 FROM job WHERE lane_id = $1 AND state = 'queued' \
+                   AND ($3 IS NULL OR wave_id = $3) AND ($4 = '[]' OR kind IN (SELECT value FROM json_each($4)))) \
              ORDER BY phase <> $2, place, order_key, job_id LIMIT 1",
         )
         .bind(lane.id)
         .bind(phase_word(phase))
+        .bind(scope.wave.map(|wave| wave.0))
+        .bind(serde_json::json!(scope.kinds).to_string())
         .execute(self.db())
         .await?;
         if woken.rows_affected() > 0 {

@@ -10,8 +10,9 @@ use crate::queue::Queue;
 use crate::queue::change::{Change, write};
 use crate::queue::decode::{Cells, side_of, side_word};
 use crate::queue::model::{SealedSecret, SecretOwner, SecretPlace, Subject, VaultRow};
-use mailhaul_queue::{AccountId, EndpointId, WaveId};
+use mailhaul_queue::{AccountId, EndpointId, WaveId, WorkerId};
 use sqlx::sqlite::SqliteRow;
+use std::path::Path;
 
 const LISTED: &str = "SELECT owner_kind, owner_id, side, field, key_id, sealed FROM secret";
 
@@ -19,9 +20,9 @@ impl Queue {
     /// Stores secrets at their places, and wipes those that they replace.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// If the file cannot be written; [`DbError::SecretsChanged`] if they are sealed under another key than the vault's.
     pub async fn put_secrets(&self, secrets: Vec<SealedSecret>) -> Result<(), DbError> {
-        write!(self, change => change.put_secrets(&secrets))?;
+        write!(self, change => change.put_secrets_under_the_key(&secrets))?;
         self.empty_log().await;
         Ok(())
     }
@@ -55,12 +56,20 @@ impl Queue {
         self.read_all(LISTED, secret).await
     }
 
-    /// Replaces all secrets and the vault's row in one go, and wipes the old ones.
+    /// Replaces all secrets and the vault's row in one go, and wipes the old ones. `before` are those that the caller has
+    /// read and sealed anew.
     ///
     /// # Errors
-    /// If the file cannot be written; then nothing has changed.
-    pub async fn replace_secrets(&self, secrets: Vec<SealedSecret>, vault: VaultRow) -> Result<(), DbError> {
-        write!(self, change => change.replace_secrets(&secrets, &vault))?;
+    /// If the file cannot be written; [`DbError::SecretsChanged`] if other secrets are stored by now, or a worker lives
+    /// that uses them. Nothing has changed then.
+    pub async fn replace_secrets(
+        &self,
+        before: Vec<SealedSecret>,
+        secrets: Vec<SealedSecret>,
+        vault: VaultRow,
+    ) -> Result<(), DbError> {
+        let (boot_id, path) = (self.inner.clock.boot_id(), self.inner.reader.path());
+        write!(self, change => change.replace_secrets(before, &secrets, &vault, (&boot_id, path)))?;
         self.empty_log().await;
         Ok(())
     }
@@ -97,6 +106,15 @@ impl Queue {
 }
 
 impl Change<'_> {
+    /// A secret under a key that is going, or gone, could never be opened again.
+    async fn put_secrets_under_the_key(&mut self, secrets: &[SealedSecret]) -> Result<(), Fault> {
+        let key_id: Option<String> = sqlx::query_scalar("SELECT key_id FROM vault").fetch_optional(self.db()).await?;
+        if key_id.is_some_and(|key_id| secrets.iter().any(|secret| secret.key_id != key_id)) {
+            return Err(Fault::SecretsChanged);
+        }
+        self.put_secrets(secrets).await
+    }
+
     async fn put_secrets(&mut self, secrets: &[SealedSecret]) -> Result<(), Fault> {
         for secret in secrets {
             let (kind, id) = columns(secret.place.owner);
@@ -118,7 +136,23 @@ impl Change<'_> {
         Ok(())
     }
 
-    async fn replace_secrets(&mut self, secrets: &[SealedSecret], vault: &VaultRow) -> Result<(), Fault> {
+    async fn replace_secrets(
+        &mut self,
+        mut before: Vec<SealedSecret>,
+        secrets: &[SealedSecret],
+        vault: &VaultRow,
+        (boot_id, state_file): (&str, &Path),
+    ) -> Result<(), Fault> {
+        let rows = sqlx::query(LISTED).fetch_all(self.db()).await?;
+        let mut stored: Vec<SealedSecret> = rows.iter().map(secret).collect::<Result<_, _>>()?;
+        let by_place = |left: &SealedSecret, right: &SealedSecret| left.place.cmp(&right.place);
+        stored.sort_by(by_place);
+        before.sort_by(by_place);
+        // Nobody has this number: whoever lives is somebody else.
+        let somebody_works = self.bury_workers(WorkerId(0), boot_id, state_file).await? > 1;
+        if stored != before || somebody_works {
+            return Err(Fault::SecretsChanged);
+        }
         sqlx::query("DELETE FROM secret").execute(self.db()).await?;
         self.put_secrets(secrets).await?;
         self.put_vault(vault).await?;

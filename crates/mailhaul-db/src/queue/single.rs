@@ -6,7 +6,7 @@ use crate::queue::change::Change;
 use crate::queue::decode::{Cells, STANDING, class_column, wanted_columns};
 use mailhaul_queue::{
     AccountId, Event, FailureClass, Finished, Generation, JobId, JobState, LeaseKey, Next, Outcome, Standing,
-    WaitReason, WorkerId, Yield, apply,
+    WaitReason, Wanted, WorkerId, Yield, apply,
 };
 use sqlx::AssertSqlSafe;
 
@@ -17,6 +17,8 @@ struct Running {
     worker: Option<WorkerId>,
     attempts: u32,
     standing: Standing,
+    /// Its options are not those any more that it began with.
+    options_changed: bool,
 }
 
 impl Change<'_> {
@@ -27,18 +29,28 @@ impl Change<'_> {
         };
         self.worker = running.worker;
         let end = &finished.end;
-        let event = Event::End(end.outcome.clone());
-        let next = apply(&running.standing, &event, self.policy, self.now.unix_ms, finished.jitter)
+        let came_to_its_end = matches!(end.outcome, Outcome::Done | Outcome::DoneWithExceptions);
+        // What was done under options that had changed before it ended is looked at once more under the new ones.
+        let outcome =
+            if came_to_its_end && running.options_changed { &Outcome::Yielded(Yield::Options) } else { &end.outcome };
+        let mut standing = running.standing.clone();
+        if end.progressed {
+            standing.attempts_charged = 0;
+        }
+        let next = apply(&standing, &Event::End(outcome.clone()), self.policy, self.now.unix_ms, finished.jitter)
             .map_err(|error| Fault::Internal(error.to_string()))?;
-        let (outcome, class) = outcome_columns(&end.outcome);
-        self.end_attempt(&running, outcome, class, &end.words, &end.counts).await?;
-        self.put_down(&running, &next, gates(&end.outcome, &next), None, &end.words).await?;
-        if matches!(end.outcome, Outcome::Failed { class: FailureClass::Throttle, .. }) {
+        let (word, class) = outcome_columns(outcome);
+        self.end_attempt(&running, word, class, &end.words, &end.counts).await?;
+        self.put_down(&running, &next, gates(outcome, &next), None, &end.words).await?;
+        if matches!(outcome, Outcome::Failed { class: FailureClass::Throttle, .. }) {
             self.send_to_the_end_of_the_line(running.key.job).await?;
         }
         let subject = (running.account, running.key.job);
         self.note_job("end", subject, &running.standing.state, &next.state, &next.why).await?;
-        self.enqueue(&end.then, "follows").await?;
+        // Whoever cancelled it wants nothing to follow, even if it came to its end before it heard.
+        if next.state.is_terminal() && standing.wanted != Some(Wanted::Cancel) {
+            self.enqueue(&end.then, "follows").await?;
+        }
         Ok(true)
     }
 
@@ -69,7 +81,7 @@ impl Change<'_> {
         const COVERED: &str = covered!();
         let sql = format!(
             "SELECT {STANDING}, j.attempts_charged, j.crashes, {COVERED}, j.generation, j.account_id, j.worker_id, \
-                    j.attempts FROM job j WHERE j.job_id = $1 AND j.state = 'running'"
+                    j.attempts, COALESCE(j.wanted = 'options', FALSE) FROM job j WHERE j.job_id = $1 AND j.state = 'running'"
         );
         let row = sqlx::query(AssertSqlSafe(sql)).bind(job.0).fetch_optional(self.db()).await?;
         row.map(|row| {
@@ -82,6 +94,7 @@ impl Change<'_> {
                 account: AccountId(cells.take()?),
                 worker: cells.take::<Option<i64>>()?.map(WorkerId),
                 attempts: cells.number()?,
+                options_changed: cells.take()?,
             })
         })
         .transpose()

@@ -71,7 +71,7 @@ impl Change<'_> {
             self.wake_due().await?;
         }
         let mut facts = self.facts().await?;
-        self.follow_gates(&facts, look.gated).await?;
+        self.follow_gates(&facts, look.gated, &tick.scope).await?;
         self.shed(&facts).await?;
         if facts.allowances {
             self.shed_used_up(&inner.calendar).await?;

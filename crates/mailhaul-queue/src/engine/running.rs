@@ -112,6 +112,6 @@ impl Running {
             Some(asked) => (Outcome::Yielded(asked), "cut off: it did not stop by itself in time"),
             None => (Outcome::Yielded(Yield::Shutdown), "cut off"),
         };
-        JobEnd { outcome, words: words.to_owned(), counts: "{}".to_owned(), then: Vec::new() }
+        JobEnd { outcome, words: words.to_owned(), counts: "{}".to_owned(), progressed: false, then: Vec::new() }
     }
 }

@@ -124,7 +124,7 @@ impl Pulse for Beats {
 }
 
 fn end(outcome: Outcome) -> JobEnd {
-    JobEnd { outcome, words: "words".to_owned(), counts: String::new(), then: Vec::new() }
+    JobEnd { outcome, words: "words".to_owned(), counts: String::new(), progressed: false, then: Vec::new() }
 }
 
 impl Handler for Doing {

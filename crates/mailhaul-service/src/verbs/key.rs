@@ -43,13 +43,13 @@ impl Service {
         let sealed = reseal(&old, &new_vault, &sealed)?;
         let key_id = new_vault.key_id();
         let secrets: Vec<SealedSecret> = stored
-            .into_iter()
+            .iter()
             .zip(sealed)
-            .map(|(before, (_, sealed))| SealedSecret { place: before.place, key_id: key_id.clone(), sealed })
+            .map(|(before, (_, sealed))| SealedSecret { place: before.place.clone(), key_id: key_id.clone(), sealed })
             .collect();
         let count = secrets.len();
         let row = VaultRow { key_id: key_id.clone(), check_value: new_vault.check_value()? };
-        self.queue.replace_secrets(secrets, row).await?;
+        self.queue.replace_secrets(stored, secrets, row).await?;
         if let (KeySource::File(path), None) = (&source, &new) {
             // If this is cut short, the successor is found and put into its place when the vault is next unlocked.
             Key::promote_successor(path).map_err(|error| ServiceError::Vault(error.into()))?;

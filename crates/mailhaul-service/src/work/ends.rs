@@ -17,7 +17,13 @@ const LISTED_MAX: usize = 100;
 
 /// A failure without further ado.
 pub(super) fn failed(class: FailureClass, words: String) -> JobEnd {
-    JobEnd { outcome: Outcome::Failed { class, retry_after: None }, words, counts: "{}".to_owned(), then: Vec::new() }
+    JobEnd {
+        outcome: Outcome::Failed { class, retry_after: None },
+        words,
+        counts: "{}".to_owned(),
+        progressed: false,
+        then: Vec::new(),
+    }
 }
 
 /// The state file failed.
@@ -66,7 +72,8 @@ pub(super) fn of_copy(report: &RunReport, control: &JobControl, now_unix_ms: i64
         "exceptions": report.exceptions.iter().take(LISTED_MAX).collect::<Vec<_>>(),
         "exceptions_in_all": report.exceptions.len(),
     });
-    JobEnd { outcome, words, counts: counts.to_string(), then: Vec::new() }
+    let progressed = report.totals().copied + report.totals().adopted > 0;
+    JobEnd { outcome, words, counts: counts.to_string(), progressed, then: Vec::new() }
 }
 
 /// A comparison.
@@ -97,7 +104,7 @@ pub(super) fn of_verify(report: &VerifyReport, control: &JobControl, now_unix_ms
         },
         "seconds": report.seconds,
     });
-    JobEnd { outcome, words, counts: counts.to_string(), then: Vec::new() }
+    JobEnd { outcome, words, counts: counts.to_string(), progressed: false, then: Vec::new() }
 }
 
 /// A copy that came to its end, and the comparison after it.
@@ -115,7 +122,7 @@ pub(super) fn both(copied: JobEnd, verified: JobEnd) -> JobEnd {
         }
         (_, outcome) => (outcome, verified.words),
     };
-    JobEnd { outcome, words, counts: counts.to_string(), then: Vec::new() }
+    JobEnd { outcome, words, counts: counts.to_string(), progressed: copied.progressed, then: Vec::new() }
 }
 
 /// A look before the copy. What it found is kept with the account.
@@ -148,7 +155,7 @@ pub(super) async fn of_preflight(
         (verdict, _) => (Outcome::Done, verdict.as_str().to_owned()),
     };
     let counts = json!({ "messages": found.messages(), "bytes": found.bytes(), "verdict": found.verdict() });
-    JobEnd { outcome, words, counts: counts.to_string(), then: Vec::new() }
+    JobEnd { outcome, words, counts: counts.to_string(), progressed: false, then: Vec::new() }
 }
 
 fn class_of_block(kind: BlockKind) -> FailureClass {

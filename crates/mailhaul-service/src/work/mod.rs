@@ -67,8 +67,15 @@ impl Service {
     /// # Errors
     /// If the key cannot be had, or the state file cannot be written.
     pub async fn start_work(&self, options: WorkOptions) -> Result<Work, ServiceError> {
-        let vault = Arc::new(self.vault().await?);
+        // In this order: from the moment on which a worker is known, the key that it fetches stays the one in use.
         let guard = self.queue.register(options.what).await?;
+        let vault = match self.vault().await {
+            Ok(vault) => Arc::new(vault),
+            Err(error) => {
+                guard.close().await?;
+                return Err(error);
+            }
+        };
         let hold_off = self.hold_off().await?;
         let live = Arc::new(Live::default());
         let rates = Arc::new(Rates::new(Arc::clone(&self.clock)));

@@ -175,6 +175,7 @@ async fn two_processes_worth_of_workers_never_share_an_account_or_pass_a_cap() {
                         outcome: Outcome::Done,
                         words: String::new(),
                         counts: "{}".to_owned(),
+                        progressed: false,
                         then: Vec::new(),
                     };
                     let finished = Finished { key: job.key, now: clock.now(), end, jitter: 0.5 };

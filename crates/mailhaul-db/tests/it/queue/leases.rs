@@ -150,3 +150,52 @@ async fn a_worker_that_died_is_remembered_and_one_that_said_good_bye_is_not() {
     assert_eq!(bench.queue.deaths_since(START_MS).await.expect("counted"), 1);
     assert_eq!(bench.queue.deaths_since(START_MS + 1).await.expect("counted"), 0, "it was earlier");
 }
+
+fn ends(bench: &Bench, key: LeaseKey, outcome: Outcome, progressed: bool) -> Finished {
+    let account = AccountId(1);
+    let follows = NewJob { kind: "resync".to_owned(), phase: Phase::Resync, ..bulk(account) };
+    let finished = bench.finished(key, outcome);
+    Finished { end: JobEnd { progressed, then: vec![follows], ..finished.end }, ..finished }
+}
+
+#[tokio::test]
+async fn nothing_follows_a_job_that_was_cancelled_before_its_end_was_heard() {
+    let bench = Bench::new().await;
+    let job = bench.bulk(&["a"]).await[0];
+    let key = bench.claim(1, 1).await[0].key;
+    bench.queue.cancel(only(job), "enough").await.expect("cancelled");
+    assert!(bench.queue.finish(ends(&bench, key, Outcome::Done, true)).await.expect("written"));
+    assert_eq!(bench.queue.jobs(mailhaul_db::queue::JobFilter::default()).await.expect("listed").len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_done_under_options_that_have_changed_is_looked_at_once_more() {
+    let bench = Bench::new().await;
+    let job = bench.bulk(&["a"]).await[0];
+    let key = bench.claim(1, 1).await[0].key;
+    bench.queue.set_wave_options(bench.wave, r#"{"max_size":1}"#).await.expect("stored");
+    assert!(bench.queue.finish(ends(&bench, key, Outcome::Done, true)).await.expect("written"));
+    let row = bench.job(job).await;
+    assert_eq!((row.state, row.attempts_charged), (JobState::Queued, 0));
+    let again = bench.claim(1, 1).await[0].key;
+    assert!(bench.queue.finish(ends(&bench, again, Outcome::Done, true)).await.expect("written"));
+    assert_eq!(bench.state(job).await, JobState::Done);
+    assert_eq!(
+        bench.queue.jobs(mailhaul_db::queue::JobFilter::default()).await.expect("listed").len(),
+        2,
+        "now the next one follows"
+    );
+}
+
+#[tokio::test]
+async fn a_failure_after_progress_counts_as_the_first() {
+    let bench = Bench::new().await;
+    let job = bench.bulk(&["a"]).await[0];
+    for (progressed, charged) in [(false, 1), (false, 2), (true, 1), (false, 2)] {
+        let key = bench.claim(1, 1).await[0].key;
+        let end = ends(&bench, key, failed(FailureClass::Network), progressed);
+        assert!(bench.queue.finish(end).await.expect("written"));
+        assert_eq!(bench.job(job).await.attempts_charged, charged);
+        bench.clock.advance(Duration::from_secs(3_600));
+    }
+}

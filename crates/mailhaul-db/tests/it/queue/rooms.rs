@@ -210,3 +210,22 @@ async fn a_job_that_needs_two_busy_endpoints_is_not_overtaken_for_ever() {
     assert!(bench.end(first, Outcome::Done).await);
     assert_eq!(bench.claim(1, 1).await[0].key.job, patient);
 }
+
+#[tokio::test]
+async fn the_probe_of_a_host_is_a_job_that_whoever_asks_may_claim() {
+    let bench = Bench::new().await;
+    let first = bench.bulk(&["a"]).await[0];
+    let other = bench.queue.put_wave(wave("other")).await.expect("stored");
+    let account = NewAccount { wave: other, ..bench.account("b") };
+    let account = bench.queue.import(vec![account]).await.expect("imported").ids[0];
+    bench.queue.enqueue(vec![bulk(account)]).await.expect("queued");
+    let throttled = HostSign::Throttled(Some(Duration::from_secs(60)));
+    bench.queue.signs(vec![(bench.old, throttled)], bench.now()).await.expect("written");
+    assert!(bench.claim(1, 9).await.is_empty());
+    bench.clock.advance(Duration::from_secs(120));
+    // Job `a` stands first, and belongs to a wave that nobody works on now.
+    let scope = Scope { wave: Some(other), ..Scope::default() };
+    let tock = bench.queue.tick(Tick { scope, ..bench.tick(1, 9) }).await.expect("ticks");
+    assert_eq!(tock.claimed.iter().map(|job| job.account).collect::<Vec<_>>(), [account]);
+    assert_eq!(bench.state(first).await.word(), "waiting");
+}

@@ -120,7 +120,13 @@ impl Bench {
     }
 
     pub(crate) fn finished(&self, key: LeaseKey, outcome: Outcome) -> Finished {
-        let end = JobEnd { outcome, words: "the last words".to_owned(), counts: "{}".to_owned(), then: Vec::new() };
+        let end = JobEnd {
+            outcome,
+            words: "the last words".to_owned(),
+            counts: "{}".to_owned(),
+            progressed: false,
+            then: Vec::new(),
+        };
         Finished { key, now: self.now(), end, jitter: 0.5 }
     }
 

@@ -65,13 +65,13 @@ async fn a_new_key_replaces_every_secret_at_once_and_wipes_the_old_ones() {
     let first = VaultRow { key_id: "first".to_owned(), check_value: vec![1; 40] };
     bench.queue.put_vault(first.clone()).await.expect("stored");
     assert_eq!(bench.queue.vault().await.expect("read"), Some(first));
-    let anew = secrets.into_iter().map(|secret| SealedSecret {
+    let anew = secrets.clone().into_iter().map(|secret| SealedSecret {
         key_id: "second".to_owned(),
         sealed: vec![7; secret.sealed.len()],
         ..secret
     });
     let second = VaultRow { key_id: "second".to_owned(), check_value: vec![2; 40] };
-    bench.queue.replace_secrets(anew.collect(), second.clone()).await.expect("replaced");
+    bench.queue.replace_secrets(secrets, anew.collect(), second.clone()).await.expect("replaced");
     assert_eq!(sightings(&bench), 0);
     assert_eq!(bench.queue.vault().await.expect("read"), Some(second));
     let secrets = bench.queue.secrets().await.expect("listed");
@@ -94,4 +94,33 @@ async fn removing_an_account_or_replacing_its_password_wipes_the_old_one() {
     assert_eq!(bench.queue.secrets().await.expect("listed"), [secret]);
     assert_eq!(bench.queue.delete_secrets(SecretOwner::Endpoint(bench.new)).await.expect("wiped"), 1);
     assert_eq!(sightings(&bench), 0);
+}
+
+#[tokio::test]
+async fn a_password_that_comes_while_the_key_is_changed_is_neither_lost_nor_stored_unreadable() {
+    let bench = Bench::new().await;
+    let id = bench.queue.import(vec![bench.account("alice")]).await.expect("imported").ids[0];
+    let (old, new) = (sealed(id, 1), SealedSecret { key_id: "second".to_owned(), ..sealed(id, 2) });
+    let vault = |key_id: &str| VaultRow { key_id: key_id.to_owned(), check_value: vec![1; 40] };
+    bench.queue.put_vault(vault(&old.key_id)).await.expect("stored");
+    bench.queue.put_secrets(vec![old.clone()]).await.expect("stored");
+
+    // Somebody stores a password after everything was read for the change of keys.
+    let later = SealedSecret { sealed: vec![3; 24], ..old.clone() };
+    bench.queue.put_secrets(vec![later.clone()]).await.expect("stored");
+    let refused = bench.queue.replace_secrets(vec![old.clone()], vec![new.clone()], vault("second")).await;
+    assert!(matches!(refused, Err(mailhaul_db::DbError::SecretsChanged(_))), "{refused:?}");
+    assert_eq!(bench.queue.secrets().await.expect("listed"), [later.clone()]);
+
+    // Nor is the key changed under a process that works with it.
+    let worker = bench.queue.register("run").await.expect("registered");
+    let refused = bench.queue.replace_secrets(vec![later.clone()], vec![new.clone()], vault("second")).await;
+    assert!(matches!(refused, Err(mailhaul_db::DbError::SecretsChanged(_))), "{refused:?}");
+    worker.close().await.expect("closed");
+
+    // And what is sealed under the key that has gone does not come in afterwards.
+    bench.queue.replace_secrets(vec![later.clone()], vec![new.clone()], vault("second")).await.expect("replaced");
+    let refused = bench.queue.put_secrets(vec![later]).await;
+    assert!(matches!(refused, Err(mailhaul_db::DbError::SecretsChanged(_))), "{refused:?}");
+    assert_eq!(bench.queue.secrets().await.expect("listed"), [new]);
 }
