@@ -238,7 +238,7 @@ fn a_full_disk_stops_the_run_with_a_sentence_and_it_resumes_when_there_is_room()
     let folder = stage.bench.folder.path().join("small");
     std::fs::create_dir(&folder).expect("a folder");
     let copy = stage.bench.command("copy", &["--json", "--state"]);
-    let script = "set -u; dir=$1; shift; mount -t tmpfs -o size=160k none \"$dir\" || exit 99; \
+    let script = "set -u; dir=$1; shift; mount -t tmpfs -o size=340k none \"$dir\" || exit 99; \
                   \"$@\" \"$dir/mailhaul.db\"; echo \"code $?\"; mount -o remount,size=64m \"$dir\" || exit 99; \
                   \"$@\" \"$dir/mailhaul.db\"; echo \"code $?\"";
     let mut shell = std::process::Command::new("unshare");
