@@ -113,6 +113,10 @@ impl Change<'_> {
         // An older job of the same kind stays what it was: the later one is the one that counts.
         self.touch_filter(filter, "j.superseded = 0 AND j.state NOT IN ('queued', 'running', 'done')").await?;
         let concerned = self.apply_to_touched(&Event::Retry, "").await?;
+        // What waits on was not concerned, and keeps the place that it has.
+        sqlx::query("DELETE FROM temp.touched WHERE job_id IN (SELECT job_id FROM job WHERE state = 'waiting')")
+            .execute(self.db())
+            .await?;
         self.rank_touched().await?;
         Ok(concerned)
     }
