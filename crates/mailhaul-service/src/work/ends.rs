@@ -12,6 +12,9 @@ use std::time::Duration;
 
 /// How long a job waits when somebody else works on the same pair of accounts, in milliseconds.
 const BUSY_MS: i64 = 15_000;
+/// How often a preflight looks before it reports what may pass by itself: whoever waits for a preflight wants to know
+/// what there is, and not that one account is busy.
+const LOOKS_MAX: u32 = 3;
 /// Exceptions and differences that are kept with an attempt. All of them stand in the ledger, or in a verify by hand.
 const LISTED_MAX: usize = 100;
 
@@ -131,11 +134,13 @@ pub(super) async fn of_preflight(
     account: AccountId,
     found: &AccountPreflight,
     control: &JobControl,
+    attempt: u32,
 ) -> JobEnd {
     if let Some(asked) = control.must_yield() {
         return yielded(asked);
     }
-    if let Some(block) = found.gravest_block().filter(|_| found.is_to_be_repeated()) {
+    let again = found.is_to_be_repeated() && attempt < LOOKS_MAX;
+    if let Some(block) = found.gravest_block().filter(|_| again) {
         let class = class_of_block(block.kind);
         let retry_after = block.retry_after_ms.map(Duration::from_millis);
         return JobEnd { outcome: Outcome::Failed { class, retry_after }, ..failed(class, block.words.clone()) };

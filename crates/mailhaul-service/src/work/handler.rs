@@ -36,6 +36,7 @@ struct Task<'a> {
     supervisor: Arc<dyn Supervisor>,
     stop: StopSignal,
     stale_holder: Option<StaleHolder>,
+    attempt: u32,
 }
 
 impl Worker {
@@ -87,8 +88,17 @@ impl Worker {
             target: prepared.target.id,
             served_at: Mutex::new(Instant::now()),
         });
-        let task =
-            Task { worker: self, kind, payload, prepared, progress, supervisor, stop, stale_holder: job.stale_holder };
+        let task = Task {
+            worker: self,
+            kind,
+            payload,
+            prepared,
+            progress,
+            supervisor,
+            stop,
+            stale_holder: job.stale_holder,
+            attempt: job.attempt,
+        };
         tracing::info!(attempt = job.attempt, "{} begins", kind.word());
         let mut doing = std::pin::pin!(task.run(&control));
         let end = tokio::select! {
@@ -189,6 +199,6 @@ impl Task<'_> {
         let job = self.copy_job();
         let service = &self.worker.service;
         let found = preflight_with_oversight(&job, Some(service.ledger()), &self.oversight()).await;
-        ends::of_preflight(service.queue(), self.prepared.row.id, &found, control).await
+        ends::of_preflight(service.queue(), self.prepared.row.id, &found, control, self.attempt).await
     }
 }
