@@ -7,6 +7,11 @@ use mailhaul_db::{Ledger, OpenOptions};
 use mailhaul_queue::{Clock, HostPolicy, RetryPolicy, SystemClock};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to wait for another process that keeps the file locked: one that was put to sleep in the middle of a write
+/// must not end all others at once.
+const BUSY: Duration = Duration::from_secs(60);
 
 /// The state file, its queue, and the way to its secrets. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -25,7 +30,7 @@ impl Service {
     /// # Errors
     /// Whatever stands in the way.
     pub async fn open(state: &Path, key: KeySource, who: &str) -> Result<Self, ServiceError> {
-        let ledger = Ledger::open(state, OpenOptions::default()).await?;
+        let ledger = Ledger::open(state, OpenOptions { busy_timeout: BUSY, ..OpenOptions::default() }).await?;
         Self::over(ledger, key, who).await
     }
 
