@@ -142,6 +142,10 @@ fn import_text(report: &ImportReport) -> String {
         let _ = writeln!(out, "  changed: {}: {}", Escaped(name), what.join(", "));
     }
     write_more(&mut out, report.changed.len());
+    let mended = report.changed.iter().any(|(_, what)| what.iter().any(|what| what.ends_with("password")));
+    if mended {
+        out.push_str("what waits for these passwords goes on after `mailhaul retry --class sign_in`\n");
+    }
     if report.passwords > 0 {
         let _ = writeln!(out, "{} sealed", count_of(report.passwords as u64, "password"));
     }
