@@ -86,6 +86,10 @@ fn near<'a>(name: &str, names: &'a [String]) -> Vec<&'a str> {
         })
         .collect();
     found.sort_unstable();
+    // What differs only in capitals is meant, and nothing else.
+    if found.first().is_some_and(|(far, _)| *far == 0) {
+        found.retain(|(far, _)| *far == 0);
+    }
     found.truncate(NEAR_MAX);
     found.into_iter().map(|(_, name)| name).collect()
 }

@@ -122,7 +122,7 @@ impl Service {
         };
         let waiting = self.queue.jobs(waits.clone()).await?;
         if !waiting.is_empty() {
-            self.queue.cancel(waits, "the plan of the wave was changed").await?;
+            self.queue.withdraw(waits, "the plan of the wave was changed").await?;
         }
         let mut jobs: Vec<NewJob> = waiting
             .iter()
