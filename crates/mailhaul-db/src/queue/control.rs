@@ -40,6 +40,15 @@ impl Queue {
         write!(self, change => change.cancel(&filter, why))
     }
 
+    /// Cancels jobs in whose place others are about to be queued: they are history at once, and count nowhere as
+    /// something that an operator has stopped.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub async fn withdraw(&self, filter: JobFilter, why: &str) -> Result<u64, DbError> {
+        write!(self, change => change.withdraw(&filter, why))
+    }
+
     /// Gives jobs that ended without being done, or wait for somebody or for their next attempt, another try. How many
     /// it concerned; of several jobs of a kind for one account, only the latest.
     ///
@@ -103,6 +112,16 @@ impl Change<'_> {
             "DELETE FROM hold WHERE scope = 'job' AND subject_id IN \
                  (SELECT t.job_id FROM temp.touched t CROSS JOIN job j ON j.job_id = t.job_id \
                   WHERE j.state = 'cancelled')",
+        )
+        .execute(self.db())
+        .await?;
+        Ok(concerned)
+    }
+
+    async fn withdraw(&mut self, filter: &JobFilter, why: &str) -> Result<u64, Fault> {
+        let concerned = self.cancel(filter, why).await?;
+        sqlx::query(
+            "UPDATE job SET superseded = 1 WHERE state = 'cancelled' AND job_id IN (SELECT job_id FROM temp.touched)",
         )
         .execute(self.db())
         .await?;
