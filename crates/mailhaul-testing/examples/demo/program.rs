@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,17 +11,15 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::Problem;
 use crate::halt::Halt;
-use crate::stage::Stage;
 use crate::talk::Talk;
 
 /// How often is looked whether the copier still runs.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The command and where it works.
-pub(crate) struct Copier {
+pub(crate) struct Program {
     binary: PathBuf,
     folder: PathBuf,
-    endpoints: Vec<String>,
     halt: Arc<Halt>,
 }
 
@@ -31,53 +29,51 @@ pub(crate) struct Finished {
     stdout: String,
 }
 
-impl Copier {
-    /// Between the two servers of the stage.
-    pub(crate) fn new(binary: PathBuf, stage: &Stage, halt: Arc<Halt>) -> Copier {
-        let (from, to) = stage.urls();
-        let words = ["--from", &from, "--from-password-file", "old.password", "--to", &to];
-        let more = ["--to-password-file", "new.password", "--ca-file", "ca.pem"];
-        let endpoints = words.into_iter().chain(more).map(str::to_owned).collect();
-        Copier { binary, folder: stage.folder().to_owned(), endpoints, halt }
-    }
-
-    /// The words of a subcommand, without the program's name.
-    pub(crate) fn arguments(&self, subcommand: &str, more: &[&str]) -> Vec<String> {
-        let more = more.iter().map(|word| (*word).to_owned());
-        std::iter::once(subcommand.to_owned()).chain(self.endpoints.iter().cloned()).chain(more).collect()
+impl Program {
+    /// Works in this folder, and nowhere else.
+    pub(crate) fn new(binary: &Path, folder: &Path, halt: &Arc<Halt>) -> Program {
+        Program { binary: binary.to_owned(), folder: folder.to_owned(), halt: Arc::clone(halt) }
     }
 
     /// Says the command and runs it to its end.
-    pub(crate) fn run(&self, talk: &Talk, subcommand: &str, more: &[&str]) -> Result<Finished, Problem> {
-        let arguments = self.arguments(subcommand, more);
-        talk.command(&arguments);
-        let mut child = self.start(&arguments)?;
+    pub(crate) fn run(&self, talk: &Talk, arguments: &[String]) -> Result<Finished, Problem> {
+        talk.command(arguments);
+        let mut child = self.start(arguments)?;
         let (stdout, status) = self.wait(&mut child)?;
         self.halt.check()?;
         Ok(Finished { code: status.code(), stdout })
     }
 
-    /// Runs the command until so many octets have gone to the new server, then kills it with -9. It must not have ended
-    /// by itself.
-    pub(crate) fn kill_after(&self, arguments: &[String], octets: u64, stage: &Stage) -> Result<(), Problem> {
+    /// Says the command, runs it until `far_enough` says so, which waits no longer than it is told, and kills it with -9.
+    /// It must not have ended by itself.
+    pub(crate) fn kill_once(
+        &self,
+        talk: &Talk,
+        arguments: &[String],
+        far_enough: impl Fn(Duration) -> bool,
+    ) -> Result<(), Problem> {
+        talk.command(arguments);
         let mut child = self.start(arguments)?;
-        while !stage.wait_for_octets_to_target(octets, LOOK) {
+        while !far_enough(LOOK) {
             if let Some(status) = ended(&child) {
                 let (stdout, _) = self.wait(&mut child)?;
                 self.halt.check()?;
-                return Err(Problem::Broken(format!("the copier ended before it was killed ({status}): {stdout}")));
+                return Err(Problem::Broken(format!("mailhaul ended before it was killed ({status}): {stdout}")));
             }
         }
-        child.kill().map_err(|error| Problem::broken("kill the copier", error))?;
+        child.kill().map_err(|error| Problem::broken("kill mailhaul", error))?;
         let (_, status) = self.wait(&mut child)?;
+        talk.end_of_bar();
         self.halt.check()?;
-        if status.signal() == Some(9) { Ok(()) } else { Err(Problem::broken("the copier was not killed", status)) }
+        if status.signal() == Some(9) { Ok(()) } else { Err(Problem::broken("mailhaul was not killed", status)) }
     }
 
     fn start(&self, arguments: &[String]) -> Result<Child, Problem> {
         self.halt.check()?;
         let mut command = Command::new(&self.binary);
         command.args(arguments).current_dir(&self.folder).env_remove("RUST_LOG");
+        // Where no option says otherwise, state and key lie below these.
+        command.env("XDG_DATA_HOME", &self.folder).env("XDG_CONFIG_HOME", &self.folder);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let child = command.spawn().map_err(|error| Problem::broken("start mailhaul", error))?;
         self.halt.watch(pid_of(&child));
@@ -113,10 +109,35 @@ impl Finished {
         self.stdout.trim_end().lines().last().unwrap_or_default()
     }
 
+    /// The first line with these words.
+    pub(crate) fn line_with(&self, words: &str) -> &str {
+        self.stdout.lines().find(|line| line.contains(words)).unwrap_or_default()
+    }
+
     /// Prints the result as mailhaul wrote it.
     pub(crate) fn print_all(&self, talk: &Talk) {
         for line in self.stdout.lines() {
             talk.say(line);
+        }
+    }
+
+    /// Prints the lines that tell something, and where others stood how many there were.
+    pub(crate) fn print_lines(&self, talk: &Talk, telling: impl Fn(&str) -> bool) {
+        let mut left_out = 0_usize;
+        for line in self.stdout.lines() {
+            if telling(line) {
+                Finished::print_left_out(talk, &mut left_out);
+                talk.say(line);
+            } else if !line.trim().is_empty() {
+                left_out += 1;
+            }
+        }
+        Finished::print_left_out(talk, &mut left_out);
+    }
+
+    fn print_left_out(talk: &Talk, lines: &mut usize) {
+        if std::mem::take(lines) > 0 {
+            talk.detail("…");
         }
     }
 
@@ -135,7 +156,15 @@ impl Finished {
         Err(Problem::Broken(format!("mailhaul ended with {:?} in place of {code}:\n{}", self.code, self.stdout)))
     }
 
-    /// So is the last line.
+    /// So are some words.
+    pub(crate) fn expect_somewhere(&self, words: &str) -> Result<(), Problem> {
+        if self.stdout.contains(words) {
+            return Ok(());
+        }
+        Err(Problem::Broken(format!("mailhaul does not say `{words}`:\n{}", self.stdout)))
+    }
+
+    /// And the last line most of all.
     pub(crate) fn expect_words(&self, words: &str) -> Result<(), Problem> {
         if self.last_line().contains(words) {
             return Ok(());
