@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Runs a command in a terminal of its own and draws what stands there in the end as an SVG.
+"""Runs a command in a terminal of its own and draws what stands there in the end as SVGs.
 
-    scripts/terminal_picture.py OUTPUT.svg -- COMMAND [ARGUMENT...]
+    scripts/terminal_picture.py OUTPUT.svg... -- COMMAND [ARGUMENT...]
 
-The drawing is a real recording: the bytes that the command wrote, put through a small terminal. Only what would not fit
-into a picture is left out: of the parts of the demonstration those in PARTS are drawn, and of a table of mailboxes the
-lines in TELLING, with a line that says how many more there were. Needs nothing but Python 3.9; `make picture` calls it.
+The drawings are real recordings: the bytes that the command wrote, put through a small terminal. Only what would not fit
+into a picture is left out: of the parts of the demonstration those that PICTURES names are drawn, and of a table of
+mailboxes the lines in TELLING, with a line that says how many more there were. Needs nothing but Python 3.9;
+`make picture` calls it.
 """
 
 import fcntl
@@ -20,8 +21,11 @@ import termios
 import unicodedata
 
 COLUMNS = 120
-# The parts of the demonstration that are drawn.
-PARTS = (3, 4, 5, 8)
+# What is drawn into a file of this name: a title, and parts of the demonstration.
+PICTURES = {
+    "copy.svg": ("mailhaul copy, killed and resumed", (3, 4, 5, 8)),
+    "wave.svg": ("mailhaul run, killed and resumed, and a password mended", (9, 11, 12, 13, 14, 15)),
+}
 # And of its tables of mailboxes those that tell most.
 TELLING = ("INBOX  ", "Archive.2019  ", "Case", "Gesendete", "Large", "Lists", "café", "emoji", "日本語")
 
@@ -180,7 +184,7 @@ def note(text):
     return {at: (letter, Style(dim=True), 1) for at, letter in enumerate(text)}
 
 
-def chosen(terminal):
+def chosen(terminal, parts):
     """The lines to draw."""
     part, left_out, drawn, in_table, out = 0, 0, False, False, []
     for row, line in enumerate(terminal.lines):
@@ -189,8 +193,9 @@ def chosen(terminal):
             heading = re.match(r"(\d+)\. ", text)
             part = int(heading.group(1)) if heading else part
             in_table = "  ->  " in text
-            drawn = part in PARTS and (not in_table or any(word in text for word in TELLING))
-            left_out += in_table and not drawn
+            telling = not in_table or any(word in text for word in TELLING)
+            drawn = part in parts and telling
+            left_out += part in parts and not telling
             if left_out and not in_table:
                 out.append(note(f"  … and {left_out} more mailboxes"))
                 left_out = 0
@@ -254,22 +259,30 @@ def draw(lines, title):
             fit = "" if any(unicodedata.combining(letter) for letter in text) or cells == 2 else (
                 f' textLength="{length:.1f}" lengthAdjust="spacingAndGlyphs"')
             x = MARGIN + start * CELL
-            out.append(f'<text x="{x:.1f}" y="{y}"{fit}{style}>{html.escape(text, quote=False)}</text>')
+            # Browsers make one blank of several, whatever xml:space says.
+            text = html.escape(text, quote=False).replace("  ", "\u00a0\u00a0")
+            out.append(f'<text x="{x:.1f}" y="{y}"{fit}{style}>{text}</text>')
     out += ["</g>", "</svg>", ""]
     return "\n".join(out)
 
 
 def main():
-    if len(sys.argv) < 4 or sys.argv[2] != "--":
+    if "--" not in sys.argv[2:-1]:
         sys.exit(__doc__)
-    output, command = sys.argv[1], sys.argv[3:]
+    end = sys.argv.index("--")
+    outputs, command = sys.argv[1:end], sys.argv[end + 1:]
+    unknown = [output for output in outputs if os.path.basename(output) not in PICTURES]
+    if unknown:
+        sys.exit(f"nothing is known of a picture {unknown[0]}; the names are {', '.join(PICTURES)}")
     terminal = Terminal()
     terminal.feed(record(command))
-    picture = draw(chosen(terminal), "mailhaul copy, killed and resumed")
-    os.makedirs(os.path.dirname(output) or ".", exist_ok=True)
-    with open(output, "w", encoding="utf-8") as file:
-        file.write(picture)
-    print(f"picture: {output}, {len(picture) // 1024} KiB")
+    for output in outputs:
+        title, parts = PICTURES[os.path.basename(output)]
+        picture = draw(chosen(terminal, parts), title)
+        os.makedirs(os.path.dirname(output) or ".", exist_ok=True)
+        with open(output, "w", encoding="utf-8") as file:
+            file.write(picture)
+        print(f"picture: {output}, {len(picture) // 1024} KiB")
 
 
 if __name__ == "__main__":
