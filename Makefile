@@ -47,9 +47,9 @@ bench: ## Ratios against the servers' own limits, in one run (BENCH=--quick: in 
 	$(CARGO) build --release --quiet -p mailhaul
 	$(CARGO) run --release --quiet -p mailhaul-testing --example bench -- $(BENCH)
 
-picture: ## Record the demonstration anew as the picture of the README
+picture: ## Record the demonstration anew as the pictures of the documents
 	@scripts/demo.sh --build-only
-	@scripts/terminal_picture.py docs/images/copy.svg -- scripts/demo.sh --run-only
+	@scripts/terminal_picture.py docs/images/copy.svg docs/images/wave.svg -- scripts/demo.sh --run-only
 
 clean: ## Remove what was built
 	$(CARGO) clean
