@@ -8,10 +8,11 @@ use crate::fault::Fault;
 use crate::files::{self, Fingerprint, PathFault};
 use crate::lease::PairLease;
 use crate::model::{MailboxState, Mapping, PairIdentity};
-use crate::queue::Queue;
+use crate::queue::{Queue, Writing};
 use crate::read::{Reader, SettledPages};
 use crate::report::{self, PairReport};
 use crate::rows::LedgerRow;
+use crate::turns::Turns;
 use crate::writer::{Pace, WriterHandle};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions};
@@ -36,6 +37,9 @@ const QUICK_CHECK_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// Readers beside the writer.
 const READERS_MAX: u32 = 2;
+/// How long somebody who wants to read waits for one of them. When hundreds of accounts begin at once it is seconds,
+/// and nothing is wrong with that.
+const READER_WAIT_MAX: Duration = Duration::from_secs(300);
 
 /// How a ledger is opened.
 #[derive(Debug, Clone)]
@@ -75,6 +79,8 @@ pub struct Ledger {
     reader: Reader,
     /// `None` if the file was opened for reading only.
     writer: Option<WriterHandle>,
+    /// In which the queue stands with the writer.
+    turns: Turns,
     digest_key: [u8; 16],
     options: OpenOptions,
 }
@@ -94,11 +100,14 @@ impl Ledger {
         drop(opening);
         let pool = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
+            .acquire_timeout(READER_WAIT_MAX)
+            .acquire_slow_threshold(READER_WAIT_MAX)
             .connect_lazy_with(connect_options(&path, &options).read_only(true));
         let pace =
             Pace { group_delay: options.group_delay, group_messages: options.group_messages, clock: options.clock };
-        let writer = WriterHandle::start(db, path.clone(), pace);
-        Ok(Self { reader: Reader::new(pool, path, None), writer: Some(writer), digest_key, options })
+        let turns = Turns::default();
+        let writer = WriterHandle::start(db, path.clone(), turns.clone(), pace);
+        Ok(Self { reader: Reader::new(pool, path, None), writer: Some(writer), turns, digest_key, options })
     }
 
     /// Opens the state file for reports and dry runs; nothing is written, and no file is left beside it if nobody has
@@ -117,10 +126,12 @@ impl Ledger {
         let at_rest = print.is_at_rest();
         let pool = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
+            .acquire_timeout(READER_WAIT_MAX)
+            .acquire_slow_threshold(READER_WAIT_MAX)
             .connect_lazy_with(connect_options(&path, &options).read_only(true).immutable(at_rest));
         let reader = Reader::new(pool, path.clone(), at_rest.then_some(print.clone()));
         match look_into(&reader, print.length()).await {
-            Ok(digest_key) => Ok(Self { reader, writer: None, digest_key, options }),
+            Ok(digest_key) => Ok(Self { reader, writer: None, turns: Turns::default(), digest_key, options }),
             Err(stop) => {
                 reader.close().await;
                 Err(match stop {
@@ -158,6 +169,7 @@ impl Ledger {
     /// [`DbError::NoQueue`] if the file was opened for reading only and an earlier version has written it.
     pub async fn queue(&self, clock: Arc<dyn mailhaul_queue::Clock>, who: &str) -> Result<Queue, DbError> {
         let writing = self.writer.as_ref().map(|_| connect_options(self.path(), &self.options));
+        let writing = writing.map(|options| Writing::new(options, self.turns.clone()));
         Queue::open(self.reader.clone(), writing, clock, who).await
     }
 

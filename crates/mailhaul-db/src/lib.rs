@@ -76,6 +76,7 @@ mod read;
 mod report;
 mod rows;
 mod segment;
+mod turns;
 mod writer;
 
 pub use error::{DbError, DbErrorKind, Doing};

@@ -17,6 +17,7 @@ use crate::model::{
     Settlement,
 };
 use crate::rows::{MailboxRow, PairRow, PassRow, RemarkRow, RunRow};
+use crate::turns::Turns;
 use mailhaul_types::{Uid, UidRange, UidValidity};
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
@@ -99,11 +100,11 @@ pub(crate) struct WriterHandle {
 
 impl WriterHandle {
     /// Starts the writer on a connection of its own.
-    pub(crate) fn start(db: SqliteConnection, path: Arc<Path>, pace: Pace) -> Self {
+    pub(crate) fn start(db: SqliteConnection, path: Arc<Path>, turns: Turns, pace: Pace) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE_MAX);
         let failure = Arc::new(OnceLock::new());
-        let writer =
-            Writer { db, path: path.clone(), pace, requests, caches: BTreeMap::new(), failure: failure.clone() };
+        let (caches, told) = (BTreeMap::new(), failure.clone());
+        let writer = Writer { db, path: path.clone(), turns, pace, requests, caches, failure: told };
         tokio::spawn(writer.run());
         Self { queue, failure, path }
     }
@@ -212,6 +213,7 @@ impl Group {
 struct Writer {
     db: SqliteConnection,
     path: Arc<Path>,
+    turns: Turns,
     pace: Pace,
     requests: mpsc::Receiver<Request>,
     caches: BTreeMap<i64, CachedMailbox>,
@@ -288,7 +290,8 @@ impl Writer {
 
     /// One transaction. On failure: whose change it was, and why.
     async fn try_commit(&mut self, changes: &[Queued]) -> Result<(), (usize, Fault)> {
-        let Self { db, caches, pace, .. } = self;
+        let Self { db, caches, pace, turns, .. } = self;
+        let _turn = turns.take().await;
         let mut tx = db.begin_with("BEGIN IMMEDIATE").await.map_err(|error| (0, error.into()))?;
         let (mut checked, mut touched) = (BTreeSet::new(), BTreeMap::new());
         for (at, queued) in changes.iter().enumerate() {
@@ -327,6 +330,7 @@ impl Writer {
     }
 
     async fn claim(&mut self, identity: &PairIdentity) -> Result<(PairId, Generation), Fault> {
+        let _turn = self.turns.take().await;
         let mut tx = self.db.begin_with("BEGIN IMMEDIATE").await?;
         let pair = match PairRow::find(&mut tx, identity).await? {
             Some(mut pair) => {

@@ -6,6 +6,7 @@
 use crate::error::{DbError, Doing};
 use crate::fault::Fault;
 use crate::queue::Queue;
+use crate::turns::{Turn, Turns};
 use mailhaul_queue::{HostPolicy, Now, RetryPolicy, WorkerId};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
@@ -25,8 +26,9 @@ pub(super) enum Durability {
 
 /// The writing connection, opened when it is first needed.
 #[derive(Debug)]
-pub(super) struct Writing {
+pub(crate) struct Writing {
     options: SqliteConnectOptions,
+    turns: Turns,
     state: Mutex<Option<Open>>,
 }
 
@@ -34,17 +36,18 @@ pub(super) struct Writing {
 pub(super) struct Open {
     db: SqliteConnection,
     durability: Durability,
+    turns: Turns,
 }
 
 impl Writing {
-    pub(super) fn new(options: SqliteConnectOptions) -> Self {
+    pub(crate) fn new(options: SqliteConnectOptions, turns: Turns) -> Self {
         let options = options
             .statement_cache_capacity(STATEMENTS_MAX)
             // What was a password must not stay readable in pages that are free again.
             .pragma("secure_delete", "ON")
             .pragma("temp_store", "MEMORY")
             .pragma("synchronous", "FULL");
-        Self { options, state: Mutex::new(None) }
+        Self { options, turns, state: Mutex::new(None) }
     }
 
     /// The connection, for as long as the guard lives.
@@ -52,7 +55,10 @@ impl Writing {
         let mut state = self.state.lock().await;
         let open = match state.as_mut() {
             Some(open) => open,
-            None => state.insert(Open { db: self.open().await?, durability: Durability::Synced }),
+            None => {
+                let (db, turns) = (self.open().await?, self.turns.clone());
+                state.insert(Open { db, durability: Durability::Synced, turns })
+            }
         };
         if open.durability != durability {
             let pragma = match durability {
@@ -86,6 +92,7 @@ pub(super) async fn empty_log(open: &mut Option<Open>) -> Result<bool, Fault> {
     let Some(open) = open else {
         return Ok(true);
     };
+    let _turn = open.turns.take().await;
     let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut open.db).await?;
     Ok(busy == 0)
 }
@@ -103,6 +110,8 @@ pub(super) struct Change<'c> {
     pub(super) policy: &'c RetryPolicy,
     /// How hosts are treated.
     pub(super) hosts: &'c HostPolicy,
+    /// Last, so that it ends after the transaction.
+    _turn: Turn,
 }
 
 impl<'c> Change<'c> {
@@ -113,7 +122,9 @@ impl<'c> Change<'c> {
         (policy, hosts): (&'c RetryPolicy, &'c HostPolicy),
     ) -> Result<Self, Fault> {
         let open = open.as_mut().ok_or_else(|| Fault::Internal("the queue was closed".to_owned()))?;
-        Ok(Self { tx: open.db.begin_with("BEGIN IMMEDIATE").await?, operator, worker: None, now, policy, hosts })
+        let turn = open.turns.take().await;
+        let tx = open.db.begin_with("BEGIN IMMEDIATE").await?;
+        Ok(Self { tx, operator, worker: None, now, policy, hosts, _turn: turn })
     }
 
     pub(super) async fn commit(self) -> Result<(), Fault> {

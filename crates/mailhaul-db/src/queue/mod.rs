@@ -47,9 +47,10 @@ pub use workers::WorkerGuard;
 use crate::error::{DbError, Doing};
 use crate::fault::Fault;
 use crate::read::Reader;
-use change::{Durability, Writing};
+use change::Durability;
+pub(crate) use change::Writing;
 use mailhaul_queue::{Calendar, Clock, HostPolicy, RetryPolicy};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::sqlite::SqliteRow;
 use std::sync::{Arc, Mutex};
 
 /// The queue in an open state file. Cheap to clone; all clones share one writing connection.
@@ -74,14 +75,13 @@ struct Inner {
 impl Queue {
     pub(crate) async fn open(
         reader: Reader,
-        writing: Option<SqliteConnectOptions>,
+        writing: Option<Writing>,
         clock: Arc<dyn Clock>,
         who: &str,
     ) -> Result<Self, DbError> {
         if writing.is_none() {
             refuse_old(&reader).await?;
         }
-        let writing = writing.map(Writing::new);
         let calendar = Calendar::of_this_machine();
         let inner = Inner { reader, writing, clock, calendar, counted: Mutex::new(None) };
         let (policy, hosts) = (Arc::new(RetryPolicy::default()), Arc::new(HostPolicy::default()));

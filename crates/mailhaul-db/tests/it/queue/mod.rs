@@ -8,4 +8,5 @@ mod old;
 mod rooms;
 mod setup;
 mod states;
+mod turns;
 mod wiping;
