@@ -126,6 +126,8 @@ pub fn stop_of_ledger(error: &DbError) -> Stop {
         DbErrorKind::Internal => StopCause::Internal,
         DbErrorKind::PairBusy => StopCause::Busy,
         DbErrorKind::LeaseLost => StopCause::Lease,
+        // A damaged row concerns this pair alone.
+        DbErrorKind::Damaged => StopCause::Brake,
         _ => StopCause::Local,
     };
     Stop::new(cause, escape(&error.to_string()), String::new())

@@ -336,7 +336,10 @@ impl Admission {
         if !host.health.sheds() {
             return 0;
         }
-        let mut left = host.running.saturating_sub(host.health.cap(host.configured, &self.policy));
+        // One job is always let through, and one within a host holds two of its connections.
+        let within = self.endpoints.values().filter(|facts| facts.host == endpoint.host).count() > 1;
+        let cap = host.health.cap(host.configured, &self.policy).max(1 + u32::from(within));
+        let mut left = host.running.saturating_sub(cap);
         for (other, facts) in &self.endpoints {
             if facts.host != endpoint.host {
                 continue;

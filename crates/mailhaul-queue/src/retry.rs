@@ -66,6 +66,8 @@ pub enum Reaction {
     BackOff(ClassPolicy),
     /// Another attempt, later; this one is not charged.
     SlowDown(ClassPolicy),
+    /// Back in line at once; not charged.
+    BackToLine,
     /// It waits for somebody.
     Park {
         /// For what.
@@ -97,7 +99,9 @@ impl RetryPolicy {
             FailureClass::Throttle => Reaction::SlowDown(self.throttle),
             FailureClass::SignIn => Reaction::Park { reason: WaitReason::Credentials },
             FailureClass::Quota => Reaction::Park { reason: WaitReason::Quota },
-            FailureClass::Decision | FailureClass::Local => Reaction::Park { reason: WaitReason::Operator },
+            FailureClass::Decision => Reaction::Park { reason: WaitReason::Operator },
+            // The process that found it stops; the job itself has done nothing wrong.
+            FailureClass::Local => Reaction::BackToLine,
             FailureClass::Tls | FailureClass::Usage | FailureClass::Crashed => Reaction::GiveUp,
         }
     }
@@ -110,7 +114,7 @@ impl RetryPolicy {
     pub fn backoff(&self, class: FailureClass, charged: u32, jitter: f64, retry_after: Option<Duration>) -> Duration {
         let policy = match self.reaction(class) {
             Reaction::BackOff(policy) | Reaction::SlowDown(policy) => policy,
-            Reaction::Park { .. } | Reaction::GiveUp => return Duration::ZERO,
+            Reaction::BackToLine | Reaction::Park { .. } | Reaction::GiveUp => return Duration::ZERO,
         };
         let jitter = proper(jitter);
         let own = policy.pause(charged).mul_f64(0.5 + jitter / 2.0);

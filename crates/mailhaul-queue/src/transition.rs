@@ -282,6 +282,7 @@ impl Table<'_> {
             Reaction::Park { reason } => {
                 self.set_waiting(Wait { reason, until_unix_ms: None }, format!("{}: it needs somebody", class.word()))
             }
+            Reaction::BackToLine => self.lined_up("this machine had trouble; the job itself had not"),
             Reaction::SlowDown(_) => {
                 let wait = Wait { reason: WaitReason::HostLimit, until_unix_ms: until(1) };
                 self.set_waiting(wait, "the host asked to slow down")

@@ -89,7 +89,7 @@ fn every_failure_class_has_its_reaction() {
         (FailureClass::SignIn, waiting(WaitReason::Credentials, None), 0),
         (FailureClass::Quota, waiting(WaitReason::Quota, None), 0),
         (FailureClass::Decision, waiting(WaitReason::Operator, None), 0),
-        (FailureClass::Local, waiting(WaitReason::Operator, None), 0),
+        (FailureClass::Local, JobState::Queued, 0),
     ];
     assert_eq!(table.len(), FailureClass::ALL.len());
     for (class, state, charged) in table {

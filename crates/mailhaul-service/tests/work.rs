@@ -98,5 +98,12 @@ async fn works_through_a_wave_and_parks_only_the_account_whose_password_is_wrong
         assert_eq!(job.attempts, 1, "{}: nobody hammers", job.account_name);
     }
     bench.judge().assert_equal_except(&[&bench.accounts[4].name]);
+
+    let queued = async || service.prepare_run("first", None).await.expect("prepared").queued;
+    assert_eq!(queued().await, 0, "what is done is done");
+    let wave = service.queue().find_wave("first").await.expect("read").expect("there").id;
+    service.queue().set_wave_options(wave, r#"{"max_size":1000000}"#).await.expect("stored");
+    assert_eq!(queued().await, 11, "and is looked at again under other options");
+    assert_eq!(queued().await, 0);
     service.close().await.expect("closes");
 }

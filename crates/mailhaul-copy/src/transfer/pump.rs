@@ -63,6 +63,8 @@ pub(super) struct Pump<'a> {
     pub(super) begun: usize,
     /// Messages that were asked for and not answered.
     asked: u64,
+    /// Shipments below this index were taken into account by whoever keeps a rate.
+    paid: usize,
     /// When more may be asked for, if a rate is to be kept.
     not_before: Option<Instant>,
     open_batch: Option<OpenBatch>,
@@ -83,9 +85,6 @@ impl<'a> Pump<'a> {
         fetcher: BodyFetcher<'a>,
         append_limit: Option<u64>,
     ) -> Self {
-        // What the last mailbox, or another account, took above the rate is waited for first: a mailbox of one batch
-        // never comes back to wait for its own.
-        let owed = context.supervisor.pace(0, 0);
         Self {
             shipments,
             context,
@@ -95,7 +94,8 @@ impl<'a> Pump<'a> {
             marks: Marks::new(shipments, context.ledger, table),
             begun: 0,
             asked: 0,
-            not_before: (!owed.is_zero()).then(|| Instant::now() + owed),
+            paid: 0,
+            not_before: None,
             open_batch: None,
             openings: 0,
             streaming: None,
@@ -174,15 +174,25 @@ impl<'a> Pump<'a> {
         while self.begun < self.shipments.len()
             && self.asked < MESSAGES_ASKED_AHEAD
             && !lock(self.table).is_rich_in_unnamed()
-            && self.not_before.is_none_or(|moment| moment <= Instant::now())
+            && self.has_paid()
         {
             let Batch { uids, bytes, large } = self.shipments[self.begun].batch.clone();
-            let pause = self.context.supervisor.pace(uids.len(), bytes);
-            self.not_before = (!pause.is_zero()).then(|| Instant::now() + pause);
             self.asked += uids.len();
             self.fetcher.push(FetchBatch { id: self.begun as u64, uids, bytes_expected: bytes, large });
             self.begun += 1;
         }
+    }
+
+    /// Whether the rate allows the next batch now. It is paid for before it goes out: what is paid afterwards is never
+    /// paid by the last one of each account.
+    fn has_paid(&mut self) -> bool {
+        if self.paid == self.begun {
+            let Batch { uids, bytes, .. } = &self.shipments[self.begun].batch;
+            let pause = self.context.supervisor.pace(uids.len(), *bytes);
+            self.not_before = (!pause.is_zero()).then(|| Instant::now() + pause);
+            self.paid += 1;
+        }
+        self.not_before.is_none_or(|moment| moment <= Instant::now())
     }
 
     /// Waits until the rate allows more, with nothing on its way in either direction. `false` if the operator asks to

@@ -36,6 +36,31 @@ impl Queue {
         jobs.map_err(|fault| self.inner.reader.fail(fault))
     }
 
+    /// Accounts of a wave whose latest job of these kinds came to its end under options or logins that have changed
+    /// since.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub async fn changed_since_done(&self, wave: WaveId, kinds: &[&str]) -> Result<Vec<AccountId>, DbError> {
+        let mut db = self.inner.reader.begin().await?;
+        let rows: Vec<i64> = sqlx::query_scalar(
+            "SELECT a.account_id FROM account a JOIN wave w ON w.wave_id = a.wave_id \
+                 JOIN lane l ON l.lane_id = a.lane_id \
+                 JOIN endpoint s ON s.endpoint_id = l.source_endpoint_id \
+                 JOIN endpoint t ON t.endpoint_id = l.target_endpoint_id \
+                 JOIN job j ON j.job_id = (SELECT MAX(k.job_id) FROM job k WHERE k.account_id = a.account_id \
+                     AND k.kind IN (SELECT value FROM json_each($2))) \
+             WHERE a.wave_id = $1 AND j.state IN ('done', 'done_with_exceptions') \
+               AND j.options_revision <> a.revision + w.revision + s.revision + t.revision",
+        )
+        .bind(wave.0)
+        .bind(serde_json::json!(kinds).to_string())
+        .fetch_all(&mut *db)
+        .await
+        .map_err(|error| self.inner.reader.fail(error.into()))?;
+        Ok(rows.into_iter().map(AccountId).collect())
+    }
+
     /// One job.
     ///
     /// # Errors

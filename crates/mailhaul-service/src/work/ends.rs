@@ -33,6 +33,8 @@ pub(super) fn failed(class: FailureClass, words: String) -> JobEnd {
 pub(super) fn of_database(error: &DbError) -> JobEnd {
     let class = match error.kind() {
         DbErrorKind::Internal => FailureClass::Internal,
+        // What is damaged concerns this account alone.
+        DbErrorKind::Damaged => FailureClass::Decision,
         _ => FailureClass::Local,
     };
     failed(class, error.to_string())

@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 /// For how long the death of a process is remembered.
 const LATELY: Duration = Duration::from_secs(600);
 /// The longest that a new process holds back.
-const HOLD_OFF_MAX: Duration = Duration::from_secs(60);
+const HOLD_OFF_MAX: Duration = Duration::from_secs(30);
 
 /// How a process works.
 #[derive(Debug, Clone)]
@@ -106,6 +106,10 @@ impl Service {
     async fn hold_off(&self) -> Result<Duration, ServiceError> {
         let since = self.now_unix_ms().saturating_sub(i64::try_from(LATELY.as_millis()).unwrap_or(i64::MAX));
         let deaths = self.queue.deaths_since(since).await?;
+        if self.queue.workers().await?.len() > 1 {
+            // Others live: whatever kills processes is not this state.
+            return Ok(Duration::ZERO);
+        }
         let hold_off = hold_off_after(deaths).mul_f64(f64::from(self.pauses_percent) / 100.0);
         if !hold_off.is_zero() {
             let seconds = hold_off.as_secs_f64();
@@ -182,6 +186,6 @@ mod tests {
     #[test]
     fn processes_that_keep_dying_start_ever_more_slowly() {
         let secs: Vec<u64> = (0..9).map(|deaths| hold_off_after(deaths).as_secs()).collect();
-        assert_eq!(secs, [0, 0, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(secs, [0, 0, 2, 4, 8, 16, 30, 30, 30]);
     }
 }
