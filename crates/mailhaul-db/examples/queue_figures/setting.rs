@@ -99,7 +99,7 @@ impl Setting {
     /// Ends the attempt well.
     pub(crate) async fn finish(&self, key: LeaseKey, words: &str, counts: &str) -> Result<(), DbError> {
         let (words, counts) = (words.to_owned(), counts.to_owned());
-        let end = JobEnd { outcome: Outcome::Done, words, counts, then: Vec::new() };
+        let end = JobEnd { outcome: Outcome::Done, words, counts, progressed: false, then: Vec::new() };
         let finished = Finished { key, now: self.clock.now(), end, jitter: 0.5 };
         assert!(self.queue.finish(finished).await?, "the claim is the newest");
         Ok(())
