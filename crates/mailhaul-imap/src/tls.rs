@@ -141,15 +141,15 @@ fn equal_in_constant_time(a: &[u8; 32], b: &[u8; 32]) -> bool {
 
 /// Which check failed.
 fn explain(host: &str, error: &std::io::Error) -> ImapError {
-    let host = host.to_owned();
     let Some(cause) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
-        let text = if error.kind() == std::io::ErrorKind::UnexpectedEof {
-            "the server closed the connection during the handshake".to_owned()
-        } else {
-            error.to_string()
+        // Not TLS failed but the connection, as it does when a server is restarted.
+        let detail = match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => ": the server closed it".to_owned(),
+            _ => format!(": {error}"),
         };
-        return ImapError::Tls { host, check: TlsCheck::Other(text) };
+        return ImapError::Closed { during: "starting TLS", detail };
     };
+    let host = host.to_owned();
     let check = match cause {
         rustls::Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,

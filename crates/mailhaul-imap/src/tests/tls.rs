@@ -283,6 +283,33 @@ async fn a_plain_server_on_the_tls_port_is_named() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_lost_in_the_handshake_says_nothing_about_certificates() {
+    let (listener, port) = listener().await;
+    let losing = async {
+        for resets in [false, true] {
+            let (socket, _) = listener.accept().await.expect("a client");
+            if resets {
+                // What was received and never read makes the system answer with a reset.
+                socket.readable().await.expect("a hello");
+            } else {
+                let mut hello = [0; 2_048];
+                socket.readable().await.expect("a hello");
+                let _ = socket.try_read(&mut hello);
+            }
+        }
+    };
+    let opening = async {
+        for _ in 0..2 {
+            let error = open(&endpoint("localhost", port, TlsMode::Implicit, Trust::System)).await.map(drop);
+            let error = error.expect_err("nothing was ever said");
+            assert!(matches!(error, ImapError::Closed { .. }), "{error:?}");
+            assert_eq!(error.class(), ErrorClass::Network);
+        }
+    };
+    tokio::join!(losing, opening);
+}
+
+#[tokio::test]
 async fn starttls_asks_for_capabilities_again_and_signs_in_inside() {
     let issuer = authority("ours");
     let file = roots(&issuer.pem());
