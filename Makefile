@@ -45,6 +45,7 @@ servers: ## Install the mail servers that the tests start privately (Dovecot, Cy
 bench: ## Ratios against the servers' own limits, in one run (BENCH=--quick: in a minute)
 	@scripts/install-test-servers.sh --only dovecot
 	$(CARGO) build --release --quiet -p mailhaul
+	$(CARGO) build --release --quiet -p mailhaul-db --example queue_figures
 	$(CARGO) run --release --quiet -p mailhaul-testing --example bench -- $(BENCH)
 
 picture: ## Record the demonstration anew as the pictures of the documents
