@@ -116,7 +116,7 @@ pub enum Problem {
     #[error("the header has no column `source_user`")]
     NoUserColumn,
     /// A column whose name is not known. The name is left out where the line may be no header at all.
-    #[error("column {column}{} is not known; it can be left out of account on request", Named(name.as_deref()))]
+    #[error("column {column}{} is not known; `--ignore-unknown` leaves it out of account", Named(name.as_deref()))]
     UnknownColumn {
         /// Its place from 1.
         column: usize,

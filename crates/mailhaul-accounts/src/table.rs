@@ -81,6 +81,7 @@ fn read_header(
         errors.push(line, Problem::UnknownForm);
         return None;
     }
+    let filled = header.cells.iter().filter(|cell| !cell.trim().is_empty()).count();
     let mut seen = [false; COLUMNS.len()];
     for (index, (column, cell)) in columns.iter().zip(&header.cells).enumerate() {
         match column {
@@ -95,8 +96,9 @@ fn read_header(
                 remarks.push(Remark { line, kind });
             }
             None => {
-                // With one known name the line may be no header but an account, and this its password.
-                let name = (known > 1).then(|| cell.trim().to_owned());
+                // The line may be no header but an account whose host or login reads like the name of a column, and this
+                // its password.
+                let name = (known > 1 && filled == known + 1).then(|| cell.trim().to_owned());
                 errors.push(line, Problem::UnknownColumn { column: index + 1, name });
             }
         }

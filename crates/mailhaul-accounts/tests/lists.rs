@@ -211,7 +211,7 @@ fn headers_must_be_known_whole() {
     assert_eq!(
         faults("user,password,shoe size,wave,user1\n"),
         [
-            "line 1: column 3 `shoe size` is not known; it can be left out of account on request",
+            "line 1: column 3 `shoe size` is not known; `--ignore-unknown` leaves it out of account",
             "line 1: column 5 is a second `source_user`"
         ]
     );
@@ -230,7 +230,7 @@ fn json_is_checked_member_by_member() {
         [
             "line 2: `source_user` is not a text",
             "line 3: `priority` is not one digit from 0 to 9",
-            "line 3: column 3 `shoe` is not known; it can be left out of account on request",
+            "line 3: column 3 `shoe` is not known; `--ignore-unknown` leaves it out of account",
             "line 4: column 1 of the line: this is not an object",
             "line 5: column 2 is a second `source_user`",
             "line 6: `password` is not a text",
@@ -267,7 +267,10 @@ fn lists_of_no_known_form_are_refused_without_being_quoted() {
     }
     // Half a header: perhaps somebody whose login is "name" and whose password follows.
     let shown = refuse("name,canary-1\nbob,canary-2\n").to_string();
-    assert_eq!(shown, "line 1: column 2 is not known; it can be left out of account on request");
+    assert_eq!(shown, "line 1: column 2 is not known; `--ignore-unknown` leaves it out of account");
+    // A login that reads like the name of a column, and more behind it.
+    let shown = refuse("user1;user2;canary-1;canary-2\nbob;x;y;z\n").to_string();
+    assert!(shown.contains("column 3 is not known") && !shown.contains("canary"), "{shown}");
     for text in ["", "\n \n", "# nothing\n", "\u{FEFF}"] {
         assert_eq!(faults(text), ["the list: there is no account in it"], "{text:?}");
     }
