@@ -20,7 +20,7 @@ use tempfile::TempDir;
 pub(crate) const WAVE: &str = "staff";
 /// How long anything may take before a test gives up on it. A busy machine is slow, not wrong.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
-/// How often [`until`] looks.
+/// How often [`until`] looks, at most. A look that takes long is made less often: it takes time from what it looks at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Looks at the queue often and makes pauses short, so that tests need not wait.
 const QUICK: [&str; 4] = ["--poll-ms", "50", "--pause-percent", "1"];
@@ -327,13 +327,14 @@ pub(crate) fn until(what: &str, at_most: Duration, holds: impl FnMut() -> bool) 
 pub(crate) fn until_in(at_most: Duration, mut holds: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + at_most;
     loop {
+        let looking = Instant::now();
         if holds() {
             return true;
         }
         if Instant::now() >= deadline {
             return false;
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(LOOK_EVERY.max(looking.elapsed() * 2));
     }
 }
 

@@ -78,6 +78,26 @@ fn nothing_begins_before_the_moment_that_was_given() {
 }
 
 #[test]
+fn who_matters_more_goes_first_and_others_by_size() {
+    let fleet = Fleet::of(ManyAccounts::new(5).mails(6));
+    fleet.servers.deliver(fleet.account(2), 30);
+    fleet.servers.deliver(fleet.account(4), 60);
+    fleet.done(&["preflight", "--wave", WAVE]);
+    fleet.done(&["accounts", "set", "u0005", "--priority", "9"]);
+    fleet.run_completely(&["--workers", "1", "--order", "largest"]);
+    let listed = fleet.json(&["jobs", "--kind", "bulk"]);
+    let mut begun: Vec<(i64, &str)> = listed["jobs"]
+        .as_array()
+        .expect("jobs")
+        .iter()
+        .map(|job| (job["started_unix_ms"].as_i64().expect("a moment"), job["account"].as_str().expect("a name")))
+        .collect();
+    begun.sort_unstable();
+    let order: Vec<&str> = begun.iter().map(|(_, account)| *account).collect();
+    assert_eq!(order[..3], ["u0005", "u0004", "u0002"], "{order:?}");
+}
+
+#[test]
 fn one_administrator_signs_in_for_everybody() {
     let accounts = ManyAccounts::new(6).mails(8).source(|source| source.master_user("boss", "the-boss-password"));
     let fleet = Fleet::without_endpoints(accounts);

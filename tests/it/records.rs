@@ -1,10 +1,13 @@
 //! What the state file itself says, read while nobody writes it: messages that may be in flight, and who ran when.
 
 use mailhaul_db::queue::{AccountFilter, EventFilter, Queue};
-use mailhaul_db::{AccountIdentity, PairIdentity};
+use mailhaul_db::{AccountIdentity, Ledger, OpenOptions, PairIdentity};
+use mailhaul_queue::SystemClock;
 use mailhaul_service::{KeySource, Service};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Account and mailbox of everything that may have been sent without an answer.
 pub(crate) fn in_flight(state: &Path) -> Vec<String> {
@@ -45,6 +48,20 @@ pub(crate) fn most_at_once(state: &Path) -> usize {
         }
         most
     })
+}
+
+/// Whether nobody holds the lock of the file for longer than a moment.
+pub(crate) fn is_writable(state: &Path) -> bool {
+    let options = OpenOptions { busy_timeout: Duration::from_millis(200), ..OpenOptions::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime
+        .block_on(async {
+            let ledger = Ledger::open(state, options).await?;
+            let queue = ledger.queue(Arc::new(SystemClock::new()), "test").await?;
+            let wave = queue.waves().await?.remove(0);
+            queue.set_order(wave.id, wave.order).await
+        })
+        .is_ok()
 }
 
 async fn all_events(queue: &Queue) -> Vec<mailhaul_db::queue::EventRow> {

@@ -1,7 +1,7 @@
 //! Processes that die, hang, stop and share: nothing is lost, nothing is doubled, and somebody goes on.
 
 use crate::fleet::{Fleet, Job, PATIENCE, Random, Worker, until};
-use crate::records::most_at_once;
+use crate::records::{is_writable, most_at_once};
 use mailhaul_testing::many::ManyAccounts;
 use mailhaul_testing::proxy::{Direction, Event, Plan, Reply, UserPlan};
 use rustix::process::Signal;
@@ -119,7 +119,7 @@ fn two_processes_share_a_wave_within_its_limits() {
 
 #[test]
 fn what_a_killed_process_did_is_taken_over_by_the_one_beside_it() {
-    let fleet = slow_fleet(12, 30_000);
+    let fleet = slow_fleet(12, 10_000);
     // Real lengths: a process that is gone for certain loses its jobs without waiting for a lease.
     let mut first = fleet.start_run(&["--workers", "4"]);
     until("the first process works on four", PATIENCE, || running(&fleet).len() == 4);
@@ -135,12 +135,25 @@ fn what_a_killed_process_did_is_taken_over_by_the_one_beside_it() {
     fleet.assert_exact();
 }
 
+/// Stops a process at a moment at which it does not hold the lock of the state file: nobody could work beside it then,
+/// nor be harmed by it.
+fn stop_outside_of_a_transaction(fleet: &Fleet, worker: &Worker) {
+    until("the process is stopped outside of a transaction", PATIENCE, || {
+        worker.send(Signal::STOP);
+        let writable = is_writable(&fleet.state());
+        if !writable {
+            worker.send(Signal::CONT);
+        }
+        writable
+    });
+}
+
 #[test]
 fn a_process_that_was_stopped_for_longer_than_its_lease_writes_nothing_more() {
-    let fleet = slow_fleet(6, 20_000);
+    let fleet = slow_fleet(12, 20_000);
     let mut stopped = fleet.start_run(&["--workers", "3", "--lease-ms", "1000"]);
     fleet.target.wait_for(&Event::AppendedMessage(8));
-    stopped.send(Signal::STOP);
+    stop_outside_of_a_transaction(&fleet, &stopped);
     let theirs: Vec<i64> = running(&fleet).iter().map(|job| job.id).collect();
     assert!(!theirs.is_empty(), "it was stopped too late");
     slow_down(&fleet, 10_000_000);
@@ -178,14 +191,14 @@ fn ends_in_good_order(mut worker: Worker, fleet: &Fleet) {
 
 #[test]
 fn run_ends_within_ten_seconds_of_sigterm_and_charges_nothing() {
-    let fleet = slow_fleet(10, 30_000);
+    let fleet = slow_fleet(10, 10_000);
     let run = fleet.start_run(&["--workers", "4"]);
     ends_in_good_order(run, &fleet);
 }
 
 #[test]
 fn serve_ends_within_ten_seconds_of_sigterm_and_charges_nothing() {
-    let fleet = slow_fleet(10, 30_000);
+    let fleet = slow_fleet(10, 10_000);
     let mut run = fleet.start_run(&["--workers", "1"]);
     until("the jobs are queued", PATIENCE, || !fleet.jobs().is_empty());
     run.send(Signal::TERM);
