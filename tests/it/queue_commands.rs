@@ -330,6 +330,10 @@ fn a_wave_is_planned_and_what_waits_for_its_plan_follows() {
     assert_eq!((&shown["order"], &shown["plan"]["every_secs"]), (&"largest".into(), &21_600.into()), "{shown}");
     desk.done(&["wave", "set", "staff", "--start-after", "none", "--exclude", "Trash"]);
     assert_eq!(desk.states(), pairs(&[("alice", "queued"), ("bob", "queued")]));
+    // What stands in line already does not begin before a start that is set later either.
+    desk.done(&["wave", "set", "staff", "--start-after", "2099-01-01 20:00 UTC"]);
+    assert_eq!(desk.states(), pairs(&[("alice", "waiting"), ("bob", "waiting")]));
+    desk.done(&["wave", "set", "staff", "--start-after", "none"]);
     let shown = desk.json(&["wave", "show", "staff"]);
     assert_eq!(
         (&shown["plan"]["start_after_unix_ms"], &shown["options"]["exclude"][0]),

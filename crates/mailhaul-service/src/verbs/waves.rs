@@ -120,9 +120,20 @@ impl Service {
             wait_reason: Some(WaitReason::Schedule),
             ..JobFilter::default()
         };
-        let waiting = self.queue.jobs(waits.clone()).await?;
+        let mut waiting = self.queue.jobs(waits.clone()).await?;
         if !waiting.is_empty() {
             self.queue.withdraw(waits, "the plan of the wave was changed").await?;
+        }
+        if plan.start_after_unix_ms.is_some_and(|start| start > self.now_unix_ms()) {
+            // First copies that stand in line already are not to begin before it either.
+            let in_line = JobFilter {
+                wave: Some(row.id),
+                kinds: vec![JobKind::Bulk.word().to_owned()],
+                states: vec!["queued".to_owned()],
+                ..JobFilter::default()
+            };
+            waiting.extend(self.queue.jobs(in_line.clone()).await?);
+            self.queue.withdraw(in_line, "the wave begins later").await?;
         }
         let mut jobs: Vec<NewJob> = waiting
             .iter()
