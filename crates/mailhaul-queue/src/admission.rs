@@ -333,7 +333,9 @@ impl Admission {
     /// What a host bears too little is taken from its endpoints in the order of their ids.
     fn share_of_host_excess(&self, id: EndpointId) -> u32 {
         let (endpoint, host) = self.look(id).expect("asked for an endpoint that was found");
-        if !host.health.sheds() {
+        // What runs while the host is to show whether it serves is the probe, whatever number of connections it holds.
+        let is_probed = matches!(host.health.breaker(self.now_unix_ms), BreakerState::HalfOpen { .. });
+        if !host.health.sheds() || is_probed {
             return 0;
         }
         // One job is always let through, and one within a host holds two of its connections.

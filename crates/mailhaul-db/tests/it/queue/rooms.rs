@@ -229,3 +229,18 @@ async fn the_probe_of_a_host_is_a_job_that_whoever_asks_may_claim() {
     assert_eq!(tock.claimed.iter().map(|job| job.account).collect::<Vec<_>>(), [account]);
     assert_eq!(bench.state(first).await.word(), "waiting");
 }
+
+#[tokio::test]
+async fn a_probe_that_reads_and_writes_at_one_endpoint_is_not_told_to_yield() {
+    let bench = Bench::new().await;
+    let within = NewAccount { target: bench.old, ..bench.account("a") };
+    let account = bench.queue.import(vec![within]).await.expect("imported").ids[0];
+    bench.queue.enqueue(vec![bulk(account)]).await.expect("queued");
+    let throttled = HostSign::Throttled(Some(Duration::from_secs(1)));
+    bench.queue.signs(vec![(bench.old, throttled)], bench.now()).await.expect("written");
+    assert!(bench.claim(1, 1).await.is_empty());
+    bench.clock.advance(Duration::from_secs(60));
+    let probe = bench.claim(1, 1).await[0].key;
+    let tock = bench.queue.tick(Tick { hold: vec![probe], ..bench.tick(1, 1) }).await.expect("ticks");
+    assert!(tock.orders.is_empty(), "{:?}", tock.orders);
+}
