@@ -8,6 +8,7 @@ use crate::fault::Fault;
 use crate::queue::change::Change;
 use crate::queue::decode::{Cells, phase_of, phase_word};
 use crate::queue::gates::{Facts, Lane};
+use crate::queue::rank::revision;
 use mailhaul_queue::{
     AccountId, Calendar, ClaimedJob, Event, Generation, JobId, JobState, LeaseKey, Phase, RESERVE_AFTER_MS, Refusal,
     RefusalReason, Scope, StaleHolder, Standing, Tick, WaitReason, apply,
@@ -226,17 +227,19 @@ impl Change<'_> {
         let (now, worker) = (self.now.unix_ms, with.tick.worker);
         let lease = i64::try_from(with.tick.lease.as_millis()).unwrap_or(i64::MAX);
         let lease_until_boot_ms = self.now.boot_ms.saturating_add(lease);
-        let row = sqlx::query(
+        let row = sqlx::query(concat!(
             "UPDATE job AS j SET state = $2, wait_reason = NULL, wait_until_ms = NULL, gated = 0, wanted = NULL, \
                  attempts = attempts + 1, generation = generation + 1, worker_id = $3, process = $4, \
                  lease_boot_id = $5, lease_until_boot_ms = $6, started_at_ms = $7, finished_at_ms = NULL, \
-                 options_revision = (SELECT a.revision + w.revision + s.revision + t.revision \
+                 options_revision = (SELECT ",
+            revision!(),
+            " \
                      FROM account a JOIN wave w ON w.wave_id = a.wave_id JOIN lane l ON l.lane_id = a.lane_id \
                      JOIN endpoint s ON s.endpoint_id = l.source_endpoint_id \
                      JOIN endpoint t ON t.endpoint_id = l.target_endpoint_id WHERE a.account_id = j.account_id) \
              WHERE job_id = $1 \
              RETURNING account_id, kind, payload, attempts, generation, stale_process",
-        )
+        ))
         .bind(job)
         .bind(next.state.word())
         .bind(worker.0)

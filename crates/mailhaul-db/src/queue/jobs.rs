@@ -6,6 +6,7 @@ use crate::queue::Queue;
 use crate::queue::decode::{Cells, STANDING, phase_of};
 use crate::queue::filter::push_filter;
 use crate::queue::jobs_model::{AttemptRow, JobCount, JobFilter, JobRow, PlaceInLine};
+use crate::queue::rank::revision;
 use mailhaul_queue::{AccountId, EndpointId, FailureClass, JobId, JobState, WaitReason, WaveId, WorkerId};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, QueryBuilder};
@@ -43,7 +44,7 @@ impl Queue {
     /// If the file cannot be read.
     pub async fn changed_since_done(&self, wave: WaveId, kinds: &[&str]) -> Result<Vec<AccountId>, DbError> {
         let mut db = self.inner.reader.begin().await?;
-        let rows: Vec<i64> = sqlx::query_scalar(
+        let rows: Vec<i64> = sqlx::query_scalar(concat!(
             "SELECT a.account_id FROM account a JOIN wave w ON w.wave_id = a.wave_id \
                  JOIN lane l ON l.lane_id = a.lane_id \
                  JOIN endpoint s ON s.endpoint_id = l.source_endpoint_id \
@@ -51,8 +52,9 @@ impl Queue {
                  JOIN job j ON j.job_id = (SELECT MAX(k.job_id) FROM job k WHERE k.account_id = a.account_id \
                      AND k.kind IN (SELECT value FROM json_each($2))) \
              WHERE a.wave_id = $1 AND j.state IN ('done', 'done_with_exceptions') \
-               AND j.options_revision <> a.revision + w.revision + s.revision + t.revision",
-        )
+               AND j.options_revision <> ",
+            revision!(),
+        ))
         .bind(wave.0)
         .bind(serde_json::json!(kinds).to_string())
         .fetch_all(&mut *db)

@@ -1,4 +1,4 @@
-//! Places in line, for many jobs at once: what [`Priority::place_in_line`] says, and the order of the wave.
+//! Places in line, for many jobs at once: what [`mailhaul_queue::Priority::place_in_line`] says, and the order of the wave.
 //!
 //! In a wave with an order of its own, all jobs that were queued within the same hour count as queued together, so
 //! that size decides between them; an hour is what a step of priority is worth.
@@ -26,6 +26,17 @@ macro_rules! place {
     };
 }
 pub(super) use place;
+
+/// What applies to an account `a` with its wave `w`, lane `l` and endpoints `s` and `t`, as one number: it differs
+/// whenever one of their revisions does, or the wave or the lane is another. The factors keep a change of one from being
+/// made up for by another's.
+macro_rules! revision {
+    () => {
+        "(a.revision + 7919 * w.revision + 104729 * s.revision + 1299709 * t.revision + 15485863 * w.wave_id \
+          + 179424673 * l.lane_id)"
+    };
+}
+pub(super) use revision;
 
 /// What decides within a place.
 macro_rules! order_key {

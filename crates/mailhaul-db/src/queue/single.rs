@@ -37,8 +37,7 @@ impl Change<'_> {
         if end.progressed {
             standing.attempts_charged = 0;
         }
-        let next = apply(&standing, &Event::End(outcome.clone()), self.policy, self.now.unix_ms, finished.jitter)
-            .map_err(|error| Fault::Internal(error.to_string()))?;
+        let next = self.judge(&standing, running.key.job, outcome, finished.jitter).await?;
         let (word, class) = outcome_columns(outcome);
         self.end_attempt(&running, word, class, &end.words, &end.counts).await?;
         self.put_down(&running, &next, gates(outcome, &next), None, &end.words).await?;
@@ -52,6 +51,29 @@ impl Change<'_> {
             self.enqueue(&end.then, "follows").await?;
         }
         Ok(true)
+    }
+
+    /// What follows from the end of an attempt. Each class of trouble has a ceiling of its own, so a failure is counted
+    /// among those of its class; what is stored counts them all.
+    async fn judge(&mut self, standing: &Standing, job: JobId, outcome: &Outcome, jitter: f64) -> Result<Next, Fault> {
+        let mut of_class = standing.clone();
+        if let Outcome::Failed { class, .. } = outcome {
+            let alike: i64 = sqlx::query_scalar(
+                "SELECT COUNT(*) FROM (SELECT failure_class FROM attempt WHERE job_id = $1 AND outcome = 'failed' \
+                     AND failure_class <> 'throttle' ORDER BY number DESC LIMIT $2) WHERE failure_class = $3",
+            )
+            .bind(job.0)
+            .bind(standing.attempts_charged)
+            .bind(class.word())
+            .fetch_one(self.db())
+            .await?;
+            of_class.attempts_charged = u32::try_from(alike).unwrap_or(u32::MAX);
+        }
+        let next = apply(&of_class, &Event::End(outcome.clone()), self.policy, self.now.unix_ms, jitter)
+            .map_err(|error| Fault::Internal(error.to_string()))?;
+        let charged = next.attempts_charged.saturating_sub(of_class.attempts_charged);
+        let attempts_charged = standing.attempts_charged.saturating_add(charged);
+        Ok(Next { attempts_charged, ..next })
     }
 
     /// Whoever was asked to slow down lets everybody else go first, whatever its priority. A host that rests is opened by

@@ -199,3 +199,24 @@ async fn a_failure_after_progress_counts_as_the_first() {
         bench.clock.advance(Duration::from_secs(3_600));
     }
 }
+
+#[tokio::test]
+async fn each_class_of_trouble_has_a_ceiling_of_its_own() {
+    let bench = Bench::new().await;
+    let job = bench.bulk(&["a"]).await[0];
+    let network = RetryPolicy::default().network.attempts_max.expect("a ceiling");
+    for attempt in 1..network {
+        let key = bench.claim(1, 1).await[0].key;
+        assert!(bench.end(key, failed(FailureClass::Network)).await);
+        assert_eq!(bench.job(job).await.attempts_charged, attempt);
+        bench.clock.advance(Duration::from_secs(3_600));
+    }
+    // The first trouble of another kind is the first of its kind.
+    let key = bench.claim(1, 1).await[0].key;
+    assert!(bench.end(key, failed(FailureClass::Server)).await);
+    assert_eq!(bench.state(job).await.word(), "waiting");
+    bench.clock.advance(Duration::from_secs(3_600));
+    let key = bench.claim(1, 1).await[0].key;
+    assert!(bench.end(key, failed(FailureClass::Network)).await);
+    assert_eq!(bench.state(job).await, JobState::Failed(FailureClass::Network));
+}
