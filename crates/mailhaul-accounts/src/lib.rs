@@ -6,7 +6,7 @@
 //!             endpoints and wave named on the command line, renaming ──▶ resolve ──▶ Entries ──▶ (stored by others)
 //! ```
 //!
-//! [`read_list`] reads a whole list or names everything that is wrong with it; [`resolve`] gives each row its
+//! [`read_list`] reads a whole list or names everything that is wrong with it; [`resolve()`] gives each row its
 //! endpoints, its wave and its login on the target, and refuses two rows that would write into one target mailbox;
 //! [`to_csv`] and [`to_json`] write accounts out, without secrets, so that `read_list` reads them back as they were.
 //!
