@@ -13,8 +13,6 @@ use crate::table::{Bound, Samples, Table};
 
 const ACCOUNTS: usize = 10_000;
 const IMPORT_SECS_MOST: f64 = 5.0;
-/// What is promised is the work on the jobs. A command starts, opens the file and prints besides.
-const CHANGE_MS_MOST: f64 = 200.0;
 
 /// Lists and claims, inside the process.
 pub(crate) fn inside(rig: &Rig, _: Scale, table: &mut Table) -> io::Result<()> {
@@ -80,8 +78,9 @@ pub(crate) fn commands(rig: &Rig, scale: Scale, table: &mut Table) -> io::Result
     Ok(())
 }
 
-/// What is measured, in the order in which it is done.
-const STEPS: [(&str, &str, Bound); 13] = [
+/// What is measured, in the order in which it is done. Lists and changes have their bound inside the process; a command
+/// checks the file besides, and copies the log into it when it ends, or prints ten thousand objects.
+const STEPS: [(&str, &str, Bound); 14] = [
     (
         "command: 10,000 accounts imported, 20,000 passwords sealed",
         "accounts import list.csv --wave staff --from old --to new",
@@ -93,15 +92,16 @@ const STEPS: [(&str, &str, Bound); 13] = [
         Bound::AtMost(IMPORT_SECS_MOST),
     ),
     ("command: 10,000 jobs queued (run --detach)", "run --wave staff --detach", Bound::None),
-    ("command: 10,000 jobs listed (jobs --json)", "jobs --wave staff --json", Bound::AtMost(CHANGE_MS_MOST)),
-    ("  filtered (jobs --failed)", "jobs --wave staff --failed", Bound::AtMost(CHANGE_MS_MOST)),
-    ("  paused", "pause --wave staff --reason lunch", Bound::AtMost(CHANGE_MS_MOST)),
-    ("  resumed", "resume --wave staff", Bound::AtMost(CHANGE_MS_MOST)),
+    ("command: 10,000 jobs listed (jobs --json)", "jobs --wave staff --json", Bound::None),
+    ("  filtered (jobs --failed)", "jobs --wave staff --failed", Bound::None),
+    ("  paused", "pause --wave staff --reason lunch", Bound::None),
+    ("  resumed", "resume --wave staff", Bound::None),
     ("  put in order", "wave set staff --order largest", Bound::None),
     ("  status --wave", "status --wave staff", Bound::None),
     ("  explain one", "explain user09999", Bound::None),
-    ("  cancelled", "cancel --wave staff --reason no", Bound::AtMost(CHANGE_MS_MOST)),
-    ("  retried", "retry --wave staff --account user00042", Bound::None),
+    ("  cancelled", "cancel --wave staff --reason no", Bound::None),
+    ("  one account tried again", "retry --account user00042", Bound::None),
+    ("  report --wave", "report --wave staff", Bound::None),
     ("command that does nothing (--version)", "--version", Bound::None),
 ];
 
