@@ -37,6 +37,9 @@ const QUICK_CHECK_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// Readers beside the writer.
 const READERS_MAX: u32 = 2;
+/// How many rows the thread that reads may be ahead of whoever takes them. With few of them the two would wake each
+/// other up for every handful of rows, which costs more than reading a long list; the largest rows have 10 KiB.
+const ROWS_AHEAD: usize = 256;
 /// How long somebody who wants to read waits for one of them. When hundreds of accounts begin at once it is seconds,
 /// and nothing is wrong with that.
 const READER_WAIT_MAX: Duration = Duration::from_secs(300);
@@ -359,6 +362,7 @@ fn connect_options(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(options.busy_timeout)
+        .row_buffer_size(ROWS_AHEAD)
         .foreign_keys(true)
         // A damaged or hostile file must not make SQLite run what stands in its schema, nor read beyond a page.
         .pragma("trusted_schema", "OFF")
