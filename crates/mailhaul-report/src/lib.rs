@@ -26,7 +26,8 @@ pub use preflight::{
 pub use probe::{ProbeReport, TlsReport};
 pub use run::{Exception, ExceptionState, MailboxLine, Remark, RunReport, Stop, StopCause, StopClass, Verdict};
 pub use status::{
-    Done, Finish, FinishBrake, OpenSpan, Outlook, Problem, RunningLine, StateCount, WaveStatus, estimate_finish,
+    Done, Finish, FinishBrake, Lack, OpenSpan, Outlook, Problem, RestingHost, RunningLine, StateCount, Tally,
+    WaveStatus, estimate_finish,
 };
 pub use text::{bytes_for_people, count_of, duration_for_people, number_for_people};
 pub use verify::{ComparedMailbox, Difference, DifferenceKind, VerifyReport};

@@ -3,6 +3,7 @@
 use crate::cli::{PreflightArgs, StoreArgs};
 use crate::exit::{CommandError, Exit};
 use crate::probe::of_block;
+use crate::working::Shown;
 use crate::{output, store, working};
 use mailhaul_report::{WavePreflight, count_of};
 use mailhaul_service::{JobKind, PreflightView, Scope, Service, WorkEnd};
@@ -27,7 +28,8 @@ async fn look(args: &PreflightArgs, service: &Service) -> Result<Exit, CommandEr
     service.vault().await?;
     let prepared = service.prepare_run(&args.wave, Some(JobKind::Preflight)).await?;
     let scope = Scope { wave: Some(prepared.wave), kinds: vec![JobKind::Preflight.word().to_owned()] };
-    let end = working::work(service, "preflight", args.workers, scope, true, &args.lengths, Some(&args.wave)).await?;
+    let shown = Shown { wave: Some(&args.wave), kind: Some(JobKind::Preflight) };
+    let end = working::work(service, "preflight", args.workers, scope, true, &args.lengths, shown).await?;
     let exit = tell(&service.wave_preflight(&args.wave, args.workers).await?, args.json.json)?;
     Ok(if end == WorkEnd::Stopped { Exit::Interrupted } else { exit })
 }

@@ -2,9 +2,10 @@
 
 use crate::cli::{RunArgs, StoreArgs};
 use crate::exit::{CommandError, Exit};
+use crate::working::Shown;
 use crate::{output, store, wishes, working};
-use mailhaul_report::count_of;
-use mailhaul_service::{JobQuery, Scope, Service, Watch, WorkEnd};
+use mailhaul_report::{WaveStatus, count_of};
+use mailhaul_service::{Scope, Service, Watch, WorkEnd};
 use std::io::Write as _;
 
 /// Runs the command to its exit code.
@@ -39,17 +40,18 @@ async fn prepare_and_work(args: &RunArgs, service: &Service) -> Result<Exit, Com
         count_of(prepared.accounts, "account")
     );
     let scope = Scope { wave: Some(prepared.wave), kinds: Vec::new() };
-    let end = working::work(service, "run", args.workers, scope, true, &args.lengths, Some(&args.wave)).await?;
-    let status = service.status(Some(&args.wave), &[], &mut Watch::default()).await?;
-    output::data(&if args.json.json { output::json(&status.to_json()) } else { status.to_text() })?;
+    let shown = Shown { wave: Some(&args.wave), kind: args.kind };
+    let end = working::work(service, "run", args.workers, scope, true, &args.lengths, shown).await?;
+    let status = service.status(Some(&args.wave), &[], &mut Watch::of_kind(args.kind)).await?;
+    output::data(&if args.json.json { output::json(&status.to_json()) } else { screen(&status, end) })?;
     match end {
         WorkEnd::Stopped => Ok(Exit::Interrupted),
-        WorkEnd::Settled => {
-            let kinds = ["bulk", "resync", "final", "verify"];
-            let kinds = args
-                .kind
-                .map_or_else(|| kinds.into_iter().map(str::to_owned).collect(), |kind| vec![kind.word().to_owned()]);
-            working::verdict(service, &JobQuery { wave: Some(args.wave.clone()), kinds, ..JobQuery::default() }).await
-        }
+        WorkEnd::Settled => working::verdict(service, &args.wave, args.kind).await,
     }
+}
+
+/// The status, and at its end one line that can be quoted.
+fn screen(status: &WaveStatus, end: WorkEnd) -> String {
+    let interrupted = if end == WorkEnd::Stopped { "interrupted: " } else { "" };
+    format!("{}\n{interrupted}{}\n", status.to_text(), status.tally.line())
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::{ServeArgs, StoreArgs};
 use crate::exit::{CommandError, Exit};
+use crate::working::Shown;
 use crate::{store, working};
 use mailhaul_service::{Scope, WorkEnd};
 use std::io::Write as _;
@@ -10,7 +11,8 @@ use std::io::Write as _;
 pub(crate) async fn run(args: &ServeArgs, at: &StoreArgs) -> Result<Exit, CommandError> {
     let service = store::open(at).await?;
     let _ = writeln!(std::io::stderr(), "serving `{}`; Ctrl-C or SIGTERM ends it", service.ledger().path().display());
-    let end = working::work(&service, "serve", args.workers, Scope::default(), false, &args.lengths, None).await;
+    let end =
+        working::work(&service, "serve", args.workers, Scope::default(), false, &args.lengths, Shown::default()).await;
     let closed = store::close(service).await;
     let end = end?;
     closed?;

@@ -23,7 +23,7 @@ pub(crate) async fn run(args: &StatusArgs, at: &StoreArgs) -> Result<Exit, Comma
     if !args.watch {
         let mut status = service.status(wave, &[], &mut watch).await?;
         // A rate needs two looks, and there is one only while something runs.
-        if status.jobs(Standing::Running) > 0 && status.workers > 0 {
+        if status.accounts_in(Standing::Running) > 0 && status.workers > 0 {
             tokio::time::sleep(MEASURE).await;
             status = service.status(wave, &[], &mut watch).await?;
         }

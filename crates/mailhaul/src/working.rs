@@ -4,7 +4,7 @@ use crate::cli::LengthArgs;
 use crate::exit::{CommandError, Exit};
 use crate::run_display::RunDisplay;
 use mailhaul_service::{
-    EngineOptions, FailureClass, JobQuery, JobState, Scope, Service, WaitReason, Work, WorkEnd, WorkOptions,
+    EngineOptions, FailureClass, JobKind, JobState, Scope, Service, WaitReason, Work, WorkEnd, WorkOptions,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -29,6 +29,13 @@ pub(crate) fn lengths(args: &LengthArgs) -> EngineOptions {
     lengths
 }
 
+/// What the display follows: a wave or everything, jobs of one kind or of all.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Shown<'a> {
+    pub(crate) wave: Option<&'a str>,
+    pub(crate) kind: Option<JobKind>,
+}
+
 /// Works until everything in scope has settled, or a signal comes.
 pub(crate) async fn work(
     service: &Service,
@@ -37,7 +44,7 @@ pub(crate) async fn work(
     scope: Scope,
     until_settled: bool,
     args: &LengthArgs,
-    wave: Option<&str>,
+    shown: Shown<'_>,
 ) -> Result<WorkEnd, CommandError> {
     let options = WorkOptions {
         what,
@@ -50,7 +57,7 @@ pub(crate) async fn work(
     let work: Work = service.start_work(options).await?;
     let handle = work.handle();
     crate::signals::stop_on_signal(move || handle.stop())?;
-    let display = RunDisplay::start(service.clone(), work.view(), wave.map(str::to_owned));
+    let display = RunDisplay::start(service.clone(), work.view(), shown.wave.map(str::to_owned), shown.kind);
     let end = work.finished().await;
     display.end().await;
     Ok(end?)
@@ -65,9 +72,10 @@ enum Trouble {
     Decision,
 }
 
-/// The exit code of a wave that has settled: one kind of trouble has its own, several together are exceptions.
-pub(crate) async fn verdict(service: &Service, query: &JobQuery) -> Result<Exit, CommandError> {
-    let jobs = service.jobs(query).await?;
+/// The exit code of a wave that has settled, by the job that says where each account stands: one kind of trouble has its
+/// own, several together are exceptions.
+pub(crate) async fn verdict(service: &Service, wave: &str, kind: Option<JobKind>) -> Result<Exit, CommandError> {
+    let jobs = service.telling_jobs(wave, kind).await?;
     let troubles: BTreeSet<Trouble> = jobs.iter().filter_map(|job| trouble(&job.state)).collect();
     Ok(of_troubles(&troubles))
 }
@@ -85,7 +93,8 @@ fn of_troubles(troubles: &BTreeSet<Trouble>) -> Exit {
 
 fn trouble(state: &JobState) -> Option<Trouble> {
     match state {
-        JobState::Done | JobState::Running | JobState::Queued => None,
+        // What an operator cancelled is done with: he decided so, and the last line names it.
+        JobState::Done | JobState::Running | JobState::Queued | JobState::Cancelled => None,
         JobState::Waiting { until_unix_ms: Some(_), .. } => None,
         JobState::Waiting { reason: WaitReason::Credentials, .. } | JobState::Failed(FailureClass::SignIn) => {
             Some(Trouble::SignIn)
@@ -98,10 +107,8 @@ fn trouble(state: &JobState) -> Option<Trouble> {
             | FailureClass::Protocol
             | FailureClass::Tls,
         ) => Some(Trouble::Unreachable),
-        // What is paused or cancelled is not copied either.
-        JobState::Waiting { .. } | JobState::Failed(_) | JobState::Paused | JobState::Cancelled => {
-            Some(Trouble::Decision)
-        }
+        // What is paused waits for the operator who paused it.
+        JobState::Waiting { .. } | JobState::Failed(_) | JobState::Paused => Some(Trouble::Decision),
     }
 }
 
@@ -118,6 +125,8 @@ mod tests {
         assert_eq!(code(&[JobState::Failed(FailureClass::Network)]), Exit::Unreachable);
         assert_eq!(code(&[parked(WaitReason::Quota)]), Exit::Decision);
         assert_eq!(code(&[JobState::Paused]), Exit::Decision);
+        assert_eq!(code(&[JobState::Cancelled, JobState::Done]), Exit::Done);
+        assert_eq!(code(&[JobState::Cancelled, JobState::Paused]), Exit::Decision);
         assert_eq!(code(&[JobState::DoneWithExceptions]), Exit::Exceptions);
         assert_eq!(code(&[parked(WaitReason::Credentials), parked(WaitReason::Quota)]), Exit::Exceptions);
     }

@@ -77,6 +77,8 @@ pub enum Finish {
         /// What it waits for most.
         brake: FinishBrake,
     },
+    /// What is left waits for somebody: nothing goes on by itself.
+    Somebody,
     /// There is work, and nothing moves.
     NotMoving,
     /// Nobody has looked long enough to know the rate.
@@ -94,6 +96,7 @@ impl Finish {
         match self {
             Self::At { unix_secs, brake } => json!({"state": "at", "time": rfc3339(unix_secs), "waits_for": brake}),
             Self::Nothing => json!({"state": "nothing_left"}),
+            Self::Somebody => json!({"state": "waits_for_somebody"}),
             Self::NotMoving => json!({"state": "not_moving"}),
             Self::NotMeasured => json!({"state": "not_measured"}),
             Self::NotCounted => json!({"state": "not_counted"}),

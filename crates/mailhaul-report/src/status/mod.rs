@@ -4,6 +4,7 @@
 //! then what runs, then what went wrong last.
 
 mod finish;
+mod tally;
 mod text;
 
 #[cfg(test)]
@@ -14,20 +15,23 @@ use crate::moment::rfc3339;
 pub use finish::{Finish, FinishBrake, OpenSpan, Outlook, estimate_finish};
 use serde::Serialize;
 use serde_json::{Value, json};
+pub use tally::{Lack, Tally};
 
-/// How many jobs are in one state.
+/// How many accounts are in one state: each once, by the job that says where it stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct StateCount {
     /// To which of the five words it belongs.
     pub standing: Standing,
-    /// The state, in the queue's word: `waiting`.
+    /// The state, in the queue's word: `waiting`; `blocked` for what a preflight found something in the way of.
     pub state: String,
     /// Its reason or class, in the queue's word, if the state has one: `back_off`.
     pub reason: Option<String>,
     /// What this means and what would change it, in a whole sentence; empty if there is nothing to add.
     pub words: String,
-    /// Jobs.
-    pub jobs: u64,
+    /// Of those that wait until some moment, the earliest, in seconds since 1970.
+    pub until_unix_secs: Option<i64>,
+    /// Accounts.
+    pub accounts: u64,
 }
 
 /// How much of something is done.
@@ -77,6 +81,19 @@ pub struct Problem {
     pub hint: String,
 }
 
+/// A host that is left in peace because it asked for it, or could not be reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RestingHost {
+    /// Its name.
+    pub host: String,
+    /// What is wrong with it, in mailhaul's words.
+    pub why: String,
+    /// What it said last, or what was said of it; empty if nothing is known.
+    pub words: String,
+    /// When it is tried again, in seconds since 1970.
+    pub until_unix_secs: i64,
+}
+
 /// Where a wave, or everything, stands. Names and server words are as they came; [`WaveStatus::to_text`] escapes them.
 #[derive(Debug, Clone)]
 pub struct WaveStatus {
@@ -86,8 +103,15 @@ pub struct WaveStatus {
     pub now_unix_secs: i64,
     /// Accounts concerned.
     pub accounts: u64,
-    /// Jobs by state and reason, in the order in which they are to be shown.
+    /// Accounts by state and reason, in the order in which they are to be shown; those that have not begun are not among
+    /// them.
     pub states: Vec<StateCount>,
+    /// Accounts for which nothing was ever queued, but perhaps a look.
+    pub not_begun: u64,
+    /// Who is complete, and what keeps the others from it.
+    pub tally: Tally,
+    /// Hosts that are left in peace.
+    pub resting: Vec<RestingHost>,
     /// Messages.
     pub messages: Done,
     /// Octets.
@@ -113,6 +137,9 @@ impl Default for WaveStatus {
             now_unix_secs: 0,
             accounts: 0,
             states: Vec::new(),
+            not_begun: 0,
+            tally: Tally::default(),
+            resting: Vec::new(),
             messages: Done::default(),
             bytes: Done::default(),
             messages_per_second: 0.0,
@@ -126,10 +153,16 @@ impl Default for WaveStatus {
 }
 
 impl WaveStatus {
-    /// Jobs of one of the five words.
+    /// Accounts of one of the five words.
     #[must_use]
-    pub fn jobs(&self, standing: Standing) -> u64 {
-        self.states.iter().filter(|count| count.standing == standing).map(|count| count.jobs).sum()
+    pub fn accounts_in(&self, standing: Standing) -> u64 {
+        self.states.iter().filter(|count| count.standing == standing).map(|count| count.accounts).sum()
+    }
+
+    /// Whether some accounts go on without anybody: what is known of their mail may not be all of it.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        self.accounts_in(Standing::Waiting) + self.accounts_in(Standing::Running) > 0
     }
 
     /// The JSON object of `--json`.
@@ -143,19 +176,30 @@ impl WaveStatus {
                 "hint": problem.hint,
             })
         });
+        let resting = self.resting.iter().map(|host| {
+            json!({
+                "host": host.host,
+                "why": host.why,
+                "words": host.words,
+                "until": rfc3339(host.until_unix_secs),
+            })
+        });
         json!({
             "schema": 1,
             "wave": self.wave,
             "time": rfc3339(self.now_unix_secs),
             "accounts": self.accounts,
             "summary": {
-                "waiting": self.jobs(Standing::Waiting),
-                "running": self.jobs(Standing::Running),
-                "done": self.jobs(Standing::Done),
-                "attention": self.jobs(Standing::Attention),
-                "stopped": self.jobs(Standing::Stopped),
+                "waiting": self.accounts_in(Standing::Waiting),
+                "running": self.accounts_in(Standing::Running),
+                "done": self.accounts_in(Standing::Done),
+                "attention": self.accounts_in(Standing::Attention),
+                "stopped": self.accounts_in(Standing::Stopped),
+                "not_begun": self.not_begun,
             },
+            "verdict": self.tally.to_json(),
             "states": self.states,
+            "resting_hosts": resting.collect::<Vec<_>>(),
             "messages": self.messages,
             "bytes": self.bytes,
             "messages_per_second": (self.messages_per_second * 10.0).round() / 10.0,

@@ -2,8 +2,9 @@
 
 use super::*;
 
-fn count(standing: Standing, state: &str, reason: Option<&str>, words: &str, jobs: u64) -> StateCount {
-    StateCount { standing, state: state.to_owned(), reason: reason.map(str::to_owned), words: words.to_owned(), jobs }
+fn count(standing: Standing, state: &str, reason: Option<&str>, words: &str, accounts: u64) -> StateCount {
+    let (state, reason, words) = (state.to_owned(), reason.map(str::to_owned), words.to_owned());
+    StateCount { standing, state, reason, words, until_unix_secs: None, accounts }
 }
 
 fn busy() -> WaveStatus {
@@ -44,6 +45,7 @@ fn busy() -> WaveStatus {
             words: "sign in at old.example: \"NO [AUTHENTICATIONFAILED] no\"".to_owned(),
             hint: "correct the password, then `mailhaul retry --account u0007`".to_owned(),
         }],
+        ..WaveStatus::default()
     }
 }
 
@@ -53,9 +55,9 @@ fn one_screen_says_everything_in_its_order() {
     assert!(text.lines().count() <= 40, "{text}");
     let places: Vec<usize> = [
         "wave staff, 500 accounts, 2026-11-22 15:41 UTC, 2 processes at work\n",
-        "96 waiting, 20 running, 380 done, 3 attention, 1 stopped\n",
+        "accounts  96 waiting, 20 running, 380 done, 3 attention, 1 stopped\n",
         "waiting (back_off)",
-        "messages  15,432 of 20,000 (77%)\n",
+        "messages  15,432 of 20,000 (77%), known so far\n",
         "size      60.0 MiB of 80.0 MiB (75%)\n",
         "rate      2.0 MiB/s, 412 messages/s\n",
         "finish    about 2026-11-22 17:48 UTC, in 2 h 07 min; it waits for the hours in which work is allowed\n",
@@ -115,4 +117,29 @@ fn strangers_words_cannot_steer_the_terminal() {
     let dangerous = |character: char| character.is_control() && character != '\n' || character == '\u{202e}';
     assert!(!text.contains(dangerous), "{text:?}");
     assert!(!text.contains("\nfake line"), "{text}");
+}
+
+#[test]
+fn what_has_nothing_to_say_takes_no_line() {
+    let text = WaveStatus { accounts: 12, not_begun: 12, ..WaveStatus::default() }.to_text();
+    assert!(!text.contains("\n\n\n"), "{text}");
+    assert!(text.contains("0 stopped, 12 not begun\n"), "{text}");
+    assert!(text.contains("12  Nothing was copied yet"), "{text}");
+}
+
+#[test]
+fn a_host_that_rests_is_named_with_why_and_until() {
+    let mut status = busy();
+    status.states[1].until_unix_secs = Some(status.now_unix_secs + 60);
+    status.resting.push(RestingHost {
+        host: "127.0.0.1".to_owned(),
+        why: "cannot be reached".to_owned(),
+        words: "connect: connection refused".to_owned(),
+        until_unix_secs: status.now_unix_secs + 7,
+    });
+    let text = status.to_text();
+    let line = "127.0.0.1 cannot be reached, next try 15:41 UTC, in 7 s: connect: connection refused\n";
+    assert!(text.contains(line), "{text}");
+    assert!(text.contains("Next at 15:42 UTC, in 1 min."), "{text}");
+    assert_eq!(status.to_json()["resting_hosts"][0]["host"], "127.0.0.1");
 }

@@ -21,58 +21,90 @@ impl WaveStatus {
     /// One screen of text.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut out = String::new();
+        let mut parts = vec![self.head(), self.states_in_words(), self.resting_in_words(), self.progress_in_words()];
+        parts.extend([self.running_in_words(), self.problems_in_words()]);
+        parts.retain(|part| !part.is_empty());
+        parts.join("\n")
+    }
+
+    fn head(&self) -> String {
         let name = self.wave.as_deref().map_or_else(|| "all waves".to_owned(), |wave| format!("wave {}", escape(wave)));
         let workers = match self.workers {
             0 => "nobody is working on it".to_owned(),
             workers => format!("{} at work", count_of(u64::from(workers), "process")),
         };
         let accounts = count_of(self.accounts, "account");
-        let _ = writeln!(out, "{name}, {accounts}, {}, {workers}", moment_for_people(self.now_unix_secs));
-        let _ = writeln!(out, "{}\n", self.summary_line());
-        self.write_states(&mut out);
-        self.write_progress(&mut out);
-        self.write_running(&mut out);
-        self.write_problems(&mut out);
+        let now = moment_for_people(self.now_unix_secs);
+        format!("{name}, {accounts}, {now}, {workers}\naccounts  {}\n", self.summary_line())
+    }
+
+    /// Accounts: `12 waiting, 4 running, 480 done, 3 attention, 1 stopped`, and `20 not begun` if there are any.
+    #[must_use]
+    pub fn summary_line(&self) -> String {
+        let words = STANDINGS.map(|word| format!("{} {}", number_for_people(self.accounts_in(word)), word.label()));
+        let words = words.join(", ");
+        match self.not_begun {
+            0 => words,
+            accounts => format!("{words}, {} not begun", number_for_people(accounts)),
+        }
+    }
+
+    fn states_in_words(&self) -> String {
+        let mut table = Table::new(&["state", "accounts", ""], 1);
+        for count in self.states.iter().filter(|count| count.accounts > 0) {
+            let reason = count.reason.as_deref().map(|reason| format!(" ({})", escape(reason))).unwrap_or_default();
+            let next = count.until_unix_secs.map(|at| format!(" Next at {}.", self.soon(at))).unwrap_or_default();
+            table.row([
+                format!("{}{reason}", escape(&count.state)),
+                number_for_people(count.accounts),
+                format!("{}{next}", escape(&count.words)).trim_start().to_owned(),
+            ]);
+        }
+        if self.not_begun > 0 {
+            let wave = self.wave.as_deref().map_or_else(|| "WAVE".to_owned(), escape);
+            let words = format!("Nothing was copied yet; `mailhaul run --wave {wave}` begins.");
+            table.row(["not begun".to_owned(), number_for_people(self.not_begun), words]);
+        }
+        // The heading says nothing that the rows do not.
+        table.to_text().lines().skip(1).fold(String::new(), |out, line| out + line + "\n")
+    }
+
+    fn resting_in_words(&self) -> String {
+        let mut out = String::new();
+        for resting in &self.resting {
+            let words = if resting.words.is_empty() { String::new() } else { format!(": {}", Escaped(&resting.words)) };
+            let (host, why) = (Escaped(&resting.host), Escaped(&resting.why));
+            let _ = writeln!(out, "{host} {why}, next try {}{words}", self.soon(resting.until_unix_secs));
+        }
         out
     }
 
-    /// `12 waiting, 4 running, 480 done, 3 attention, 1 stopped`.
+    /// A moment to come, as exact as it is near: `16:41 UTC, in 7 s`, or with its date.
     #[must_use]
-    pub fn summary_line(&self) -> String {
-        let words = STANDINGS.map(|word| format!("{} {}", number_for_people(self.jobs(word)), word.label()));
-        words.join(", ")
+    pub fn soon(&self, unix_secs: i64) -> String {
+        let (at, now) = (moment_for_people(unix_secs), moment_for_people(self.now_unix_secs));
+        // The first ten characters are the date.
+        let at = if at.get(..10) == now.get(..10) { at.get(11..).unwrap_or(&at) } else { &at };
+        format!("{at}, {}", until(unix_secs.saturating_sub(self.now_unix_secs).max(0)))
     }
 
-    fn write_states(&self, out: &mut String) {
-        let mut table = Table::new(&["state", "jobs", ""], 1);
-        for count in self.states.iter().filter(|count| count.jobs > 0) {
-            let reason = count.reason.as_deref().map(|reason| format!(" ({})", escape(reason))).unwrap_or_default();
-            table.row([
-                format!("{}{reason}", escape(&count.state)),
-                number_for_people(count.jobs),
-                escape(&count.words),
-            ]);
-        }
-        // The heading says nothing that the rows do not.
-        for line in table.to_text().lines().skip(1) {
-            let _ = writeln!(out, "{line}");
-        }
-    }
-
-    fn write_progress(&self, out: &mut String) {
-        let _ = writeln!(out, "\nmessages  {}", progress(self.messages, number_for_people));
+    fn progress_in_words(&self) -> String {
+        let mut out = String::new();
+        let known = if self.goes_on() && self.messages.expected.is_some() { ", known so far" } else { "" };
+        let _ = writeln!(out, "messages  {}{known}", progress(self.messages, number_for_people));
         let _ = writeln!(out, "size      {}", progress(self.bytes, bytes_for_people));
         if self.bytes_per_second > 0 || self.messages_per_second > 0.0 {
             let rate = bytes_for_people(self.bytes_per_second);
             let _ = writeln!(out, "rate      {rate}/s, {:.0} messages/s", self.messages_per_second);
         }
         let _ = writeln!(out, "finish    {}", self.finish_in_words());
+        out
     }
 
     fn finish_in_words(&self) -> String {
         match self.finish {
             Finish::Nothing => "nothing is left to copy".to_owned(),
+            Finish::Somebody => "what is left waits for somebody".to_owned(),
             Finish::NotMoving => "not in sight: nothing moves at present".to_owned(),
             Finish::NotMeasured => "not known: the rate has to be watched for a while (--watch)".to_owned(),
             Finish::NotCounted => "not known: the sources have not all been counted yet".to_owned(),
@@ -86,26 +118,27 @@ impl WaveStatus {
         }
     }
 
-    fn write_running(&self, out: &mut String) {
+    fn running_in_words(&self) -> String {
         if self.running.is_empty() {
-            return;
+            return String::new();
         }
         let mut table = Table::new(&["running", "job", "messages", "rate", "for", "doing"], 2);
         for line in self.running.iter().take(RUNNING_SHOWN) {
             table.row(running_cells(line));
         }
-        let _ = write!(out, "\n{}", table.to_text());
+        let mut out = table.to_text();
         let more = self.running.len().saturating_sub(RUNNING_SHOWN);
         if more > 0 {
             let _ = writeln!(out, "  and {more} more");
         }
+        out
     }
 
-    fn write_problems(&self, out: &mut String) {
+    fn problems_in_words(&self) -> String {
         if self.problems.is_empty() {
-            return;
+            return String::new();
         }
-        out.push_str("\nlast problems\n");
+        let mut out = "last problems\n".to_owned();
         for problem in self.problems.iter().take(PROBLEMS_SHOWN) {
             let _ = writeln!(out, "  {}", problem_in_words(problem, self.now_unix_secs));
         }
@@ -116,13 +149,14 @@ impl WaveStatus {
                 number_for_people((self.problems.len() - PROBLEMS_SHOWN) as u64)
             );
         }
+        out
     }
 }
 
 fn progress(done: Done, show: fn(u64) -> String) -> String {
     match done.expected {
         None => format!("{} done, of a number that is not known yet", show(done.done)),
-        Some(0) => "none".to_owned(),
+        Some(0) => format!("{} of {}", show(done.done), show(0)),
         Some(expected) => format!("{} of {} ({}%)", show(done.done), show(expected), percent(done.done, expected)),
     }
 }

@@ -18,6 +18,7 @@ mod look;
 mod names;
 mod report;
 mod run;
+mod standing;
 mod status;
 mod waves;
 mod words;

@@ -1,12 +1,16 @@
 //! Where a wave, or everything, stands: from the queue's counts and the ledger's sums, with the rate at which they grow.
 
-use super::words::{hint, meaning, reason, standing};
+use super::standing::Standings;
+use super::words::{hint, is_blocked_look};
 use crate::error::ServiceError;
+use crate::kinds::JobKind;
 use crate::service::Service;
 use crate::work::LiveJob;
-use mailhaul_db::queue::{JobCount, JobFilter, JobRow, Totals, WaveRow};
-use mailhaul_queue::{EndpointId, Limits, WaveId, Window};
-use mailhaul_report::{Done, OpenSpan, Outlook, Problem, RunningLine, StateCount, WaveStatus, estimate_finish};
+use mailhaul_db::queue::{JobRow, Totals, WaveRow};
+use mailhaul_queue::{BreakerState, Cause, EndpointId, HostHealth, JobState, Limits, WaveId, Window};
+use mailhaul_report::{
+    Done, Finish, Lack, OpenSpan, Outlook, Problem, RestingHost, RunningLine, Tally, WaveStatus, estimate_finish,
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -14,14 +18,14 @@ use std::time::{Duration, Instant};
 const RATE_WINDOW: Duration = Duration::from_secs(60);
 /// Before this there is no rate.
 const RATE_FROM: Duration = Duration::from_millis(800);
-/// So many problems are fetched.
-const PROBLEMS_MAX: u32 = 200;
-/// So many of them are told.
+/// So many problems are told.
 const PROBLEMS_TOLD: usize = 20;
 /// So many running jobs are told.
-const RUNNING_MAX: u32 = 200;
+const RUNNING_MAX: usize = 200;
 /// Preflights of more accounts than this are not read for a status: they are large.
 const PREFLIGHTS_MAX: u64 = 5_000;
+/// Reading the jobs of very many accounts takes a while: at most one part in so many of the time is spent on it.
+const JOBS_SHARE: u32 = 10;
 /// How far ahead the hours of endpoints are looked at.
 const HOURS_AHEAD_SECS: i64 = 60 * 86_400;
 
@@ -31,9 +35,19 @@ pub struct Watch {
     samples: VecDeque<(Instant, u64, u64)>,
     /// What preflights counted, by wave and account: read once.
     counted: BTreeMap<WaveId, BTreeMap<i64, u64>>,
+    /// Only jobs of this kind say where accounts stand.
+    kind: Option<JobKind>,
+    /// The jobs that say where accounts stand: when they were read, how long that took, and what they were.
+    jobs: Option<(Instant, Duration, Vec<JobRow>)>,
 }
 
 impl Watch {
+    /// Watches only what jobs of this kind do; all kinds if there is none.
+    #[must_use]
+    pub fn of_kind(kind: Option<JobKind>) -> Self {
+        Self { kind, ..Self::default() }
+    }
+
     /// Whether it has seen enough for a rate.
     #[must_use]
     pub fn has_rate(&self) -> bool {
@@ -85,16 +99,14 @@ impl Service {
             None => self.queue.waves().await?,
         };
         let id = wave.and(rows.first()).map(|row| row.id);
-        let counts = self.queue.counts(id).await?;
         let amounts = self.amounts(&rows, watch).await?;
         let rate = watch.rate(amounts.messages.done, amounts.bytes.done);
-        let running = JobFilter {
-            wave: id,
-            states: vec!["running".to_owned()],
-            limit: Some(RUNNING_MAX),
-            ..JobFilter::default()
-        };
-        let running = self.queue.jobs(running).await?;
+        let workers = self.queue.workers().await?.len();
+        let kind = watch.kind;
+        let jobs = self.jobs_to_show(id, watch).await?;
+        let accounts = rows.iter().map(|row| row.accounts).sum();
+        let mut standings = Standings::new(jobs, accounts, kind, workers > 0);
+        standings.tally.messages = amounts.messages.expected.unwrap_or(amounts.messages.done);
         let now_unix_secs = self.now_unix_ms() / 1_000;
         let outlook = Outlook {
             now_unix_secs,
@@ -104,20 +116,63 @@ impl Service {
             largest_account_bytes_left: amounts.largest_left,
             ..self.outlook(&rows, now_unix_secs).await?
         };
+        let running = jobs.iter().filter(|job| job.state == JobState::Running).take(RUNNING_MAX);
         Ok(WaveStatus {
             wave: wave.map(str::to_owned),
             now_unix_secs,
-            accounts: rows.iter().map(|row| row.accounts).sum(),
-            states: states(&counts),
+            accounts,
+            not_begun: standings.not_begun,
             messages: amounts.messages,
             bytes: amounts.bytes,
             messages_per_second: rate.map_or(0.0, |(messages, _)| messages),
             bytes_per_second: rate.map_or(0, |(_, bytes)| bytes),
-            finish: estimate_finish(&outlook),
-            workers: u32::try_from(self.queue.workers().await?.len()).unwrap_or(u32::MAX),
-            running: running.iter().map(|job| running_line(job, live, self.now_unix_ms())).collect(),
-            problems: self.problems(id).await?,
+            finish: finish(estimate_finish(&outlook), &standings.tally),
+            workers: u32::try_from(workers).unwrap_or(u32::MAX),
+            running: running.map(|job| running_line(job, live, self.now_unix_ms())).collect(),
+            problems: problems(jobs),
+            resting: self.resting(jobs).await?,
+            states: standings.states,
+            tally: standings.tally,
         })
+    }
+
+    /// The jobs that say where accounts stand; those of the last look, if reading them takes long.
+    async fn jobs_to_show<'a>(&self, wave: Option<WaveId>, watch: &'a mut Watch) -> Result<&'a [JobRow], ServiceError> {
+        let is_fresh = |(at, took, _): &(Instant, Duration, _)| at.elapsed() < *took * JOBS_SHARE;
+        if !watch.jobs.as_ref().is_some_and(is_fresh) {
+            let began = Instant::now();
+            let jobs = self.telling_jobs_of(wave, watch.kind).await?;
+            watch.jobs = Some((Instant::now(), began.elapsed(), jobs));
+        }
+        Ok(watch.jobs.as_ref().map(|(_, _, jobs)| jobs.as_slice()).unwrap_or_default())
+    }
+
+    /// The hosts that are left in peace, of those that these jobs still need.
+    async fn resting(&self, jobs: &[JobRow]) -> Result<Vec<RestingHost>, ServiceError> {
+        let needed = |id: EndpointId| jobs.iter().filter(move |job| !job.state.is_settled() && uses(job, id));
+        let mut resting: Vec<RestingHost> = Vec::new();
+        for endpoint in self.queue.endpoints().await? {
+            let is_known = resting.iter().any(|known| known.host == endpoint.host);
+            if is_known || needed(endpoint.id).next().is_none() {
+                continue;
+            }
+            let health = self.queue.host_health(&endpoint.host).await?;
+            let health = health.and_then(|json| serde_json::from_str::<HostHealth>(&json).ok()).unwrap_or_default();
+            let BreakerState::Open { until_unix_ms, cause } = health.breaker(self.now_unix_ms()) else { continue };
+            let why = match cause {
+                Cause::Throttled => "asked to slow down",
+                Cause::ConnectionFailed => "cannot be reached",
+            };
+            let failed = needed(endpoint.id).filter(|job| is_about(job, endpoint.id, &endpoint.host));
+            let last = failed.max_by_key(|job| job.finished_unix_ms);
+            resting.push(RestingHost {
+                words: last.map(|job| job.words.clone()).unwrap_or_default(),
+                host: endpoint.host,
+                why: why.to_owned(),
+                until_unix_secs: until_unix_ms / 1_000,
+            });
+        }
+        Ok(resting)
     }
 
     async fn amounts(&self, rows: &[WaveRow], watch: &mut Watch) -> Result<Amounts, ServiceError> {
@@ -181,14 +236,6 @@ impl Service {
         }
         Ok(used)
     }
-
-    async fn problems(&self, wave: Option<WaveId>) -> Result<Vec<Problem>, ServiceError> {
-        let filter = JobFilter { wave, needs_attention: true, limit: Some(PROBLEMS_MAX), ..JobFilter::default() };
-        let mut problems: Vec<Problem> = self.queue.jobs(filter).await?.iter().map(problem).collect();
-        problems.sort_by_key(|problem| std::cmp::Reverse(problem.unix_secs));
-        problems.truncate(PROBLEMS_TOLD);
-        Ok(problems)
-    }
 }
 
 impl Amounts {
@@ -215,21 +262,42 @@ impl Amounts {
     }
 }
 
-fn states(counts: &[JobCount]) -> Vec<StateCount> {
-    let mut states: Vec<StateCount> = Vec::new();
-    for count in counts {
-        let (state, why) = (count.state.word().to_owned(), reason(&count.state).map(str::to_owned));
-        let words = meaning(&count.state).to_owned();
-        match states.iter_mut().find(|known| known.state == state && known.reason == why && known.words == words) {
-            Some(known) => known.jobs += count.jobs,
-            None => {
-                let standing = standing(&count.state);
-                states.push(StateCount { standing, state, reason: why, words, jobs: count.jobs });
-            }
-        }
+fn uses(job: &JobRow, endpoint: EndpointId) -> bool {
+    job.source == endpoint || job.target == endpoint
+}
+
+/// Whether the words of a job that did not come to an end speak of this host.
+fn is_about(job: &JobRow, endpoint: EndpointId, host: &str) -> bool {
+    let side = if job.source == endpoint { "source:" } else { "target:" };
+    job.state != JobState::Running && (job.words.starts_with(side) || job.words.contains(host))
+}
+
+/// The estimate, put right by what accounts wait for: octets alone do not know that.
+fn finish(estimate: Finish, tally: &Tally) -> Finish {
+    let goes_on = tally.rest.contains_key(&Lack::WorkLeft);
+    // What was set aside or cancelled leaves nothing to be done, unless it was counted as mail to be copied.
+    let is_over = |lack: &Lack| matches!(lack, Lack::Exceptions | Lack::Cancelled);
+    match estimate {
+        // What is still in line may find more.
+        Finish::Nothing if goes_on => Finish::NotCounted,
+        _ if goes_on || tally.is_look => estimate,
+        _ if tally.rest.is_empty() => Finish::Nothing,
+        Finish::Nothing if tally.rest.keys().all(is_over) => Finish::Nothing,
+        _ => Finish::Somebody,
     }
-    states.sort_by_key(|state| state.standing);
-    states
+}
+
+/// What went wrong last, of what still stands.
+fn problems(jobs: &[JobRow]) -> Vec<Problem> {
+    let needs_somebody = |job: &&JobRow| {
+        is_blocked_look(job)
+            || job.state.is_parked()
+            || matches!(job.state, JobState::Failed(_) | JobState::DoneWithExceptions)
+    };
+    let mut problems: Vec<Problem> = jobs.iter().filter(needs_somebody).map(problem).collect();
+    problems.sort_by_key(|problem| std::cmp::Reverse(problem.unix_secs));
+    problems.truncate(PROBLEMS_TOLD);
+    problems
 }
 
 fn running_line(job: &JobRow, live: &[LiveJob], now_unix_ms: i64) -> RunningLine {
@@ -254,12 +322,7 @@ fn running_line(job: &JobRow, live: &[LiveJob], now_unix_ms: i64) -> RunningLine
 
 fn problem(job: &JobRow) -> Problem {
     let at = job.finished_unix_ms.or(job.started_unix_ms).unwrap_or(job.queued_unix_ms);
-    Problem {
-        unix_secs: at / 1_000,
-        account: job.account_name.clone(),
-        words: job.words.clone(),
-        hint: hint(&job.state, &job.account_name),
-    }
+    Problem { unix_secs: at / 1_000, account: job.account_name.clone(), words: job.words.clone(), hint: hint(job) }
 }
 
 /// When all of these endpoints are open, for as far as is looked ahead; `None`: at any time.
@@ -318,6 +381,21 @@ mod tests {
         assert_eq!((amounts.bytes.expected, amounts.largest_left), (Some(5_900), 5_000));
         amounts.add(&Totals::default(), None);
         assert_eq!((amounts.messages.expected, amounts.bytes.expected), (None, None));
+    }
+
+    #[test]
+    fn the_end_is_said_to_wait_for_somebody_when_nothing_goes_on_by_itself() {
+        let tally = |rest: &[Lack]| Tally {
+            accounts: 9,
+            rest: rest.iter().map(|lack| (*lack, 1)).collect(),
+            ..Tally::default()
+        };
+        assert_eq!(finish(Finish::Nothing, &tally(&[Lack::Room])), Finish::Somebody);
+        assert_eq!(finish(Finish::NotMeasured, &tally(&[Lack::Room, Lack::WorkLeft])), Finish::NotMeasured);
+        assert_eq!(finish(Finish::Nothing, &tally(&[Lack::WorkLeft])), Finish::NotCounted);
+        assert_eq!(finish(Finish::NotMeasured, &tally(&[])), Finish::Nothing);
+        assert_eq!(finish(Finish::Nothing, &tally(&[Lack::Exceptions, Lack::Cancelled])), Finish::Nothing);
+        assert_eq!(finish(Finish::NotMeasured, &tally(&[Lack::Cancelled])), Finish::Somebody);
     }
 
     #[test]

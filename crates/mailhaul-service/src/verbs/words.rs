@@ -1,7 +1,10 @@
 //! What states mean, in sentences that an operator can quote.
 
+use crate::kinds::JobKind;
+use mailhaul_db::queue::JobRow;
 use mailhaul_queue::{FailureClass, JobState, Summary, WaitReason};
-use mailhaul_report::Standing;
+use mailhaul_report::{Lack, Standing};
+use mailhaul_types::Escaped;
 
 /// The word of reports for the word of the queue.
 pub(super) fn standing(state: &JobState) -> Standing {
@@ -37,7 +40,7 @@ pub(super) fn meaning(state: &JobState) -> &'static str {
         JobState::Waiting { reason, .. } => waiting(*reason),
         JobState::Running | JobState::Done => "",
         JobState::DoneWithExceptions => {
-            "Everything was copied that could be; `mailhaul report` names the rest, `mailhaul retry --exceptions` tries it again."
+            "Everything was copied that could be; `mailhaul report --wave WAVE` names the rest, `mailhaul retry --exceptions` tries it again."
         }
         JobState::Failed(class) => failed(*class),
         JobState::Paused => "Paused by an operator; `mailhaul resume` lets them go on.",
@@ -47,7 +50,7 @@ pub(super) fn meaning(state: &JobState) -> &'static str {
 
 fn waiting(reason: WaitReason) -> &'static str {
     match reason {
-        WaitReason::HostLimit => "A server asked to slow down; they go on by themselves.",
+        WaitReason::HostLimit => "A host is left in peace; they go on by themselves.",
         WaitReason::Window => "Outside of the hours that the endpoint allows.",
         WaitReason::Allowance => "The day's allowance of the account is used up; they go on tomorrow.",
         WaitReason::BackOff => "After a failure, before the next attempt.",
@@ -75,22 +78,59 @@ fn failed(class: FailureClass) -> &'static str {
     }
 }
 
+/// Whether this is a preflight that found something in the way: it copied nothing, so nothing of it can be tried again.
+pub(super) fn is_blocked_look(job: &JobRow) -> bool {
+    job.kind == JobKind::Preflight.word() && job.state == JobState::DoneWithExceptions
+}
+
+/// What keeps an account from being complete, by the job that says where it stands; `None`: nothing.
+pub(super) fn lack(state: &JobState) -> Option<Lack> {
+    Some(match state {
+        JobState::Done => return None,
+        JobState::DoneWithExceptions => Lack::Exceptions,
+        JobState::Queued | JobState::Running | JobState::Waiting { until_unix_ms: Some(_), .. } => Lack::WorkLeft,
+        JobState::Waiting { reason: WaitReason::Credentials, .. } | JobState::Failed(FailureClass::SignIn) => {
+            Lack::Password
+        }
+        JobState::Waiting { reason: WaitReason::Quota, .. } | JobState::Failed(FailureClass::Quota) => Lack::Room,
+        JobState::Waiting { .. } | JobState::Failed(FailureClass::Decision) => Lack::Decision,
+        JobState::Failed(
+            FailureClass::Network
+            | FailureClass::Server
+            | FailureClass::Throttle
+            | FailureClass::Protocol
+            | FailureClass::Tls,
+        ) => Lack::Unreachable,
+        JobState::Failed(_) => Lack::Failed,
+        JobState::Paused => Lack::Paused,
+        JobState::Cancelled => Lack::Cancelled,
+    })
+}
+
 /// What an operator does about a job that needs somebody.
-pub(super) fn hint(state: &JobState, account: &str) -> String {
-    match state {
+pub(super) fn hint(job: &JobRow) -> String {
+    let (account, wave) = (Escaped(&job.account_name), Escaped(&job.wave_name));
+    let retry = match job.kind == JobKind::Preflight.word() {
+        true => format!("mailhaul preflight --wave {wave}"),
+        false => format!("mailhaul retry --account {account}"),
+    };
+    match &job.state {
         JobState::Waiting { reason: WaitReason::Credentials, .. } | JobState::Failed(FailureClass::SignIn) => {
             format!(
-                "mailhaul accounts set {account} --source-password-file FILE, then mailhaul retry --account {account}"
+                "mailhaul accounts set {account} --source-password-file FILE (or --target-password-file), then {retry}"
             )
         }
         JobState::Waiting { reason: WaitReason::Quota, .. } => {
-            format!("raise the quota on the target, then mailhaul retry --account {account}")
+            format!("raise the quota on the target, then {retry}")
         }
         JobState::Waiting { until_unix_ms: None, .. } | JobState::Failed(_) => {
-            format!("mailhaul explain {account}; then mailhaul retry --account {account}")
+            format!("mailhaul explain {account}; then {retry}")
+        }
+        JobState::DoneWithExceptions if is_blocked_look(job) => {
+            format!("mend it (a password: mailhaul accounts set {account}), then {retry}")
         }
         JobState::DoneWithExceptions => {
-            format!("mailhaul report names the messages; mailhaul retry --account {account} --exceptions")
+            format!("mailhaul report --wave {wave} names the messages; {retry} --exceptions")
         }
         _ => String::new(),
     }

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 
 /// What stands below the options of `run --help`.
 pub(super) const RUN_HELP: &str = "\
-The exit code says what stands in the way of an end. If several accounts are
-stopped by different kinds of trouble, it is 5:
-    0  every account is copied, and every message accounted for
+The last line is the verdict, made to be quoted. The exit code says what stands
+in the way of an end. If several accounts are stopped by different kinds of
+trouble, it is 5:
+    0  every account is copied, and every message accounted for; what you
+       cancelled yourself is left out, and named in the last line
     3  sign-ins were refused: `mailhaul accounts set`, then `mailhaul retry --failed`
     4  a server could not be reached, or its TLS could not be trusted
     5  done with exceptions, or trouble of several kinds
