@@ -95,7 +95,7 @@ fn refused(fault: ImportFault, path: &Path) -> CommandError {
             Some("nothing was stored; `mailhaul accounts import --help` shows what a list looks like")
         }
         ImportFault::Names(_) => {
-            Some("nothing was stored; `mailhaul endpoint list` shows the endpoints that there are")
+            Some("nothing was stored; `mailhaul endpoint list` and `mailhaul wave list` show what there is")
         }
     };
     match fault {

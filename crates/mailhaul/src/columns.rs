@@ -1,5 +1,6 @@
 //! Text in columns of a terminal, where some characters take two columns and others none.
 
+use std::io::IsTerminal as _;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The text, cut with an ellipsis if it is wider than `columns`.
@@ -33,15 +34,25 @@ pub(crate) fn widest<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
     texts.map(UnicodeWidthStr::width).max().unwrap_or(0)
 }
 
-/// No cell but the last of a row is shown wider than this.
+/// On a terminal no cell but the last of a row is shown wider than this; elsewhere nothing is cut.
 const CELL_COLUMNS_MAX: usize = 40;
 
-/// Rows under a heading, in columns as wide as what stands in them. Strangers' text in the cells is escaped already.
+/// Rows under a heading, for stdout, in columns as wide as what stands in them. Strangers' text in the cells is escaped
+/// already.
 pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
+    table_cut_at(if is_read_by_people() { CELL_COLUMNS_MAX } else { usize::MAX }, heading, rows)
+}
+
+/// Whether what goes to stdout is shown on a terminal.
+pub(crate) fn is_read_by_people() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+fn table_cut_at<const N: usize>(columns_max: usize, heading: [&str; N], rows: &[[String; N]]) -> String {
     let heading = heading.map(str::to_owned);
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].as_str());
-        widest(cells.chain([heading[column].as_str()])).min(CELL_COLUMNS_MAX)
+        widest(cells.chain([heading[column].as_str()])).min(columns_max)
     };
     let widths: Vec<usize> = (0..N).map(width).collect();
     let mut out = String::new();
@@ -76,5 +87,14 @@ mod tests {
         for columns in 1..12 {
             assert_eq!(fit("emoji 🎉🎉 and 日本語", columns).width(), columns);
         }
+    }
+
+    #[test]
+    fn only_a_terminal_cuts_what_is_long() {
+        let rows = [["waiting: host limit until 2026-11-22 16:41 UTC".to_owned(), "words".to_owned()]];
+        let whole = table_cut_at(usize::MAX, ["state", ""], &rows);
+        assert!(whole.contains("until 2026-11-22 16:41 UTC  words"), "{whole}");
+        let cut = table_cut_at(CELL_COLUMNS_MAX, ["state", ""], &rows);
+        assert!(cut.contains("…  words"), "{cut}");
     }
 }

@@ -7,6 +7,7 @@ use crate::{output, setup, store};
 use mailhaul_db::{Ledger, MailboxReport, OpenOptions, PairReport, PassCounts};
 use mailhaul_types::escape;
 use serde_json::{Value, json};
+use std::io::Write as _;
 
 /// What made a report.
 const MADE_BY: &str = concat!("mailhaul ", env!("CARGO_PKG_VERSION"));
@@ -18,7 +19,10 @@ pub(crate) async fn run(args: &ReportArgs, at: &StoreArgs) -> Result<Exit, Comma
         None => of_everything(args, at).await?,
     };
     match &args.output {
-        Some(path) => store::write_private(path, &text)?,
+        Some(path) => {
+            store::write_private(path, &text)?;
+            let _ = writeln!(std::io::stderr(), "report written to {}", path.display());
+        }
         None => output::data(&text)?,
     }
     Ok(Exit::Done)
@@ -39,7 +43,9 @@ async fn of_everything(args: &ReportArgs, at: &StoreArgs) -> Result<String, Comm
     let state = setup::state_file(at.state.as_deref())?;
     let ledger = Ledger::open_read_only(&state, OpenOptions::default()).await;
     let ledger = ledger.map_err(|error| setup::ledger_error(&error))?;
-    let pairs = ledger.read_report().await.map_err(|error| setup::ledger_error(&error))?;
+    let mut pairs = ledger.read_report().await.map_err(|error| setup::ledger_error(&error))?;
+    // By name, so that one account is found among many; the ledger has them as they were begun.
+    pairs.sort_by_key(|pair| (pair.identity.source.to_string(), pair.identity.target.to_string()));
     Ok(if args.json { output::json(&to_json(&pairs)) } else { to_text(&pairs) })
 }
 

@@ -55,10 +55,25 @@ pub(crate) fn key_source(args: &StoreArgs) -> Result<KeySource, CommandError> {
     })
 }
 
-/// Who stands in the event log.
+/// Who stands in the event log: the login name, also where only the system's list of users knows it.
 fn operator() -> String {
-    let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-    named.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+    let variables = ["SUDO_USER", "USER", "LOGNAME"].iter().filter_map(|name| std::env::var(name).ok());
+    let uid = rustix::process::getuid().as_raw();
+    variables
+        .into_iter()
+        .find(|name| !name.is_empty())
+        .or_else(|| login_name(&std::fs::read_to_string("/etc/passwd").ok()?, uid))
+        .unwrap_or_else(|| format!("uid {uid}"))
+}
+
+/// The name of a user in the text of the system's list: `name:x:uid:…`.
+fn login_name(users: &str, uid: u32) -> Option<String> {
+    let mut names = users.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        (number.parse() == Ok(uid) && !name.is_empty()).then(|| name.to_owned())
+    });
+    names.next()
 }
 
 impl From<ServiceError> for CommandError {
@@ -115,4 +130,17 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), CommandError>
         text: format!("cannot write `{}`: {error}", path.display()),
         hint: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_named_as_the_system_names_him() {
+        let users = "root:x:0:0::/root:/bin/sh\nbroken\nalice:x:1000:1000:,,,:/home/alice:/bin/sh\n";
+        assert_eq!(login_name(users, 1_000).as_deref(), Some("alice"));
+        assert_eq!(login_name(users, 0).as_deref(), Some("root"));
+        assert_eq!(login_name(users, 7), None);
+    }
 }

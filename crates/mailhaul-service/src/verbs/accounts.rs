@@ -90,7 +90,12 @@ impl Service {
     pub async fn set_account(&self, name: &str, change: AccountChange) -> Result<AccountView, ServiceError> {
         let row = self.account_named(name).await?;
         let AccountChange { source_user, target_user, from, to, wave, priority, copy, .. } = &change;
-        let options = copy.clone().apply(options_of(&row)?);
+        // What is not changed stays written as it is: another spelling of the same would count as a change.
+        let options = match copy.is_keep() {
+            true => row.options.clone(),
+            false => serde_json::to_string(&copy.clone().apply(options_of(&row)?))
+                .expect("options hold nothing that JSON has no form for"),
+        };
         let id_of = async |name: &Option<String>, stored| match name {
             Some(name) => self.endpoint_named(name).await.map(|row| row.id),
             None => Ok(stored),
@@ -108,7 +113,7 @@ impl Service {
             source_owner: user(source_user.as_ref(), &row.source_owner)?,
             target_owner: user(target_user.as_ref(), &row.target_owner)?,
             priority: priority.unwrap_or(row.priority),
-            options: serde_json::to_string(&options).expect("options hold nothing that JSON has no form for"),
+            options,
             size_hint_bytes: None,
         };
         self.check_target_is_free(&account).await?;

@@ -1,11 +1,13 @@
 //! Why a job is not running, or what it does: the facts from the queue, for the paragraph that is made of them.
 
+use super::words::mend_sign_in;
 use crate::error::ServiceError;
+use crate::kinds::JobKind;
 use crate::service::Service;
 use mailhaul_db::queue::{EndpointRow, HoldRow, JobFilter, JobRow, Subject};
 use mailhaul_queue::{
     Admission, Calendar, Commands, EndpointFacts, HoldFact, HostHealth, JobFacts, JobId, JobState, Obstacle, Order,
-    Phase, Wanted, explain,
+    Phase, WaitReason, Wanted, explain,
 };
 use mailhaul_types::Escaped;
 
@@ -193,11 +195,13 @@ fn commands(job: &JobRow, holds: &[HoldRow]) -> Commands {
         Some(Subject::Account(_)) => format!("mailhaul resume --account {account}"),
         Some(Subject::Job(_)) | None => format!("mailhaul resume --job {}", job.id),
     };
-    let exceptions = if job.state == JobState::DoneWithExceptions { " --exceptions" } else { "" };
-    Commands {
-        run: format!("mailhaul run --wave {wave}"),
-        resume,
-        retry: format!("mailhaul retry --account {account}{exceptions}"),
-        limits: "mailhaul endpoint set".to_owned(),
-    }
+    let retry = match job.state {
+        _ if job.kind == JobKind::Preflight.word() => format!("mailhaul preflight --wave {wave}"),
+        JobState::DoneWithExceptions => format!("mailhaul retry --account {account} --exceptions"),
+        JobState::Waiting { reason: WaitReason::Credentials, .. } => {
+            format!("{} && mailhaul retry --account {account}", mend_sign_in(job))
+        }
+        _ => format!("mailhaul retry --account {account}"),
+    };
+    Commands { run: format!("mailhaul run --wave {wave}"), resume, retry, limits: "mailhaul endpoint set".to_owned() }
 }

@@ -249,7 +249,7 @@ const NAMES_MAX: usize = 20;
 
 fn check_stored_names(entries: &[Entry], stored: &Stored) -> Result<(), ImportFault> {
     let endpoints: BTreeSet<&str> = stored.endpoints.iter().map(|row| row.name.as_str()).collect();
-    let mut faults = Vec::new();
+    let (mut faults, mut closed) = (Vec::new(), BTreeMap::<&str, Vec<u32>>::new());
     for entry in entries {
         for name in [&entry.from, &entry.to] {
             if !endpoints.contains(name.as_str()) {
@@ -258,7 +258,7 @@ fn check_stored_names(entries: &[Entry], stored: &Stored) -> Result<(), ImportFa
         }
         match stored.waves.get(&entry.wave) {
             Some(row) if row.closed_unix_ms.is_some() => {
-                faults.push(format!("line {}: wave `{}` is closed", entry.line, Escaped(&entry.wave)));
+                closed.entry(&entry.wave).or_default().push(entry.line);
             }
             Some(_) => {}
             None => {
@@ -268,6 +268,12 @@ fn check_stored_names(entries: &[Entry], stored: &Stored) -> Result<(), ImportFa
             }
         }
     }
+    // One fault for all lines of one wave: it is one thing to mend.
+    faults.extend(closed.into_iter().map(|(wave, lines)| {
+        let more = if lines.len() > 1 { format!(" and {} more", lines.len() - 1) } else { String::new() };
+        let wave = Escaped(wave);
+        format!("line {}{more}: wave `{wave}` is closed; `--wave OTHER` or the list names another", lines[0])
+    }));
     if faults.is_empty() {
         return Ok(());
     }

@@ -33,17 +33,24 @@ impl Service {
         let totals = self.queue.totals(row.id).await?.accounts.into_iter();
         let known_accounts: BTreeSet<AccountId> =
             totals.filter(|(_, _, totals)| totals.mailboxes > 0).map(|(id, _, _)| id).collect();
-        let (mut started, mut ended, mut is_open) = (None::<i64>, None::<i64>, false);
+        let (mut started, mut finished, mut is_open) = (None::<i64>, None::<i64>, false);
         let mut lines = Vec::with_capacity(accounts.len());
         for account in &accounts {
             let of_account = jobs.remove(&account.id).unwrap_or_default();
-            let mut attempts = Vec::new();
+            let (mut attempts, mut last) = (Vec::new(), None);
+            let ended = ended_last(&of_account).map(|job| job.id);
             for job in of_account.iter().filter(|job| job.attempts > 0) {
-                attempts.extend(self.queue.attempts(job.id).await?);
+                let of_job = self.queue.attempts(job.id).await?;
+                if Some(job.id) == ended {
+                    last = of_job.last().map(counts);
+                }
+                attempts.extend(of_job);
             }
             attempts.sort_by_key(|attempt| attempt.started_unix_ms);
+            let found = Found { attempts, last: last.unwrap_or_default() };
+            let attempts = &found.attempts;
             started = started.into_iter().chain(attempts.first().map(|first| first.started_unix_ms)).min();
-            ended = ended.into_iter().chain(attempts.iter().filter_map(|attempt| attempt.ended_unix_ms)).max();
+            finished = finished.into_iter().chain(attempts.iter().filter_map(|attempt| attempt.ended_unix_ms)).max();
             is_open |= attempts.iter().any(|attempt| attempt.ended_unix_ms.is_none());
             let known = match known_accounts.contains(&account.id) {
                 true => self.queue.account_report(account.id).await?,
@@ -54,24 +61,32 @@ impl Service {
                 format!("{} at {}", account.source_user, host(account.source)),
                 format!("{} at {}", account.target_user, host(account.target)),
             ];
-            lines.push(line(account, ends, &of_account, &attempts, known.as_ref()));
+            lines.push(line(account, ends, &of_account, &found, known.as_ref()));
         }
         Ok(WaveReport {
             wave: row.name,
             accounts: lines,
             started_unix_secs: started.map(|at| at / 1_000),
-            finished_unix_secs: ended.filter(|_| !is_open).map(|at| at / 1_000),
+            finished_unix_secs: finished.filter(|_| !is_open).map(|at| at / 1_000),
             made_unix_secs: self.now_unix_ms() / 1_000,
             made_by: made_by.to_owned(),
         })
     }
 }
 
+/// What the attempts at the jobs of an account left behind.
+struct Found {
+    /// All of them, the first one first.
+    attempts: Vec<AttemptRow>,
+    /// What the last attempt counted of the job that came to its end last; null if none did.
+    last: Value,
+}
+
 fn line(
     account: &AccountRow,
     [source, target]: [String; 2],
     jobs: &[JobRow],
-    attempts: &[AttemptRow],
+    Found { attempts, last }: &Found,
     known: Option<&PairReport>,
 ) -> AccountLine {
     let decisive = decisive(jobs);
@@ -85,12 +100,11 @@ fn line(
     for mailbox in &mailboxes {
         messages += mailbox.messages;
     }
-    let counts: Vec<Value> =
-        attempts.iter().map(|attempt| serde_json::from_str(&attempt.counts).unwrap_or_default()).collect();
+    let counts: Vec<Value> = attempts.iter().map(counts).collect();
     let mut exceptions = known.map(exceptions).unwrap_or_default();
-    // What the last attempt found and the ledger does not hold: mailboxes that stopped, differences between both sides.
+    // What was found at the last end and the ledger does not hold: mailboxes that stopped, differences between both sides.
     if standing == Standing::Done {
-        exceptions.extend(counts.last().map(|counts| other_exceptions(counts, &exceptions)).unwrap_or_default());
+        exceptions.extend(other_exceptions(last, &exceptions));
     }
     AccountLine {
         account: account.name.clone(),
@@ -99,7 +113,7 @@ fn line(
         standing,
         state: decisive.map_or_else(|| "not queued".to_owned(), |job| state_in_words(&job.state)),
         messages: (!mailboxes.is_empty()).then_some(messages),
-        target_messages: counts.last().and_then(|counts| counts["verify"]["target_messages"].as_u64()),
+        target_messages: last["verify"]["target_messages"].as_u64(),
         bytes: counts.iter().filter_map(|counts| counts["bytes"].as_u64()).sum(),
         seconds: attempts.iter().map(seconds).fold(0.0, |sum, seconds| sum + seconds),
         attempts: u32::try_from(attempts.len()).unwrap_or(u32::MAX),
@@ -125,6 +139,17 @@ fn decisive(jobs: &[JobRow]) -> Option<&JobRow> {
     // A cancelled job says nothing about an account of which another one was done.
     let over = jobs.iter().max_by_key(|job| (job.state != JobState::Cancelled, job.finished_unix_ms, job.id));
     open.min_by_key(rank).or(over)
+}
+
+/// The job that copied or compared and came to its end last: what it found holds until another one comes to its end. One
+/// that failed, or was cancelled or put down, has not seen everything.
+fn ended_last(jobs: &[JobRow]) -> Option<&JobRow> {
+    let ended = jobs.iter().filter(|job| matches!(job.state, JobState::Done | JobState::DoneWithExceptions));
+    ended.max_by_key(|job| (job.finished_unix_ms, job.id))
+}
+
+fn counts(attempt: &AttemptRow) -> Value {
+    serde_json::from_str(&attempt.counts).unwrap_or_default()
 }
 
 fn seconds(attempt: &AttemptRow) -> f64 {
@@ -241,5 +266,19 @@ mod tests {
         assert!(all.adds_up());
         // Three of those settled have left the source since.
         assert_eq!(in_all(counts, 8, 4), counts);
+    }
+
+    #[test]
+    fn what_was_found_last_is_told_until_another_job_comes_to_its_end() {
+        use super::super::standing::tests::job;
+        let ended = |jobs: &[JobRow]| ended_last(jobs).map(|job| job.id.0);
+        let at = |job: JobRow, at: i64| JobRow { finished_unix_ms: Some(at), ..job };
+        let done = at(job(1, 1, JobKind::Bulk, JobState::DoneWithExceptions), 10);
+        let cancelled = at(job(2, 1, JobKind::Resync, JobState::Cancelled), 20);
+        let running = job(3, 1, JobKind::Final, JobState::Running);
+        assert_eq!(ended(&[done.clone(), cancelled.clone(), running]), Some(1));
+        let compared = at(job(3, 1, JobKind::Final, JobState::Done), 30);
+        assert_eq!(ended(&[done, cancelled.clone(), compared]), Some(3));
+        assert_eq!(ended(&[cancelled]), None);
     }
 }

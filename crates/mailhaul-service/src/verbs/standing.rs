@@ -133,11 +133,12 @@ fn of_job(job: &JobRow, is_at_work: bool) -> StateCount {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use mailhaul_queue::{EndpointId, JobId, Phase, Priority, WaitReason};
 
-    fn job(id: i64, account: i64, kind: JobKind, state: JobState) -> JobRow {
+    /// A job as it lies in the queue.
+    pub(in super::super) fn job(id: i64, account: i64, kind: JobKind, state: JobState) -> JobRow {
         JobRow {
             id: JobId(id),
             account: AccountId(account),

@@ -107,6 +107,12 @@ pub(super) fn lack(state: &JobState) -> Option<Lack> {
     })
 }
 
+/// The command that mends a sign-in that was refused, on the side that refused it.
+pub(super) fn mend_sign_in(job: &JobRow) -> String {
+    let side = if job.words.starts_with("target") { "target" } else { "source" };
+    format!("mailhaul accounts set {} --{side}-password-file FILE", Escaped(&job.account_name))
+}
+
 /// What an operator does about a job that needs somebody.
 pub(super) fn hint(job: &JobRow) -> String {
     let (account, wave) = (Escaped(&job.account_name), Escaped(&job.wave_name));
@@ -116,9 +122,7 @@ pub(super) fn hint(job: &JobRow) -> String {
     };
     match &job.state {
         JobState::Waiting { reason: WaitReason::Credentials, .. } | JobState::Failed(FailureClass::SignIn) => {
-            format!(
-                "mailhaul accounts set {account} --source-password-file FILE (or --target-password-file), then {retry}"
-            )
+            format!("{}, then {retry}", mend_sign_in(job))
         }
         JobState::Waiting { reason: WaitReason::Quota, .. } => {
             format!("raise the quota on the target, then {retry}")
@@ -127,11 +131,33 @@ pub(super) fn hint(job: &JobRow) -> String {
             format!("mailhaul explain {account}; then {retry}")
         }
         JobState::DoneWithExceptions if is_blocked_look(job) => {
-            format!("mend it (a password: mailhaul accounts set {account}), then {retry}")
+            format!("mend it (a password: {}), then {retry}", mend_sign_in(job))
         }
         JobState::DoneWithExceptions => {
             format!("mailhaul report --wave {wave} names the messages; {retry} --exceptions")
         }
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::standing::tests::job;
+    use super::*;
+
+    #[test]
+    fn a_hint_names_what_helps() {
+        let parked = JobState::Waiting { reason: WaitReason::Credentials, until_unix_ms: None };
+        let mut refused = job(1, 7, JobKind::Bulk, parked);
+        refused.words = "target: sign in: server refused".to_owned();
+        assert_eq!(
+            hint(&refused),
+            "mailhaul accounts set u7 --target-password-file FILE, then mailhaul retry --account u7"
+        );
+        let blocked = hint(&job(2, 7, JobKind::Preflight, JobState::DoneWithExceptions));
+        assert!(blocked.ends_with("then mailhaul preflight --wave staff"), "{blocked}");
+        assert!(!blocked.contains("--exceptions"), "{blocked}");
+        let exceptions = hint(&job(3, 7, JobKind::Bulk, JobState::DoneWithExceptions));
+        assert!(exceptions.ends_with("mailhaul retry --account u7 --exceptions"), "{exceptions}");
     }
 }
