@@ -110,7 +110,7 @@ impl Worker {
             }
         };
         self.rates.forget(job.account);
-        tracing::info!(outcome = ?end.outcome, "{} ends: {}", kind.word(), mailhaul_types::Escaped(&end.words));
+        tracing::info!(outcome = end.outcome.word(), "{} ends: {}", kind.word(), mailhaul_types::Escaped(&end.words));
         end
     }
 }
