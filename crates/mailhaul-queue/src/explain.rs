@@ -164,7 +164,7 @@ impl Teller<'_> {
     fn remedy(&self, reason: WaitReason, until_unix_ms: Option<i64>) -> String {
         let Commands { retry, limits, .. } = &self.facts.commands;
         match reason {
-            WaitReason::Credentials => format!("Mend the sign-in, then `{retry}`; nothing is tried before that."),
+            WaitReason::Credentials => format!("Mend the sign-in: `{retry}`; nothing is tried before that."),
             WaitReason::Quota => format!("Make room at the target, then `{retry}`; nothing is tried before that."),
             WaitReason::Operator => format!("When it is settled, `{retry}`."),
             WaitReason::BackOff => format!("It is tried again by itself then, or at once with `{retry}`."),

@@ -93,7 +93,7 @@ fn a_wait_names_its_end_and_what_would_change_it() {
     assert_eq!(
         told(&parked),
         "The bulk copy of alice waits until somebody acts, because a sign-in was refused. It ended with: NO \
-         [AUTHENTICATIONFAILED] no\\u{1b}[2J. Mend the sign-in, then `haul retry alice`; nothing is tried before that."
+         [AUTHENTICATIONFAILED] no\\u{1b}[2J. Mend the sign-in: `haul retry alice`; nothing is tried before that."
     );
     let back_off = JobFacts {
         attempts_charged: 2,
