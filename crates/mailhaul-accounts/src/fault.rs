@@ -228,6 +228,23 @@ pub enum Problem {
         /// The name of the other.
         first_account: String,
     },
+    /// The same, if the server does not distinguish capitals before the `@`; most do not.
+    #[error(
+        "{} writes into `{}` on `{}` too, if that server does not tell capitals from small letters, as most do not",
+        Other(*first_line, first_account),
+        Escaped(user),
+        Escaped(endpoint)
+    )]
+    NearlySameTarget {
+        /// The target endpoint.
+        endpoint: String,
+        /// The login on it.
+        user: String,
+        /// The line of the other; `None` when it was stored earlier.
+        first_line: Option<u32>,
+        /// The name of the other.
+        first_account: String,
+    },
 }
 
 /// Something that is no error but should be known.

@@ -250,8 +250,16 @@ fn report_pair(
 ) {
     let (endpoint, user) = (writer.endpoint.to_owned(), writer.user.to_owned());
     let (first_line, first_account) = (first.line, first.account.to_owned());
-    if is_same && !merge {
-        errors.push(Some(line), Problem::SameTarget { endpoint, user, first_line, first_account });
+    if !merge {
+        // Also where only capitals differ: a server that takes them for one would get two people's mail in one mailbox.
+        errors.push(
+            Some(line),
+            if is_same {
+                Problem::SameTarget { endpoint, user, first_line, first_account }
+            } else {
+                Problem::NearlySameTarget { endpoint, user, first_line, first_account }
+            },
+        );
         return;
     }
     let kind = if is_same {

@@ -85,7 +85,9 @@ fn endpoints_and_waves_come_from_the_row_or_from_the_command() {
 #[test]
 fn two_rows_that_would_write_into_one_mailbox_are_refused_and_both_named() {
     let text = "account,user,target_user\na,a,x@new.example\nb,b,x@NEW.example\nc,c,X@new.example\n";
-    let words = "line 3: account `a` on line 2 already writes into `x@NEW.example` on `new`";
+    let words = "line 3: account `a` on line 2 already writes into `x@NEW.example` on `new`\n\
+                 line 4: account `a` on line 2 writes into `X@new.example` on `new` too, if that server does not tell \
+                 capitals from small letters, as most do not";
     assert_eq!(settle(text, &usual()).expect_err("two write into one"), words);
 
     let merged = settle(text, &Resolve { merge: true, ..usual() }).expect("it was asked for");

@@ -8,9 +8,9 @@ use crate::error::{LinkError, WalkError, on, stop_of};
 use crate::job::AccountPair;
 use crate::listing::{Listings, connect, list_both};
 use crate::meter::Meter;
+use crate::oversight::{Oversight, ServerSign, Supervisor};
 use crate::pause;
 use crate::progress::Progress;
-use crate::stop::StopSignal;
 use crate::walk::Links;
 use crate::words;
 use mailhaul_imap::{Connection, ErrorClass};
@@ -53,7 +53,7 @@ pub struct VerifyJob {
 }
 
 /// Compares both accounts and reports. Writes nothing on either side.
-pub async fn verify_account(job: &VerifyJob, progress: &Progress, stop: &StopSignal) -> VerifyReport {
+pub async fn verify_account(job: &VerifyJob, oversight: &Oversight<'_>) -> VerifyReport {
     let started = Instant::now();
     let level = match job.level {
         VerifyLevel::Counts => "counts",
@@ -61,12 +61,19 @@ pub async fn verify_account(job: &VerifyJob, progress: &Progress, stop: &StopSig
         VerifyLevel::Bytes => "bytes",
     };
     let report = VerifyReport { level, ..VerifyReport::default() };
-    let mut verifier = Verifier { job, progress, links: None, report };
+    let Oversight { progress, stop, .. } = *oversight;
+    let supervisor = &*oversight.supervisor;
+    let mut verifier = Verifier { job, progress, supervisor, links: None, report };
     let end = tokio::select! {
         end = verifier.work() => end,
         // Nothing is ever written, so there is nothing to finish.
         () = stop.requested() => Err(WalkError::Interrupted { unanswered: 0 }),
     };
+    if let Err(WalkError::Link(link)) = &end
+        && let Some(sign) = link.sign()
+    {
+        supervisor.sign(link.side, sign);
+    }
     let mut report = verifier.report;
     report.stop = end.unwrap_or_else(|error| Some(stop_of(error)));
     report.seconds = started.elapsed().as_secs_f64();
@@ -76,6 +83,7 @@ pub async fn verify_account(job: &VerifyJob, progress: &Progress, stop: &StopSig
 struct Verifier<'a> {
     job: &'a VerifyJob,
     progress: &'a Progress,
+    supervisor: &'a dyn Supervisor,
     links: Option<Links>,
     report: VerifyReport,
 }
@@ -126,7 +134,7 @@ impl Verifier<'_> {
     }
 
     async fn list(&mut self) -> Result<Listings, WalkError> {
-        let mut pauses = pause::reconnects(RECONNECTS_A_MAILBOX);
+        let mut pauses = pause::reconnects(RECONNECTS_A_MAILBOX.min(self.supervisor.reconnects()));
         loop {
             match list_both(self.connected().await?).await {
                 Err(WalkError::Link(link)) => self.recover(link, &mut pauses).await?,
@@ -139,7 +147,7 @@ impl Verifier<'_> {
     async fn look_at(&mut self, mapped: &MappedMailbox, name: &MailboxName) -> Result<(), WalkError> {
         let (job, progress) = (self.job, self.progress);
         let meter = Meter::new(progress);
-        let mut pauses = pause::reconnects(RECONNECTS_A_MAILBOX);
+        let mut pauses = pause::reconnects(RECONNECTS_A_MAILBOX.min(self.supervisor.reconnects()));
         loop {
             let mut findings = Findings::default();
             progress.doing(format!("{}: comparing", mapped.source));
@@ -168,6 +176,9 @@ impl Verifier<'_> {
     async fn connect(&mut self) -> Result<(), WalkError> {
         let links = connect(&self.job.accounts).await.map_err(WalkError::Link)?;
         self.progress.watch(vec![links.source.pulse(), links.target.pulse()]);
+        for side in [Side::Source, Side::Target] {
+            self.supervisor.sign(side, ServerSign::Served);
+        }
         self.links = Some(links);
         Ok(())
     }
@@ -184,6 +195,7 @@ impl Verifier<'_> {
         self.links = None;
         let pause = match link.error.class() {
             ErrorClass::SignIn | ErrorClass::Tls | ErrorClass::Usage | ErrorClass::Quota => None,
+            ErrorClass::Throttle if !self.supervisor.waits_out_throttles() => None,
             ErrorClass::Throttle => pauses.next().map(|pause| link.error.retry_after().unwrap_or(pause)),
             _ => pauses.next(),
         };
@@ -191,6 +203,7 @@ impl Verifier<'_> {
         tracing::warn!(error = %link, again_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             "connection lost; reconnecting");
         self.progress.doing(format!("reconnecting after: {link}"));
+        self.progress.wait_for(pause.min(bounds::THROTTLE_PAUSE_MAX));
         tokio::time::sleep(pause.min(bounds::THROTTLE_PAUSE_MAX)).await;
         Ok(())
     }

@@ -4,7 +4,7 @@ use crate::cli::{Level, VerifyArgs};
 use crate::display::Display;
 use crate::exit::{CommandError, Exit};
 use crate::{output, setup};
-use mailhaul_copy::{Progress, StopSwitch, VerifyJob, VerifyLevel, verify_account};
+use mailhaul_copy::{Oversight, Progress, StopSwitch, VerifyJob, VerifyLevel, verify_account};
 use std::sync::Arc;
 
 /// Runs the command to its exit code.
@@ -24,7 +24,7 @@ pub(crate) async fn run(args: &VerifyArgs) -> Result<Exit, CommandError> {
     crate::signals::stop_on_signal(move || switch.request())?;
     let progress = Arc::new(Progress::default());
     let display = Display::start(Arc::clone(&progress));
-    let report = verify_account(&job, &progress, &stop).await;
+    let report = verify_account(&job, &Oversight::none(&progress, &stop)).await;
     display.end();
     output::data(&if args.json { output::json(&report.to_json()) } else { report.to_text() })?;
     Ok(match &report.stop {

@@ -182,7 +182,7 @@ impl Task<'_> {
             level: VerifyLevel::Keys,
             ignore_flags: true,
         };
-        let report = verify_account(&job, &self.progress, &self.stop).await;
+        let report = verify_account(&job, &self.oversight()).await;
         ends::of_verify(&report, control, self.worker.service.now_unix_ms())
     }
 
