@@ -3,6 +3,7 @@
 use mailhaul_db::{AccountIdentity, PairIdentity};
 use mailhaul_imap::{Credentials, Endpoint, Timeouts};
 use mailhaul_plan::mailboxes::MappingRules;
+use mailhaul_plan::policy::ResyncPolicy;
 use mailhaul_plan::selection::Selection;
 
 /// One end of a copy.
@@ -71,6 +72,8 @@ pub struct CopyJob {
     pub accept_mass_absence: bool,
     /// Hand `\Deleted` over.
     pub copy_deleted_flag: bool,
+    /// What becomes of changes after the first copy.
+    pub resync: ResyncPolicy,
 }
 
 impl AccountPair {

@@ -53,6 +53,7 @@ fn job(source: Account, target: Account) -> CopyJob {
         accept_target_change: false,
         accept_mass_absence: false,
         copy_deleted_flag: false,
+        resync: mailhaul_plan::policy::ResyncPolicy::default(),
     }
 }
 

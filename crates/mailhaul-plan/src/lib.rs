@@ -26,6 +26,7 @@ pub mod content;
 pub mod keys;
 pub mod mailboxes;
 pub mod matching;
+pub mod policy;
 pub mod scan;
 pub mod selection;
 pub mod steps;

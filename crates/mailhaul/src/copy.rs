@@ -22,6 +22,7 @@ pub(crate) async fn run(args: &CopyArgs, state: Option<&std::path::Path>) -> Res
         accept_target_change: args.accept_target_change,
         accept_mass_absence: args.accept_mass_absence,
         copy_deleted_flag: args.copy_deleted_flag,
+        resync: mailhaul_plan::policy::ResyncPolicy::default(),
     };
     let (switch, stop) = StopSwitch::new();
     crate::signals::stop_on_signal(move || switch.request())?;
