@@ -15,6 +15,7 @@ mod mail;
 mod many;
 mod queue;
 mod raw;
+mod resync;
 mod rig;
 mod rows;
 mod table;

@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(250);
 const MIB: f64 = 1_048_576.0;
 
 /// Every process of the servers serves one connection, and the two of an account are told apart by their hosts' names.
-fn roomy(builder: DovecotBuilder, place: &Path) -> DovecotBuilder {
+pub(crate) fn roomy(builder: DovecotBuilder, place: &Path) -> DovecotBuilder {
     builder.under(place).connections_max(1_000).extra(
         "service imap {\n  process_limit = 2000\n  client_limit = 1\n}\n\
          service imap-login {\n  process_min_avail = 2\n  process_limit = 4\n  client_limit = 2000\n}\n\
@@ -65,7 +65,7 @@ pub(crate) fn many(rig: &Rig, scale: Scale, table: &mut Table) -> io::Result<()>
     Ok(())
 }
 
-fn set_up(rig: &Rig, servers: &TwoServers, folder: &Path) -> io::Result<()> {
+pub(crate) fn set_up(rig: &Rig, servers: &TwoServers, folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     fs::write(folder.join("list.csv"), servers.csv())?;
     let old = format!("imap://127.0.0.1:{}?tls=none", servers.source.address().port());

@@ -45,6 +45,11 @@ impl Rig {
         Ok(account)
     }
 
+    /// An account of the source that nobody has used yet.
+    pub(crate) fn account_of_source(&self, user: &str) -> Account {
+        account(&self.source, user)
+    }
+
     /// An account of the target that nobody has used.
     pub(crate) fn fresh(&self) -> Account {
         self.turn.set(self.turn.get() + 1);

@@ -3,6 +3,7 @@
 //! Whatever is compared is measured by turns within one round, because the machine is not the same a minute later.
 
 use std::io;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::mail::{self, Mail};
 use crate::raw::{self, Account};
 use crate::rig::Rig;
 use crate::table::{Bound, Samples, Table};
-use crate::{many, queue};
+use crate::{many, queue, resync};
 
 /// The first floor under the product's speed.
 const APPEND_SIDE_LEAST: f64 = 90.0;
@@ -47,12 +48,15 @@ impl Scale {
 /// A row by its name.
 pub(crate) type Measure = fn(&Rig, Scale, &mut Table) -> io::Result<()>;
 
-pub(crate) const ROWS: [(&str, Measure); 10] = [
+pub(crate) const ROWS: [(&str, Measure); 13] = [
     ("copy", copy),
     ("cpu", cpu),
     ("memory", memory),
     ("distance", distance),
     ("again", again),
+    ("unchanged", resync::unchanged),
+    ("changed", resync::changed),
+    ("idle", resync::idle),
     ("mbsync", mbsync),
     ("queue", queue::inside),
     ("lists", queue::commands),
@@ -213,7 +217,7 @@ fn again(rig: &Rig, scale: Scale, table: &mut Table) -> io::Result<()> {
 
 /// Another tool on the same mail, where it is installed (Debian's `isync`).
 fn mbsync(rig: &Rig, scale: Scale, table: &mut Table) -> io::Result<()> {
-    if Command::new("mbsync").arg("--version").output().is_err() {
+    if !has_mbsync() {
         table.tell("mbsync", "not installed".to_owned());
         return Ok(());
     }
@@ -235,7 +239,23 @@ fn mbsync(rig: &Rig, scale: Scale, table: &mut Table) -> io::Result<()> {
 
 fn mbsync_once(rig: &Rig, source: &Account, target: &Account) -> io::Result<Cost> {
     let folder = rig.folder.path().join("mbsync");
-    std::fs::create_dir_all(&folder)?;
+    let cost = mbsync_with("INBOX", &folder, source, target)?;
+    std::fs::remove_dir_all(&folder)?;
+    Ok(cost)
+}
+
+/// Whether the other tool is there.
+pub(crate) fn has_mbsync() -> bool {
+    Command::new("mbsync").arg("--version").output().is_ok()
+}
+
+/// One pass of the other tool over every mailbox, with what it remembers in this folder.
+pub(crate) fn mbsync_account(folder: &Path, source: &Account, target: &Account) -> io::Result<Cost> {
+    mbsync_with("*", folder, source, target)
+}
+
+fn mbsync_with(pattern: &str, folder: &Path, source: &Account, target: &Account) -> io::Result<Cost> {
+    std::fs::create_dir_all(folder)?;
     let store = |name: &str, account: &Account| {
         let Account { address, user, password } = account;
         format!(
@@ -245,7 +265,8 @@ fn mbsync_once(rig: &Rig, source: &Account, target: &Account) -> io::Result<Cost
         )
     };
     let channel = format!(
-        "Channel all\nFar :far:\nNear :near:\nPattern INBOX\nSync Pull New\nCopyArrivalDate yes\nSyncState {}/\n",
+        "Channel all\nFar :far:\nNear :near:\nPattern {pattern}\nCreate Near\nSync Pull New Flags\n\
+         CopyArrivalDate yes\nSyncState {}/\n",
         folder.display()
     );
     let file = folder.join("mbsyncrc");
@@ -253,6 +274,5 @@ fn mbsync_once(rig: &Rig, source: &Account, target: &Account) -> io::Result<Cost
     let mut command = Command::new("mbsync");
     command.arg("-c").arg(&file).args(["-q", "-q", "all"]);
     let cost = haul::run(command, false)?;
-    std::fs::remove_dir_all(&folder)?;
     if cost.wall_secs.is_nan() { Err(io::Error::other("mbsync failed")) } else { Ok(cost) }
 }
