@@ -116,7 +116,7 @@ impl Planner<'_> {
                 source: left_out.source.to_string(),
                 target: None,
                 messages: Counts { source: messages, skipped: messages, ..Counts::default() },
-                bytes: 0,
+                ..MailboxLine::default()
             });
         }
         Ok(())
@@ -170,6 +170,8 @@ impl Planner<'_> {
             target: Some(escape(&mapped.target_text)),
             messages: count(&listing, state.as_ref()),
             bytes: listing.bytes(),
+            visited: true,
+            ..MailboxLine::default()
         });
         Ok(())
     }

@@ -65,6 +65,8 @@ impl Summary {
             target: Some(escape(target)),
             messages: counts,
             bytes: tally.bytes,
+            visited: true,
+            ..MailboxLine::default()
         });
         fatal.map_or(Ok(()), Err)
     }
@@ -89,7 +91,7 @@ impl Summary {
             source: name.to_string(),
             target: None,
             messages: Counts { source: messages, skipped: messages, ..Counts::default() },
-            bytes: 0,
+            ..MailboxLine::default()
         });
     }
 
@@ -122,7 +124,7 @@ impl Summary {
             source: mapped.source.to_string(),
             target: Some(escape(&mapped.target_text)),
             messages: Counts { source: messages, already, remaining: messages - already, ..Counts::default() },
-            bytes: 0,
+            ..MailboxLine::default()
         });
     }
 
@@ -189,7 +191,7 @@ async fn record(
     ledger.clear_exceptions(&about_mailbox).await?;
     if let Some((state, reason)) = problem {
         let state = match state {
-            ExceptionState::ViewIncomplete => Stored::ViewIncomplete,
+            ExceptionState::ViewIncomplete | ExceptionState::ViewDoubtful => Stored::ViewIncomplete,
             _ => Stored::MailboxFailed,
         };
         let exception = mailhaul_db::Exception { uid: None, state, reason: reason.clone(), key: None };

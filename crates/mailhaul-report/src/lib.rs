@@ -3,7 +3,9 @@
 //! A report never claims more than was counted. Its verdict is computed here, from the counts and the exceptions, and
 //! nowhere else: a run that lost sight of one message cannot call itself complete.
 
+mod changes;
 mod counts;
+mod followed;
 mod moment;
 mod plan;
 mod preflight;
@@ -15,7 +17,9 @@ mod text;
 mod verify;
 mod wave;
 
+pub use changes::Changes;
 pub use counts::Counts;
+pub use followed::Followed;
 pub use moment::moment_for_people;
 pub use plan::PlanReport;
 pub use preflight::{

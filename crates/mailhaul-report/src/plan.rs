@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn says_what_would_be_done_and_that_nothing_was() {
         let messages = Counts { source: 5, already: 2, remaining: 3, ..Counts::default() };
-        let line = MailboxLine { source: "a".into(), target: Some("b".into()), messages, bytes: 2048 };
+        let line =
+            MailboxLine { source: "a".into(), target: Some("b".into()), messages, bytes: 2048, ..Default::default() };
         let plan = PlanReport { mailboxes: vec![line], ..PlanReport::default() };
         let text = plan.to_text();
         assert!(text.contains("a  ->  b: 3 to copy (2.0 KiB), 2 already there"), "{text}");

@@ -1,6 +1,6 @@
 //! The report of one run over one account.
 
-use crate::Counts;
+use crate::{Changes, Counts, Followed, VerifyReport};
 use mailhaul_types::Side;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -144,6 +144,8 @@ pub enum ExceptionState {
     PossibleDuplicate,
     /// The source does not list as many messages as it says it has.
     ViewIncomplete,
+    /// The source shows a number of messages that looks like a limit of its own, and nobody has said that it is right.
+    ViewDoubtful,
     /// The mailbox could not be worked on.
     MailboxFailed,
     /// The mailbox waits for the operator's decision.
@@ -161,6 +163,7 @@ impl ExceptionState {
             Self::Unreadable => "unreadable",
             Self::PossibleDuplicate => "possible duplicate",
             Self::ViewIncomplete => "view incomplete",
+            Self::ViewDoubtful => "view doubtful",
             Self::MailboxFailed => "mailbox failed",
             Self::MailboxStopped => "mailbox stopped",
             Self::DoesNotAddUp => "does not add up",
@@ -191,7 +194,7 @@ pub struct Remark {
 }
 
 /// One mailbox pair in a report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct MailboxLine {
     /// Name at the source.
     pub source: String,
@@ -201,6 +204,11 @@ pub struct MailboxLine {
     pub messages: Counts,
     /// Octets of the messages that this run copied.
     pub bytes: u64,
+    /// What else this run changed on the target.
+    pub changes: Changes,
+    /// Whether it was opened. A mailbox that the source's list shows to be as it was is not, and is told from what was
+    /// recorded then; nor is one that the run did not come to, or that is left out.
+    pub visited: bool,
 }
 
 /// The report of one run over one account.
@@ -212,6 +220,10 @@ pub struct RunReport {
     pub exceptions: Vec<Exception>,
     /// What is worth knowing.
     pub remarks: Vec<Remark>,
+    /// What the comparison of both sides found, if the run ended with one.
+    pub verified: Option<VerifyReport>,
+    /// What came of following the account, if the run did.
+    pub followed: Option<Followed>,
     /// Why the run ended before its end, if it did.
     pub stop: Option<Stop>,
     /// Wall time.
@@ -235,10 +247,32 @@ impl RunReport {
         self.mailboxes.iter().map(|mailbox| mailbox.bytes).sum()
     }
 
-    /// The verdict: never *complete* while a message is unaccounted for.
+    /// What this run changed on the target besides delivering mail.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        let mut changes = Changes::default();
+        for mailbox in &self.mailboxes {
+            changes += mailbox.changes;
+        }
+        changes
+    }
+
+    /// Why the run, or the comparison that it ended with, did not come to its end.
+    #[must_use]
+    pub fn any_stop(&self) -> Option<&Stop> {
+        self.stop.as_ref().or_else(|| self.verified.as_ref().and_then(|verified| verified.stop.as_ref()))
+    }
+
+    /// Whether a comparison came to its end and found both sides different.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        self.verified.as_ref().is_some_and(|verified| verified.stop.is_none() && !verified.differences.is_empty())
+    }
+
+    /// The verdict: never *complete* while a message is unaccounted for, a view is doubtful or a difference is left.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        match self.stop.as_ref().map(|stop| stop.class) {
+        match self.any_stop().map(|stop| stop.class) {
             Some(StopClass::Interrupted) => Verdict::Interrupted,
             Some(StopClass::Decision) => Verdict::Stopped,
             Some(StopClass::Internal | StopClass::Usage | StopClass::SignIn | StopClass::Unreachable) => {
@@ -247,7 +281,7 @@ impl RunReport {
             None if self.exceptions.iter().any(|exception| exception.state == ExceptionState::MailboxStopped) => {
                 Verdict::Stopped
             }
-            None if self.exceptions.is_empty() && self.is_accounted_for() => Verdict::Complete,
+            None if self.exceptions.is_empty() && self.is_accounted_for() && !self.differs() => Verdict::Complete,
             None => Verdict::Exceptions,
         }
     }
@@ -266,11 +300,14 @@ impl RunReport {
             "schema": 1,
             "verdict": self.verdict(),
             "messages": self.totals(),
+            "changes": self.changes(),
             "bytes": self.bytes(),
             "seconds": (self.seconds * 1000.0).round() / 1000.0,
             "mailboxes": self.mailboxes,
             "exceptions": self.exceptions,
             "remarks": self.remarks,
+            "verified": self.verified.as_ref().map(VerifyReport::to_json),
+            "followed": self.followed,
             "stop": self.stop,
         })
     }
@@ -279,10 +316,22 @@ impl RunReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Difference, DifferenceKind};
 
     fn report(counts: Counts) -> RunReport {
-        let line = MailboxLine { source: "INBOX".into(), target: Some("INBOX".into()), messages: counts, bytes: 1 };
+        let line = MailboxLine {
+            source: "INBOX".into(),
+            target: Some("INBOX".into()),
+            messages: counts,
+            visited: true,
+            ..Default::default()
+        };
         RunReport { mailboxes: vec![line], ..RunReport::default() }
+    }
+
+    fn difference() -> Difference {
+        let (mailbox, kind, reason) = ("INBOX".into(), DifferenceKind::Missing, "not on the target".into());
+        Difference { mailbox, kind, source_uid: Some(7), target_uid: None, reason }
     }
 
     #[test]
@@ -315,6 +364,24 @@ mod tests {
     }
 
     #[test]
+    fn is_not_complete_while_a_view_is_doubtful_or_a_difference_is_left() {
+        let mut doubtful = report(Counts { source: 1_000, already: 1_000, ..Counts::default() });
+        let reason = "exactly 1,000".into();
+        let state = ExceptionState::ViewDoubtful;
+        doubtful.exceptions.push(Exception { mailbox: "INBOX".into(), uid: None, state, reason });
+        assert_eq!(doubtful.verdict(), Verdict::Exceptions);
+
+        let mut compared = report(Counts { source: 1, already: 1, ..Counts::default() });
+        compared.verified = Some(VerifyReport::default());
+        assert_eq!((compared.verdict(), compared.differs()), (Verdict::Complete, false));
+        compared.verified = Some(VerifyReport { differences: vec![difference()], ..VerifyReport::default() });
+        assert_eq!((compared.verdict(), compared.differs()), (Verdict::Exceptions, true));
+        let stop = Some(Stop::new(StopCause::Network, "lost".into(), String::new()));
+        compared.verified = Some(VerifyReport { stop, ..VerifyReport::default() });
+        assert_eq!((compared.verdict(), compared.differs()), (Verdict::Failed, false));
+    }
+
+    #[test]
     fn json_has_the_promised_members_and_sums() {
         let json = report(Counts { source: 2, copied: 2, ..Counts::default() }).to_json();
         assert_eq!(json["schema"], 1);
@@ -323,5 +390,9 @@ mod tests {
         let sum: u64 = messages.iter().filter(|(name, _)| *name != "source").filter_map(|(_, n)| n.as_u64()).sum();
         assert_eq!(Some(sum), json["messages"]["source"].as_u64());
         assert_eq!(json["mailboxes"][0]["messages"]["copied"], 2);
+        assert_eq!(json["mailboxes"][0]["visited"], true);
+        let none = serde_json::json!({ "flags": 0, "moved": 0, "left_to_owner": 0, "deleted": 0, "carried_over": 0 });
+        assert_eq!((&json["changes"], &json["mailboxes"][0]["changes"]), (&none, &none));
+        assert_eq!((&json["verified"], &json["followed"]), (&Value::Null, &Value::Null));
     }
 }

@@ -1,6 +1,6 @@
 //! Numbers as people read them, and a run report as text.
 
-use crate::{Counts, ExceptionState, Remark, RunReport, Stop, Verdict};
+use crate::{Counts, ExceptionState, MailboxLine, Remark, RunReport, Stop, Verdict};
 use std::fmt::Write;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -98,7 +98,13 @@ impl RunReport {
         self.write_mailboxes(&mut out);
         write_remarks(&mut out, &self.remarks);
         self.write_exceptions(&mut out);
-        write_stop(&mut out, self.stop.as_ref());
+        if let Some(verified) = &self.verified {
+            verified.write_findings(&mut out);
+        }
+        if let Some(followed) = &self.followed {
+            let _ = writeln!(out, "{}", followed.in_words());
+        }
+        write_stop(&mut out, self.any_stop());
         let _ = writeln!(out, "\n{}", self.last_line());
         out
     }
@@ -106,13 +112,16 @@ impl RunReport {
     /// The one line that an operator reads if he reads no other.
     #[must_use]
     pub fn last_line(&self) -> String {
-        let totals = self.totals();
+        let (totals, changes) = (self.totals(), self.changes());
         let parts = columns_in_words(&totals);
         let time = duration_for_people(self.seconds);
         let size = bytes_for_people(self.bytes());
+        let nothing_done = totals.copied + totals.adopted == 0 && changes.is_empty();
         let head = match self.verdict() {
-            Verdict::Complete if totals.copied + totals.adopted == 0 => "complete: nothing was left to do",
+            Verdict::Complete if self.verified.is_some() => "complete and compared: every message is accounted for",
+            Verdict::Complete if nothing_done => "complete: nothing was left to do",
             Verdict::Complete => "complete: every message is accounted for",
+            Verdict::Exceptions if self.differs() => "finished, and the two sides differ",
             Verdict::Exceptions => "finished with exceptions",
             Verdict::Stopped => "stopped: this needs your decision",
             Verdict::Interrupted => "interrupted: the same command goes on from here",
@@ -121,25 +130,59 @@ impl RunReport {
         if self.mailboxes.is_empty() && self.stop.is_some() {
             return format!("{head}: nothing was counted and nothing was copied");
         }
-        format!("{head}: {} at the source = {parts} ({size} copied in {time})", number_for_people(totals.source))
+        let mut line =
+            format!("{head}: {} at the source = {parts} ({size} copied in {time})", number_for_people(totals.source));
+        if !changes.is_empty() {
+            let _ = write!(line, "; {}", changes.in_words());
+        }
+        if let Some(verified) = &self.verified {
+            let _ = write!(line, "; {}", verified.last_line());
+        }
+        line
     }
 
     fn write_mailboxes(&self, out: &mut String) {
-        let width = |name: fn(&crate::MailboxLine) -> &str| {
-            self.mailboxes.iter().map(|line| name(line).width()).max().unwrap_or(0).clamp(6, NAME_COLUMNS_MAX)
+        let (listed, summed): (Vec<&MailboxLine>, Vec<&MailboxLine>) =
+            self.mailboxes.iter().partition(|line| !self.is_summed_up(line));
+        let width = |name: fn(&MailboxLine) -> &str| {
+            listed.iter().map(|line| name(line).width()).max().unwrap_or(0).clamp(6, NAME_COLUMNS_MAX)
         };
         let (source_width, target_width) = (width(|line| &line.source), width(target_name));
-        for line in &self.mailboxes {
+        for line in listed {
             let counts = &line.messages;
+            let changes =
+                if line.changes.is_empty() { String::new() } else { format!("; {}", line.changes.in_words()) };
             let _ = writeln!(
                 out,
-                "  {}  ->  {}  {:>9}  {}",
+                "  {}  ->  {}  {:>9}  {}{changes}",
                 fit(&line.source, source_width),
                 fit(target_name(line), target_width),
                 number_for_people(counts.source),
                 columns_in_words(counts),
             );
         }
+        if !summed.is_empty() {
+            let mut counts = Counts::default();
+            summed.iter().for_each(|line| counts += line.messages);
+            // What a run that was stopped did not come to is not known to be unchanged.
+            let word = if self.any_stop().is_none() { "unchanged" } else { "not opened" };
+            let name = format!("{} {word}", count_of(summed.len() as u64, "mailbox"));
+            let _ = writeln!(
+                out,
+                "  {name:<width$}  {:>9}  {}",
+                number_for_people(counts.source),
+                columns_in_words(&counts),
+                width = source_width + target_width + 6,
+            );
+        }
+    }
+
+    /// Whether a mailbox has nothing to say by itself: it was not opened, and everything in it is accounted for.
+    fn is_summed_up(&self, line: &MailboxLine) -> bool {
+        let counts = &line.messages;
+        let accounted = counts.adds_up() && counts.remaining == 0 && counts.refused == 0 && counts.unreadable == 0;
+        let named = || self.exceptions.iter().any(|exception| exception.mailbox == line.source);
+        !line.visited && line.target.is_some() && accounted && line.changes.is_empty() && !named()
     }
 
     fn write_exceptions(&self, out: &mut String) {
@@ -177,7 +220,7 @@ pub(crate) fn write_stop(out: &mut String, stop: Option<&Stop>) {
     }
 }
 
-fn target_name(line: &crate::MailboxLine) -> &str {
+fn target_name(line: &MailboxLine) -> &str {
     line.target.as_deref().unwrap_or("(left out)")
 }
 
@@ -205,7 +248,7 @@ pub(crate) fn columns_in_words(counts: &Counts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MailboxLine;
+    use crate::{Changes, VerifyReport};
 
     #[test]
     fn writes_numbers_as_people_read_them() {
@@ -241,9 +284,77 @@ mod tests {
     #[test]
     fn says_when_the_sum_does_not_add_up() {
         let messages = Counts { source: 5, copied: 3, ..Counts::default() };
-        let line = MailboxLine { source: "a".into(), target: Some("b".into()), messages, bytes: 0 };
+        let line = MailboxLine { source: "a".into(), target: Some("b".into()), messages, ..MailboxLine::default() };
         let report = RunReport { mailboxes: vec![line], ..RunReport::default() };
         assert!(report.last_line().contains("5 at the source = 3 copied, which does not add up"));
         assert!(report.last_line().starts_with("finished with exceptions"));
+    }
+
+    fn line(name: &str, messages: Counts, visited: bool) -> MailboxLine {
+        MailboxLine { source: name.into(), target: Some(name.into()), messages, visited, ..MailboxLine::default() }
+    }
+
+    #[test]
+    fn mailboxes_that_were_not_opened_are_summed_up_in_one_line() {
+        let settled = Counts { source: 600, already: 600, ..Counts::default() };
+        let mut changed = line("INBOX", Counts { source: 3, already: 1, copied: 2, ..Counts::default() }, true);
+        changed.changes = Changes { flags: 12, moved: 3, ..Changes::default() };
+        let mailboxes = vec![line("Archive", settled, false), changed, line("Sent", settled, false)];
+        let mut report = RunReport { mailboxes, ..RunReport::default() };
+        let text = report.to_text();
+        let expected = "  INBOX   ->  INBOX           3  1 already there + 2 copied; flags of 12 messages changed, 3 \
+                        messages moved\n  2 mailboxes unchanged      1,200  1,200 already there\n";
+        assert!(text.starts_with(expected), "{text}");
+        let last = "complete: every message is accounted for: 1,203 at the source = 1,201 already there + 2 copied \
+                    (0 B copied in 0.0 s); flags of 12 messages changed, 3 messages moved\n";
+        assert!(text.ends_with(last), "{text}");
+
+        report.stop = Some(crate::Stop::new(crate::StopCause::Network, "lost".into(), String::new()));
+        assert!(report.to_text().contains("2 mailboxes not opened"), "{}", report.to_text());
+    }
+
+    #[test]
+    fn a_mailbox_with_something_to_say_is_never_summed_up() {
+        let settled = Counts { source: 6, already: 6, ..Counts::default() };
+        let mut report = RunReport { mailboxes: vec![line("Archive", settled, false)], ..RunReport::default() };
+        assert!(report.to_text().contains("1 mailbox unchanged"));
+        let state = ExceptionState::ViewDoubtful;
+        report.exceptions =
+            vec![crate::Exception { mailbox: "Archive".into(), uid: None, state, reason: "6 is odd".into() }];
+        assert!(report.to_text().starts_with("  Archive"), "{}", report.to_text());
+        report.exceptions.clear();
+        report.mailboxes[0].messages = Counts { source: 6, already: 5, refused: 1, ..Counts::default() };
+        assert!(report.to_text().starts_with("  Archive"), "{}", report.to_text());
+    }
+
+    #[test]
+    fn a_comparison_has_its_say_in_the_last_line() {
+        let settled = Counts { source: 6, already: 6, ..Counts::default() };
+        let compared = crate::ComparedMailbox {
+            source: "INBOX".into(),
+            target: "INBOX".into(),
+            source_messages: 6,
+            target_messages: 6,
+            equal: 6,
+            skipped: 0,
+        };
+        let verified = VerifyReport { level: "keys", mailboxes: vec![compared], ..VerifyReport::default() };
+        let mailboxes = vec![line("INBOX", settled, true)];
+        let mut report = RunReport { mailboxes, verified: Some(verified), ..RunReport::default() };
+        let last = report.last_line();
+        assert!(last.starts_with("complete and compared: every message is accounted for: 6 at the source"), "{last}");
+        assert!(last.ends_with("; equal: 6 of 6 source messages found on the target, judged by keys"), "{last}");
+        let verified = report.verified.as_mut().expect("just put there");
+        verified.mailboxes[0].equal = 5;
+        verified.differences.push(crate::Difference {
+            mailbox: "INBOX".into(),
+            kind: crate::DifferenceKind::Missing,
+            source_uid: Some(4),
+            target_uid: None,
+            reason: "not on the target".into(),
+        });
+        let text = report.to_text();
+        assert!(text.contains("\nmissing: INBOX source uid 4: not on the target\n"), "{text}");
+        assert!(report.last_line().starts_with("finished, and the two sides differ: "), "{text}");
     }
 }

@@ -117,7 +117,15 @@ impl VerifyReport {
                 number_for_people(line.equal),
             );
         }
-        write_remarks(&mut out, &self.remarks);
+        self.write_findings(&mut out);
+        write_stop(&mut out, self.stop.as_ref());
+        let _ = writeln!(out, "\n{}", self.last_line());
+        out
+    }
+
+    /// What was found that is worth a line, differences last.
+    pub(crate) fn write_findings(&self, out: &mut String) {
+        write_remarks(out, &self.remarks);
         for difference in self.differences.iter().take(DIFFERENCES_SHOWN) {
             let _ = writeln!(out, "{}", describe(difference));
         }
@@ -125,9 +133,6 @@ impl VerifyReport {
             let more = self.differences.len() - DIFFERENCES_SHOWN;
             let _ = writeln!(out, "and {more} more differences (--json lists them all)");
         }
-        write_stop(&mut out, self.stop.as_ref());
-        let _ = writeln!(out, "\n{}", self.last_line());
-        out
     }
 
     /// The one line that matters.

@@ -82,7 +82,7 @@ fn every_contradiction_is_said_loudly_and_by_name_in_every_form() {
         source: "Archive/2019".to_owned(),
         target: Some("Archive/2019".to_owned()),
         messages,
-        bytes: 0,
+        ..MailboxLine::default()
     };
     let mut wrong_mailbox = done("alice", counts(5, 5));
     wrong_mailbox.mailboxes = vec![mailbox(counts(5, 4))];
@@ -212,7 +212,7 @@ fn hostile(payload: &str) -> WaveReport {
         source: payload.to_owned(),
         target: Some(payload.to_owned()),
         messages: Counts { refused: 1, ..counts(2, 1) },
-        bytes: 0,
+        ..MailboxLine::default()
     }];
     // Numbers that do not go together, so that every part of the page is there.
     line.target_messages = Some(0);

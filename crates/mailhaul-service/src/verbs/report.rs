@@ -186,7 +186,7 @@ fn mailbox_line(mailbox: &MailboxReport) -> Option<MailboxLine> {
     };
     let bytes = mailbox.last_pass.as_ref().map_or(0, |(pass, _)| pass.bytes);
     let (source, target) = (mailbox.mapping.source.clone(), Some(mailbox.mapping.target.clone()));
-    Some(MailboxLine { source, target, messages, bytes })
+    Some(MailboxLine { source, target, messages, bytes, visited: true, ..MailboxLine::default() })
 }
 
 /// What earlier passes copied and found, told as what all passes together did. Where messages have left the source since,
