@@ -7,6 +7,7 @@
 //! As root the mail belongs to the system user `mail` (Dovecot refuses mail of uid 0); otherwise everything runs as
 //! the user who runs the test.
 
+mod offer;
 mod users;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use tempfile::TempDir;
 
 use crate::process::{self, Group};
 use crate::tls::{CertificateKind, ServerCertificate, TestAuthority};
+pub use offer::Offer;
 use users::Roster;
 pub use users::User;
 

@@ -14,7 +14,7 @@ pub mod tls;
 
 pub use corpus::Corpus;
 pub use cyrus::{Cyrus, CyrusBuilder};
-pub use dovecot::{Dovecot, DovecotBuilder, Store, User};
+pub use dovecot::{Dovecot, DovecotBuilder, Offer, Store, User};
 pub use imap_client::Client;
 pub use many::{ManyAccounts, TwoServers};
 pub use proxy::Proxy;

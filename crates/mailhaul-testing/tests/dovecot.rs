@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mailhaul_testing::imap_client::{Client, ClientError, format_date};
-use mailhaul_testing::{Dovecot, DovecotBuilder, Store, TestAuthority};
+use mailhaul_testing::{Dovecot, DovecotBuilder, Offer, Store, TestAuthority};
 
 const MESSAGE: &[u8] = b"From: a@example\r\nSubject: one\r\n\r\nbody\r\n";
 
@@ -67,6 +67,45 @@ fn announces_fewer_capabilities_before_and_after_sign_in() {
     for kept in ["LITERAL-", "MULTIAPPEND", "NAMESPACE", "QUOTA"] {
         assert!(client.has(kept), "{kept} not in {}", client.capabilities());
     }
+}
+
+#[test]
+fn an_offer_is_all_that_is_announced() {
+    let dovecot = Dovecot::builder().offer(Offer::NoQresync).offer(Offer::NoMove).start();
+    let capable = client(&dovecot);
+    for (name, offered) in [("CONDSTORE", true), ("LIST-STATUS", true), ("QRESYNC", false), ("MOVE", false)] {
+        assert_eq!(capable.has(name), offered, "{name} in {}", capable.capabilities());
+    }
+    let dovecot = Dovecot::builder().offer(Offer::Bare).start();
+    assert_eq!(client(&dovecot).capabilities(), "IMAP4rev1 NAMESPACE");
+}
+
+#[test]
+fn owners_move_copy_rename_and_renumber_their_mail() {
+    let dovecot = Dovecot::start();
+    let mut client = client(&dovecot);
+    client.create("Mail/Child").unwrap();
+    client.create("Mail").unwrap();
+    let one = client.append("INBOX", &["$Work"], None, MESSAGE).unwrap().unwrap().uids[0];
+    let two = client.append("INBOX", &[], None, MESSAGE).unwrap().unwrap().uids[0];
+    client.select("INBOX").unwrap();
+    let moved = client.move_to(&one.to_string(), "Mail").unwrap().unwrap();
+    assert_eq!(moved.pairs, [(one, 1)]);
+    assert_eq!(client.copy_to(&two.to_string(), "Mail").unwrap().unwrap().pairs, [(two, 2)]);
+    assert_eq!(client.copy_and_expunge(&two.to_string(), "Mail").unwrap().unwrap().pairs, [(two, 3)]);
+    client.rename("Mail", "Post").unwrap();
+    let before = client.status("Post").unwrap();
+    assert_eq!((before.messages, before.uid_next, client.count("INBOX").unwrap()), (3, 4, 0));
+    client.select("Post").unwrap();
+    client.uid_expunge("2").unwrap();
+    client.renumber("Post", "Aside").unwrap();
+    let after = client.status("Post").unwrap();
+    assert_eq!((after.messages, after.uid_next), (2, 3));
+    assert!(after.uid_validity != before.uid_validity, "{after:?}");
+    client.select("Post").unwrap();
+    assert_eq!(client.fetch_flags().unwrap()[0].flags, ["$Work"]);
+    let names: Vec<String> = client.list().unwrap().into_iter().map(|mailbox| mailbox.name).collect();
+    assert!(names.contains(&"Post/Child".to_owned()) && !names.contains(&"Aside".to_owned()), "{names:?}");
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use mailhaul_testing::Dovecot;
 use mailhaul_testing::imap_client::{Client, ClientError, Outgoing};
-use mailhaul_testing::proxy::{Cut, Direction, Event, Fault, Moment, Plan, Proxy, Reply, UserPlan, Which};
+use mailhaul_testing::proxy::{
+    Cut, Direction, Event, Fault, Moment, Plan, Proxy, Reply, UserPlan, WRITING_COMMANDS, Which,
+};
 
 const MESSAGE: &[u8] = b"From: a@example\r\nSubject: one\r\n\r\nbody\r\n";
 
@@ -403,4 +405,25 @@ fn the_most_connections_at_once_are_known() {
     let statistics = proxy.statistics();
     assert_eq!((statistics.connections, statistics.connections_peak), (4, 3));
     assert_eq!((statistics.user("alice").open, statistics.user("alice").open_peak), (0, 3));
+}
+
+#[test]
+fn octets_are_counted_for_each_command_since_an_earlier_look() {
+    let dovecot = Dovecot::start();
+    let proxy = Proxy::start(dovecot.address());
+    let mut client = Client::sign_in(proxy.address(), "alice", dovecot.password()).unwrap();
+    client.append("INBOX", &[], None, b"Subject: x\r\n\r\nbody\r\n").unwrap();
+    proxy.wait_for(&Event::Answered("APPEND".to_owned(), 1));
+    let before = proxy.statistics();
+    client.command("NOOP").unwrap();
+    client.select("INBOX").unwrap();
+    client.fetch_all().unwrap();
+    proxy.wait_for(&Event::Answered("UID FETCH".to_owned(), 1));
+    let now = proxy.statistics().since(&before);
+    assert_eq!((now.commands_at_work(), now.count_of(&WRITING_COMMANDS)), (3, 0), "{now:?}");
+    // `J4 NOOP` with its CRLF.
+    assert_eq!(now.bytes_sent_for("NOOP"), 9, "{now:?}");
+    assert_eq!(now.command_bytes.values().sum::<u64>(), now.bytes_to_server);
+    assert_eq!(now.answer_bytes.values().sum::<u64>(), now.bytes_to_client);
+    assert!(now.bytes_answered_to("UID FETCH") > 60, "{now:?}");
 }

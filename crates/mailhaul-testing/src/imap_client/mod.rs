@@ -1,9 +1,10 @@
 //! A small blocking IMAP client, for filling servers and for judging them.
 //!
-//! It speaks plain text on loopback and knows just enough: sign-in, LIST, SELECT, CREATE, APPEND, FETCH, STORE, EXPUNGE, and
-//! [`Client::command`] for the rest. It shares no code with the product, down to its own modified UTF-7.
+//! It speaks plain text on loopback and knows just enough: sign-in, LIST, SELECT, CREATE, APPEND, FETCH, STORE, EXPUNGE, what
+//! owners do with their mail (`owner`), and [`Client::command`] for the rest. It shares no code with the product, down to its own modified UTF-7.
 
 mod date;
+mod owner;
 pub mod utf7;
 mod value;
 
@@ -12,6 +13,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 pub use date::{format_date, parse_date};
+pub use owner::{CopyUid, MailboxStatus};
 pub use value::Value;
 pub(crate) use value::literal_length;
 
@@ -540,10 +542,15 @@ fn fetched(line: &[Value]) -> Option<Fetched> {
 fn append_uid(text: &str) -> Option<AppendUid> {
     let code = text.strip_prefix("[APPENDUID ")?.split_once(']')?.0;
     let (uid_validity, set) = code.split_once(' ')?;
+    Some(AppendUid { uid_validity: uid_validity.parse().ok()?, uids: uids_of(set)? })
+}
+
+/// The UIDs of a set such as `3,5:7`, in its order.
+fn uids_of(set: &str) -> Option<Vec<u32>> {
     let mut uids = Vec::new();
     for part in set.split(',') {
         let (first, last) = part.split_once(':').unwrap_or((part, part));
         uids.extend(first.parse::<u32>().ok()?..=last.parse::<u32>().ok()?);
     }
-    Some(AppendUid { uid_validity: uid_validity.parse().ok()?, uids })
+    Some(uids)
 }

@@ -33,6 +33,8 @@ pub(crate) enum Task {
 pub(crate) struct Open {
     pub(crate) name: String,
     pub(crate) number: u32,
+    /// The how manieth command of the connection it is.
+    pub(crate) turn: u32,
     /// What to answer in the server's place.
     pub(crate) reply: Option<Reply>,
 }
@@ -62,6 +64,15 @@ pub(crate) struct Session {
     pub(crate) user: Option<String>,
     /// The tag of an AUTHENTICATE PLAIN whose response is still to come.
     pub(crate) authenticating: Option<Vec<u8>>,
+}
+
+impl Session {
+    /// The command that a response line belongs to, by its first word: its own tag's, else the one that has waited longest.
+    pub(crate) fn answered_by(&self, first: &[u8]) -> Option<String> {
+        let own = self.open.get(first);
+        let oldest = || self.open.values().min_by_key(|open| open.turn);
+        own.or_else(oldest).map(|open| open.name.clone())
+    }
 }
 
 /// A connection pair.

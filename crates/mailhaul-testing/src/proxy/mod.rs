@@ -29,7 +29,7 @@ use std::time::Duration;
 use connection::Connection;
 pub use plan::{Cut, Direction, Fault, Moment, Plan, Reply, Which};
 use stats::Watched;
-pub use stats::{Event, Statistics, UserStatistics};
+pub use stats::{Event, Statistics, UserStatistics, WRITING_COMMANDS};
 pub use user::UserPlan;
 use user::Users;
 

@@ -33,6 +33,8 @@ pub(crate) struct Pump<'a> {
     pub(super) held: Option<Vec<u8>>,
     /// The first literal of a LOGIN: who signs in.
     pub(super) login_name: Vec<u8>,
+    /// The name of the command whose octets, or whose answer's, are passing.
+    concerning: Option<String>,
 }
 
 impl<'a> Pump<'a> {
@@ -49,6 +51,7 @@ impl<'a> Pump<'a> {
             literal_at: 0,
             held: None,
             login_name: Vec::new(),
+            concerning: None,
         }
     }
 
@@ -112,6 +115,7 @@ impl<'a> Pump<'a> {
         *number += 1;
         let number = *number;
         self.commands += 1;
+        self.concerning = Some(name.clone());
         self.connection.watched.begin_command(&name, line);
         self.strike(
             session,
@@ -121,7 +125,7 @@ impl<'a> Pump<'a> {
         let reply = reply.map(|(_, _, reply)| reply.clone());
         let reply = reply.or_else(|| self.reply_to_user(session, &name));
         let replaced = reply.is_some();
-        session.open.insert(tag.clone(), Open { name: name.clone(), number, reply });
+        session.open.insert(tag.clone(), Open { name: name.clone(), number, turn: self.commands, reply });
         match name.as_str() {
             "LOGIN" | "AUTHENTICATE" if !replaced => self.sign_in_line(session, &tag, &name, line),
             "APPEND" if !replaced && self.holds_back(session) => self.held = Some(Vec::new()),
@@ -149,6 +153,7 @@ impl<'a> Pump<'a> {
     fn response_line(&mut self, session: &mut Session, line: &[u8]) {
         session.inside_response = true;
         let first = line.split(|octet| matches!(octet, b' ' | b'\r' | b'\n')).next().unwrap_or_default();
+        self.concerning = session.answered_by(first);
         if first == b"+" {
             self.continuations += 1;
             let number = self.continuations;
@@ -161,7 +166,7 @@ impl<'a> Pump<'a> {
         {
             *refused = true;
         }
-        let Open { name, number, reply } = open;
+        let Open { name, number, reply, .. } = open;
         self.strike(
             session,
             |moment| matches!(moment, Moment::BeforeAnswer(other, nth) if is(other, &name) && *nth == number),
@@ -272,6 +277,9 @@ impl<'a> Pump<'a> {
             let next = next.filter(|count| (at + 1..=at + length).contains(count)).min().unwrap_or(at + length);
             let (part, rest) = octets.split_at(usize::try_from(next - at).unwrap_or(octets.len()));
             self.connection.push(direction, part);
+            if let Some(name) = &self.concerning {
+                self.connection.watched.change(|statistics| statistics.add_octets_of(name, direction, part.len()));
+            }
             session.bytes[direction as usize] = next;
             self.strike(session, |moment| *moment == Moment::Bytes(direction, next));
             octets = rest;

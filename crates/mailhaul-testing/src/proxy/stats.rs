@@ -10,6 +10,27 @@ use super::plan::Direction;
 const LINES_KEPT_MAX: usize = 100_000;
 const LINE_BYTES_KEPT: usize = 1_000;
 
+/// What every session says before and after its work.
+const AROUND_WORK: [&str; 7] = ["CAPABILITY", "STARTTLS", "LOGIN", "AUTHENTICATE", "ID", "ENABLE", "LOGOUT"];
+
+/// What changes a server's mail, mailboxes or subscriptions.
+pub const WRITING_COMMANDS: [&str; 14] = [
+    "APPEND",
+    "STORE",
+    "UID STORE",
+    "COPY",
+    "UID COPY",
+    "MOVE",
+    "UID MOVE",
+    "EXPUNGE",
+    "UID EXPUNGE",
+    "CREATE",
+    "DELETE",
+    "RENAME",
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+];
+
 /// Everything that went through one proxy, all connections together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
@@ -37,6 +58,11 @@ pub struct Statistics {
     pub bytes_to_server: u64,
     /// Octets forwarded to the client.
     pub bytes_to_client: u64,
+    /// Octets handed on to the server, by the command's name: its line, its literals.
+    pub command_bytes: BTreeMap<String, u64>,
+    /// Octets handed on to the client, by the name of the command that is answered: of several that are open, the oldest,
+    /// save for its tagged answer. What comes while no command is open counts nowhere here.
+    pub answer_bytes: BTreeMap<String, u64>,
     /// Faults that have struck and replies given in the server's place.
     pub faults: u32,
 }
@@ -96,6 +122,61 @@ impl Statistics {
         }
     }
 
+    /// Commands of any of these names that were begun.
+    #[must_use]
+    pub fn count_of(&self, commands: &[&str]) -> u32 {
+        commands.iter().map(|command| self.count(command)).sum()
+    }
+
+    /// Commands that were begun after sign-in, LOGOUT left out.
+    #[must_use]
+    pub fn commands_at_work(&self) -> u32 {
+        self.commands.iter().filter(|(name, _)| !AROUND_WORK.contains(&name.as_str())).map(|(_, count)| count).sum()
+    }
+
+    /// Octets that the client sent for commands of this name.
+    #[must_use]
+    pub fn bytes_sent_for(&self, command: &str) -> u64 {
+        self.command_bytes.get(&command.to_ascii_uppercase()).copied().unwrap_or(0)
+    }
+
+    /// Octets that the server answered to commands of this name.
+    #[must_use]
+    pub fn bytes_answered_to(&self, command: &str) -> u64 {
+        self.answer_bytes.get(&command.to_ascii_uppercase()).copied().unwrap_or(0)
+    }
+
+    /// What went through after an earlier look: `proxy.statistics().since(&before)`. Peaks and what is open now are as they
+    /// are, and names that did not occur are left out.
+    #[must_use]
+    pub fn since(&self, earlier: &Statistics) -> Statistics {
+        Statistics {
+            connections: self.connections - earlier.connections,
+            ended: self.ended - earlier.ended,
+            connections_peak: self.connections_peak,
+            users: self.users.clone(),
+            commands: counted_since(&self.commands, &earlier.commands),
+            forwarded: counted_since(&self.forwarded, &earlier.forwarded),
+            answers: counted_since(&self.answers, &earlier.answers),
+            appended_messages: self.appended_messages - earlier.appended_messages,
+            eager_literals: self.eager_literals - earlier.eager_literals,
+            waiting_literals: self.waiting_literals - earlier.waiting_literals,
+            bytes_to_server: self.bytes_to_server - earlier.bytes_to_server,
+            bytes_to_client: self.bytes_to_client - earlier.bytes_to_client,
+            command_bytes: counted_since(&self.command_bytes, &earlier.command_bytes),
+            answer_bytes: counted_since(&self.answer_bytes, &earlier.answer_bytes),
+            faults: self.faults - earlier.faults,
+        }
+    }
+
+    pub(crate) fn add_octets_of(&mut self, command: &str, direction: Direction, octets: usize) {
+        let counts = match direction {
+            Direction::ToServer => &mut self.command_bytes,
+            Direction::ToClient => &mut self.answer_bytes,
+        };
+        *counts.entry(command.to_owned()).or_default() += u64::try_from(octets).unwrap_or(u64::MAX);
+    }
+
     pub(crate) fn add_bytes(&mut self, direction: Direction, octets: usize) {
         let octets = u64::try_from(octets).unwrap_or(u64::MAX);
         match direction {
@@ -103,6 +184,14 @@ impl Statistics {
             Direction::ToClient => self.bytes_to_client += octets,
         }
     }
+}
+
+fn counted_since<T: Copy + Default + PartialEq + std::ops::Sub<Output = T>>(
+    now: &BTreeMap<String, T>,
+    earlier: &BTreeMap<String, T>,
+) -> BTreeMap<String, T> {
+    let differences = now.iter().map(|(name, count)| (name, *count - earlier.get(name).copied().unwrap_or_default()));
+    differences.filter(|(_, count)| *count != T::default()).map(|(name, count)| (name.clone(), count)).collect()
 }
 
 /// Something to wait for. Numbers count over all connections, from 1.
