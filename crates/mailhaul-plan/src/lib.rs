@@ -23,6 +23,7 @@
 
 pub mod batches;
 pub mod content;
+pub mod flags;
 pub mod keys;
 pub mod mailboxes;
 pub mod matching;
@@ -31,3 +32,4 @@ pub mod scan;
 pub mod selection;
 pub mod steps;
 pub mod tail;
+pub mod visits;
