@@ -22,11 +22,13 @@
 //! ```
 
 pub mod batches;
+pub mod brake;
 pub mod content;
 pub mod flags;
 pub mod keys;
 pub mod mailboxes;
 pub mod matching;
+pub mod moves;
 pub mod policy;
 pub mod scan;
 pub mod selection;
