@@ -8,12 +8,14 @@
 //! The command and the doors ask this crate, and never the database.
 
 mod account;
+mod changes;
 mod endpoint_url;
 mod error;
 mod kinds;
 mod options;
 mod plan;
 mod service;
+mod stored_word;
 mod vault;
 mod verbs;
 mod work;

@@ -3,6 +3,8 @@
 //! Stored as JSON beside the object. What an account does not say, its wave says; what that does not say, the target
 //! endpoint, then the source endpoint; and then there is a default.
 
+use crate::stored_word;
+use mailhaul_plan::policy::{DeletionPolicy, FlagPolicy, MovePolicy};
 use mailhaul_types::InternalDate;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -44,6 +46,30 @@ pub struct CopyOptions {
     /// Believe source mailboxes that lost nearly everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accept_mass_absence: Option<bool>,
+    /// Flags that change at the source after the first copy.
+    #[serde(skip_serializing_if = "Option::is_none", with = "stored_word")]
+    pub flags: Option<FlagPolicy>,
+    /// Messages and mailboxes that move at the source.
+    #[serde(skip_serializing_if = "Option::is_none", with = "stored_word")]
+    pub moves: Option<MovePolicy>,
+    /// Messages that are deleted at the source.
+    #[serde(skip_serializing_if = "Option::is_none", with = "stored_word")]
+    pub deletions: Option<DeletionPolicy>,
+    /// How many messages one pass may delete in one mailbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_deletions: Option<u64>,
+    /// How many hundredths of a mailbox one pass may delete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_deletions_percent: Option<u32>,
+    /// The users work on the target by now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub switched: Option<bool>,
+    /// Go on in source mailboxes that were renumbered or made anew and hold little of what was copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accept_source_change: Option<bool>,
+    /// Source mailboxes whose doubtful number of messages was checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accept_view: Option<Vec<String>>,
 }
 
 /// Who signs in for all accounts of an endpoint. The password is sealed beside the endpoint.
@@ -112,6 +138,14 @@ impl CopyOptions {
             remap: self.remap.or(next.remap),
             accept_target_change: self.accept_target_change.or(next.accept_target_change),
             accept_mass_absence: self.accept_mass_absence.or(next.accept_mass_absence),
+            flags: self.flags.or(next.flags),
+            moves: self.moves.or(next.moves),
+            deletions: self.deletions.or(next.deletions),
+            max_deletions: self.max_deletions.or(next.max_deletions),
+            max_deletions_percent: self.max_deletions_percent.or(next.max_deletions_percent),
+            switched: self.switched.or(next.switched),
+            accept_source_change: self.accept_source_change.or(next.accept_source_change),
+            accept_view: self.accept_view.or(next.accept_view),
         }
     }
 
@@ -150,6 +184,22 @@ mod tests {
         let both = account.or(wave);
         assert_eq!(both.max_size, Some(1));
         assert_eq!(both.rules().exclude, ["Trash"]);
+    }
+
+    #[test]
+    fn policies_are_stored_by_their_words_and_other_words_are_refused() {
+        let options = CopyOptions {
+            flags: Some(FlagPolicy::Merge),
+            moves: Some(MovePolicy::Copy),
+            deletions: Some(DeletionPolicy::Trash),
+            ..CopyOptions::default()
+        };
+        let stored = serde_json::to_string(&options).expect("JSON");
+        assert_eq!(stored, r#"{"flags":"merge","moves":"copy","deletions":"trash"}"#);
+        assert_eq!(serde_json::from_str::<CopyOptions>(&stored).expect("read back"), options);
+        let error = serde_json::from_str::<CopyOptions>(r#"{"deletions":"all"}"#).expect_err("no such word");
+        assert!(error.to_string().contains("`all` is none of ignore, flag, trash, mirror"), "{error}");
+        assert_eq!(serde_json::from_str::<CopyOptions>(r#"{"flags":null}"#).expect("as if not said").flags, None);
     }
 
     #[test]

@@ -218,7 +218,7 @@ async fn set(args: &AccountSetArgs, at: &StoreArgs) -> Result<(), CommandError> 
             args.target_password_file.as_deref(),
             args.target_password_command.as_deref(),
         )?,
-        copy: wishes::copy(&args.copy)?,
+        copy: wishes::copy(&args.copy, &format!("account {}", Escaped(&args.name)))?,
     };
     let service = store::open(at).await?;
     let view = service.set_account(&args.name, change).await?;

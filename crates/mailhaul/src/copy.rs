@@ -3,8 +3,7 @@
 use crate::cli::CopyArgs;
 use crate::display::Display;
 use crate::exit::{CommandError, Exit, of_run};
-use crate::output;
-use crate::setup;
+use crate::{changes, output, setup};
 use mailhaul_copy::{CopyJob, Oversight, Progress, RetryExceptions, StopSwitch, copy_account, plan_account};
 use mailhaul_db::{DbError, Ledger, OpenOptions};
 use mailhaul_report::{PlanReport, Verdict};
@@ -16,13 +15,13 @@ pub(crate) async fn run(args: &CopyArgs, state: Option<&std::path::Path>) -> Res
     let job = CopyJob {
         rules: setup::rules(&args.selection)?,
         selection: setup::selection(&args.selection)?,
+        resync: changes::policy(args, changes::ask_on_terminal)?,
         accounts: setup::accounts(&args.endpoints)?,
         retry_exceptions: if args.retry_exceptions { RetryExceptions::Everywhere } else { RetryExceptions::Nowhere },
         remap: args.remap,
         accept_target_change: args.accept_target_change,
         accept_mass_absence: args.accept_mass_absence,
         copy_deleted_flag: args.copy_deleted_flag,
-        resync: mailhaul_plan::policy::ResyncPolicy::default(),
     };
     let (switch, stop) = StopSwitch::new();
     crate::signals::stop_on_signal(move || switch.request())?;

@@ -14,14 +14,14 @@ use std::fmt::Write as _;
 pub(crate) async fn run(command: &EndpointCommand, at: &StoreArgs) -> Result<Exit, CommandError> {
     match command {
         EndpointCommand::Add { name, url, wishes } => {
-            let change = wishes::endpoint(Some(url), wishes)?;
+            let change = wishes::endpoint(name, Some(url), wishes)?;
             let service = store::open(at).await?;
             let view = service.add_endpoint(name, change).await?;
             store::close(service).await?;
             show(&view, wishes.json.json)?;
         }
         EndpointCommand::Set { name, url, wishes } => {
-            let change = wishes::endpoint(url.as_deref(), wishes)?;
+            let change = wishes::endpoint(name, url.as_deref(), wishes)?;
             let service = store::open(at).await?;
             let view = service.set_endpoint(name, change).await?;
             store::close(service).await?;
@@ -145,9 +145,17 @@ pub(crate) fn copying(options: &CopyOptions) -> Vec<String> {
         ("remap", options.remap),
         ("accept-target-change", options.accept_target_change),
         ("accept-mass-absence", options.accept_mass_absence),
+        ("switched", options.switched),
+        ("accept-source-change", options.accept_source_change),
     ] {
         words.extend(value.map(|value| format!("--{option}={value}")));
     }
+    words.extend(options.flags.map(|how| format!("--flags {how}")));
+    words.extend(options.moves.map(|how| format!("--moves {how}")));
+    words.extend(options.deletions.map(|how| format!("--deletions {how}")));
+    words.extend(options.max_deletions.map(|number| format!("--max-deletions {number}")));
+    words.extend(options.max_deletions_percent.map(|percent| format!("--max-deletions-percent {percent}")));
+    globs(&mut words, "accept-view", &options.accept_view);
     words
 }
 

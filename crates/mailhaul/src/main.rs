@@ -2,6 +2,7 @@
 
 mod account_log;
 mod accounts;
+mod changes;
 mod cli;
 mod columns;
 mod control;

@@ -26,7 +26,7 @@ pub(crate) async fn run(command: &WaveCommand, at: &StoreArgs) -> Result<Exit, C
         WaveCommand::Show { name, json } => show(&store::open_to_look(at).await?.wave(name).await?, json.json)?,
         WaveCommand::Set { name, plan, copy, json } => {
             let mut change = wishes::plan(plan);
-            change.copy = wishes::copy(copy)?;
+            change.copy = wishes::copy(copy, &format!("all accounts of wave {}", Escaped(name)))?;
             let service = store::open(at).await?;
             let view = service.set_wave(name, change).await?;
             store::close(service).await?;

@@ -1,15 +1,17 @@
 //! From options of the command line to changes of what is stored.
 
+use crate::changes;
 use crate::cli::{
     AdminStyleWord, CopyWishArgs, EndpointWishArgs, OrderWord, PlanArgs, parse_day, parse_map, parse_size,
 };
 use crate::exit::CommandError;
 use crate::secrets::{self, SecretSource};
 use mailhaul_service::{Admin, AdminStyle, Change, CopyChange, CopyOptions, EndpointChange, WaveChange, WaveOrder};
+use mailhaul_types::Escaped;
 use std::path::{Path, PathBuf};
 
-/// How mail is to be copied.
-pub(crate) fn copy(args: &CopyWishArgs) -> Result<CopyChange, CommandError> {
+/// How mail is to be copied for `whom`.
+pub(crate) fn copy(args: &CopyWishArgs, whom: &str) -> Result<CopyChange, CommandError> {
     for (option, day) in [("--since", &args.since), ("--before", &args.before)] {
         day.as_deref().map(|day| parse_day(option, day)).transpose()?;
     }
@@ -27,12 +29,13 @@ pub(crate) fn copy(args: &CopyWishArgs) -> Result<CopyChange, CommandError> {
         remap: args.remap,
         accept_target_change: args.accept_target_change,
         accept_mass_absence: args.accept_mass_absence,
+        ..changes::wishes(&args.changes, whom)?
     };
     Ok(CopyChange { inherit: args.inherit, say })
 }
 
 /// What an endpoint is to be.
-pub(crate) fn endpoint(url: Option<&str>, args: &EndpointWishArgs) -> Result<EndpointChange, CommandError> {
+pub(crate) fn endpoint(name: &str, url: Option<&str>, args: &EndpointWishArgs) -> Result<EndpointChange, CommandError> {
     let style = match args.admin_style {
         AdminStyleWord::AuthorizationIdentity => AdminStyle::AuthorizationIdentity,
         AdminStyleWord::Master => AdminStyle::Master { separator: args.separator.clone() },
@@ -66,7 +69,7 @@ pub(crate) fn endpoint(url: Option<&str>, args: &EndpointWishArgs) -> Result<End
         pins: list("--pin", &args.pin)?,
         timeout_secs: args.timeout.clone().unwrap_or_default(),
         allow_plaintext: allow_plaintext(url, args.allow_plaintext.as_deref())?,
-        copy: copy(&args.copy)?,
+        copy: copy(&args.copy, &format!("all accounts that are copied from or to endpoint {}", Escaped(name)))?,
     })
 }
 
@@ -120,7 +123,7 @@ fn allow_plaintext(url: Option<&str>, host: Option<&str>) -> Result<Option<bool>
         (Some(host), Some(url)) => match url::Url::parse(url) {
             Ok(url) if url.host_str().is_some_and(|named| named.eq_ignore_ascii_case(host)) => Ok(Some(true)),
             _ => Err(CommandError::usage(
-                format!("--allow-plaintext: `{}` is not the host of this endpoint", mailhaul_types::Escaped(host)),
+                format!("--allow-plaintext: `{}` is not the host of this endpoint", Escaped(host)),
                 "name the host of the URL, or none at all",
             )),
         },

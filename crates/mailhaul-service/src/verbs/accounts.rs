@@ -2,6 +2,7 @@
 
 use super::change::CopyChange;
 use super::import::password_places;
+use super::in_force::Meant;
 use crate::error::ServiceError;
 use crate::options::CopyOptions;
 use crate::service::Service;
@@ -93,8 +94,11 @@ impl Service {
         // What is not changed stays written as it is: another spelling of the same would count as a change.
         let options = match copy.is_keep() {
             true => row.options.clone(),
-            false => serde_json::to_string(&copy.clone().apply(options_of(&row)?))
-                .expect("options hold nothing that JSON has no form for"),
+            false => {
+                let options = copy.clone().apply(options_of(&row)?);
+                options.check_changes()?;
+                serde_json::to_string(&options).expect("options hold nothing that JSON has no form for")
+            }
         };
         let id_of = async |name: &Option<String>, stored| match name {
             Some(name) => self.endpoint_named(name).await.map(|row| row.id),
@@ -117,6 +121,9 @@ impl Service {
             size_hint_bytes: None,
         };
         self.check_target_is_free(&account).await?;
+        if !copy.is_keep() || wave.is_some() || from.is_some() || to.is_some() {
+            self.check_in_force(Meant::Account(row.id, &account)).await?;
+        }
         let passwords = [(Side::Source, change.source_password), (Side::Target, change.target_password)];
         let vault = match passwords.iter().any(|(_, password)| password.is_some()) {
             true => Some(self.vault().await?),
@@ -200,7 +207,7 @@ impl Service {
     }
 }
 
-fn options_of(row: &AccountRow) -> Result<CopyOptions, ServiceError> {
+pub(super) fn options_of(row: &AccountRow) -> Result<CopyOptions, ServiceError> {
     let text = if row.options.is_empty() { "{}" } else { &row.options };
     serde_json::from_str(text).map_err(|error| {
         ServiceError::Stored(format!("the stored options of account {} cannot be read: {error}", row.name))

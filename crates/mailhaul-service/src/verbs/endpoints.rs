@@ -1,6 +1,7 @@
 //! Endpoints: the servers, what they may be asked, and who signs in there.
 
 use super::change::{Change, CopyChange};
+use super::in_force::Meant;
 use super::names::check_name;
 use crate::account::{endpoint_options, pin_octets};
 use crate::endpoint_url::{EndpointUrl, UrlFault};
@@ -152,7 +153,11 @@ impl Service {
             if options.admin.as_ref().is_none_or(|stored| stored.user != admin.user));
         let admin_is_gone = change.admin == Change::Clear;
         let password = change.admin_password.clone();
+        let changes_copy = !change.copy.is_keep();
         apply(&mut endpoint, &mut options, change)?;
+        if let (true, Some(stored)) = (changes_copy, self.queue.find_endpoint(&endpoint.name).await?) {
+            self.check_in_force(Meant::Endpoint(stored.id, &options.copy)).await?;
+        }
         if options.admin.is_none() && password.is_some() {
             return Err(ServiceError::usage(
                 "a password was given for an administrator, and no administrator is named",
@@ -210,6 +215,7 @@ fn apply(
         options.allow_plaintext = allowed;
     }
     options.copy = change.copy.apply(std::mem::take(&mut options.copy));
+    options.copy.check_changes()?;
     if let Some(url) = change.url {
         endpoint.url = url;
     }

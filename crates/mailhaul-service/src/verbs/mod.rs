@@ -10,6 +10,7 @@ mod control;
 mod endpoints;
 mod explain;
 mod import;
+mod in_force;
 mod init;
 mod jobs;
 mod key;

@@ -1,6 +1,7 @@
 //! Waves: when what is done, in which order, and how.
 
 use super::change::{Change, CopyChange};
+use super::in_force::Meant;
 use crate::error::ServiceError;
 use crate::kinds::{JobKind, Payload};
 use crate::options::CopyOptions;
@@ -78,6 +79,11 @@ impl Service {
     /// If there is no such wave, or it is closed.
     pub async fn set_wave(&self, name: &str, change: WaveChange) -> Result<WaveView, ServiceError> {
         let row = self.open_wave(name).await?;
+        let copy = change.copy.clone().apply(options_of(&row)?);
+        if !change.copy.is_keep() {
+            copy.check_changes()?;
+            self.check_in_force(Meant::Wave(row.id, &copy)).await?;
+        }
         let mut plan = plan_of(&row)?;
         if change.changes_plan() {
             change.start_after_unix_ms.apply(&mut plan.start_after_unix_ms);
@@ -90,8 +96,7 @@ impl Service {
             self.queue.set_order(row.id, order).await?;
         }
         if !change.copy.is_keep() {
-            let options = change.copy.apply(options_of(&row)?);
-            let options = serde_json::to_string(&options).expect("options hold nothing that JSON has no form for");
+            let options = serde_json::to_string(&copy).expect("options hold nothing that JSON has no form for");
             self.queue.set_wave_options(row.id, &options).await?;
         }
         self.ring().await;
@@ -184,7 +189,7 @@ pub(super) fn plan_of(row: &WaveRow) -> Result<WavePlan, ServiceError> {
     })
 }
 
-fn options_of(row: &WaveRow) -> Result<CopyOptions, ServiceError> {
+pub(super) fn options_of(row: &WaveRow) -> Result<CopyOptions, ServiceError> {
     serde_json::from_str(if row.options.is_empty() { "{}" } else { &row.options }).map_err(|error| {
         ServiceError::Stored(format!("the stored options of wave {} cannot be read: {error}", Escaped(&row.name)))
     })

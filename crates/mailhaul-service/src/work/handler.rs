@@ -58,7 +58,11 @@ impl Worker {
             Err(error) => return Err(ends::of_database(&error)),
         };
         match prepare(queue, &self.vault, row).await {
-            Ok(prepared) => Ok((kind, payload, prepared)),
+            // What is stored was checked, object by object; an account that was moved since may inherit something else.
+            Ok(prepared) => match prepared.options.check_changes() {
+                Ok(()) => Ok((kind, payload, prepared)),
+                Err(error) => Err(ends::of_service(&error)),
+            },
             Err(NotPrepared::NoPassword(words)) => Err(ends::failed(FailureClass::SignIn, words)),
             Err(NotPrepared::Service(error)) => Err(ends::of_service(&error)),
         }
@@ -156,7 +160,7 @@ impl Task<'_> {
             accept_target_change: options.accept_target_change.unwrap_or_default(),
             accept_mass_absence: options.accept_mass_absence.unwrap_or_default(),
             copy_deleted_flag: options.copy_deleted_flag.unwrap_or_default(),
-            resync: mailhaul_plan::policy::ResyncPolicy::default(),
+            resync: options.resync(self.kind == JobKind::Final),
         }
     }
 

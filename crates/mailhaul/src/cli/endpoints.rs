@@ -1,6 +1,7 @@
 //! `init`, `endpoint`, `key`: what a migration is set up with.
 
 use super::JsonArgs;
+use super::changes::ChangeWishArgs;
 use super::parse::{wish_bytes, wish_number, wish_path, wish_text};
 use clap::{Args, Subcommand, ValueEnum};
 use mailhaul_service::Change;
@@ -165,6 +166,8 @@ pub(crate) struct CopyWishArgs {
     /// Forget what was said here before, so that what is next in line is asked.
     #[arg(long)]
     pub(crate) inherit: bool,
+    #[command(flatten)]
+    pub(crate) changes: ChangeWishArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,6 @@
 //! `copy` and `verify`: one account, with both its ends on the command line.
 
+use super::changes::CopyChangeArgs;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -124,6 +125,8 @@ pub(crate) struct CopyArgs {
     pub(crate) endpoints: EndpointArgs,
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(crate) changes: CopyChangeArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

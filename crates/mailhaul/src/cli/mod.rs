@@ -1,6 +1,7 @@
 //! The command line: every option, with the help that is also its manual.
 
 mod accounts;
+mod changes;
 mod endpoints;
 mod ends;
 mod jobs;
@@ -9,6 +10,7 @@ mod waves;
 mod work;
 
 pub(crate) use accounts::{AccountSetArgs, AccountsCommand, ExportForm, ImportArgs, ListEncoding, ListFormat};
+pub(crate) use changes::{ChangeArgs, ChangeWishArgs};
 pub(crate) use endpoints::{AdminStyleWord, CopyWishArgs, EndpointCommand, EndpointWishArgs, InitArgs, KeyCommand};
 pub(crate) use ends::{CopyArgs, EndpointArgs, Level, SelectionArgs, VerifyArgs};
 pub(crate) use jobs::{

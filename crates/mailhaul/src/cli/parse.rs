@@ -1,6 +1,7 @@
 //! What stands behind options, read and checked.
 
 use crate::exit::CommandError;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use mailhaul_service::{Change, FailureClass, JobKind};
 use mailhaul_types::InternalDate;
 use std::path::PathBuf;
@@ -107,6 +108,15 @@ pub(crate) fn wish_moment(text: &str) -> Result<Change<i64>, String> {
     moment.map(Change::Set).ok_or_else(|| {
         "write it as '2026-11-28 20:00', '2026-11-28 20:00 Europe/Berlin', 2026-11-28T20:00:00Z, or `now`".to_owned()
     })
+}
+
+/// One of a policy's words.
+pub(crate) fn word<T: Clone + Send + Sync + 'static>(
+    words: &'static [&'static str],
+    from_word: fn(&str) -> Option<T>,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(words)
+        .map(move |word| from_word(&word).expect("the parser lets only these words through"))
 }
 
 /// The kind of a job.
