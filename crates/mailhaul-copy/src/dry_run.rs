@@ -187,7 +187,11 @@ impl Planner<'_> {
                 Stored::Refused => ExceptionState::Refused,
                 Stored::Unreadable => ExceptionState::Unreadable,
                 Stored::PossibleDuplicate => ExceptionState::PossibleDuplicate,
-                Stored::Gone | Stored::ViewIncomplete | Stored::MailboxFailed => continue,
+                Stored::Gone
+                | Stored::ViewIncomplete
+                | Stored::MailboxFailed
+                | Stored::ViewDoubtful
+                | Stored::MailboxStopped => continue,
             };
             if let Some(uid) = exception.uid.filter(|uid| listing.listed.contains(*uid)) {
                 let (mailbox, reason) = (mapped.source.to_string(), escape(&exception.reason));

@@ -162,7 +162,11 @@ impl Summary {
                 Stored::Refused => ExceptionState::Refused,
                 Stored::Unreadable => ExceptionState::Unreadable,
                 Stored::PossibleDuplicate => ExceptionState::PossibleDuplicate,
-                Stored::Gone | Stored::ViewIncomplete | Stored::MailboxFailed => continue,
+                Stored::Gone
+                | Stored::ViewIncomplete
+                | Stored::MailboxFailed
+                | Stored::ViewDoubtful
+                | Stored::MailboxStopped => continue,
             };
             if exception.uid.is_some_and(|uid| tally.listed.contains(uid)) {
                 self.except(name, exception.uid.map(|uid| uid.0), state, escape(&exception.reason));

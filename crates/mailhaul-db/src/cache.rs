@@ -4,11 +4,14 @@
 //! If the transaction fails the cache is thrown away, and what is on disk is read again. That the cache is what is on
 //! disk rests on the lease: only its holder writes, and every transaction checks the generation first.
 
+mod resync;
+
 use crate::fault::Fault;
 use crate::model::{Exception, ExceptionState, Mapping, Settled, SettledCounts, Settlement, StoredException};
-use crate::read::{SegmentHead, count_of, decode_segment, read_contents};
+use crate::read::{SegmentHead, count_of, read_contents};
 use crate::rows::{
-    ExceptionKey, ExceptionRow, KeywordSetRow, MailboxRow, PassRow, RemarkRow, SegmentRow, StoredRow, Tally,
+    DepartedRow, ExceptionKey, ExceptionRow, KeywordSetRow, MailboxRow, PassRow, RemarkRow, SegmentRow, StoredRow,
+    SyncRow, Tally,
 };
 use crate::segment::{FlagsCode, KEYWORD_SETS_MAX, Record, SEGMENT_MESSAGES_MAX, pack};
 use mailhaul_types::{Escaped, Flags, Side, Uid, UidRange, UidSet, UidValidity};
@@ -27,6 +30,10 @@ pub(crate) struct CachedMailbox {
     keyword_sets: HashMap<String, u32>,
     /// Checksums of the exceptions on disk.
     exceptions: BTreeMap<ExceptionKey, u32>,
+    /// Source UIDs that have left the source, as on disk.
+    departed: UidSet,
+    /// Other flags of settled messages, until the group is stored.
+    new_flags: BTreeMap<Uid, FlagsCode>,
 }
 
 /// The segment that is still filled, with messages that wait to be stored behind those on disk.
@@ -66,6 +73,8 @@ impl CachedMailbox {
             open,
             keyword_sets: contents.keyword_sets.into_iter().map(|set| (set.keywords, set.number)).collect(),
             exceptions: contents.exceptions.iter().map(|row| (row.key(), row.checksum())).collect(),
+            departed: contents.departed,
+            new_flags: BTreeMap::new(),
         })
     }
 
@@ -90,15 +99,22 @@ impl CachedMailbox {
 
     /// Settled messages stay; their target UIDs are void from here on because their segments name another
     /// UIDVALIDITY.
-    pub(crate) fn void_target_uids(&mut self, new: UidValidity, mark: Uid) {
+    pub(crate) async fn void_target_uids(
+        &mut self,
+        db: &mut SqliteConnection,
+        new: UidValidity,
+        mark: Uid,
+    ) -> Result<(), Fault> {
+        self.forget_synced(db).await?;
         if self.row.target_uid_validity == Some(new) {
             // The target was put back to an earlier state of its own: only this may move the mark back.
             self.row.target_mark = Some(mark);
-            return;
+            return Ok(());
         }
         self.row.target_uid_validity = Some(new);
         self.row.target_mark = Some(mark);
         self.open.records.iter_mut().for_each(|record| record.target = None);
+        Ok(())
     }
 
     /// Widens the sent range, and moves the mark if that is forward.
@@ -126,6 +142,7 @@ impl CachedMailbox {
         let mut again = BTreeMap::new();
         for message in &settlement.messages {
             let record = self.record_of(db, message).await?;
+            self.new_flags.remove(&record.source);
             if self.settled.contains(record.source) {
                 again.insert(record.source, record);
             } else {
@@ -203,28 +220,17 @@ impl CachedMailbox {
             if !touched || !head.current {
                 continue;
             }
-            let segment = SegmentRow::read_from(db, self.row.mailbox_id, head.ordinal).await?;
-            let segment =
-                segment.filter(|segment| segment.checksum() == head.checksum).ok_or_else(|| Fault::Damaged {
-                    table: SegmentRow::TABLE,
-                    row: format!("{}, segment {}", self.row.place(), head.ordinal),
-                })?;
-            let mut records = decode_segment(&segment, &self.row, self.keyword_sets.len())?;
+            let mut records = self.read_closed(db, head).await?;
             if replace(&mut records, &mut again, &mut self.row.counts) {
                 self.closed[at] = self.write_segment(db, head.ordinal, Some(head.checksum), &records).await?;
             }
         }
-        if again.is_empty() {
-            return Ok(());
-        }
-        Err(Fault::Damaged {
-            table: SegmentRow::TABLE,
-            row: format!("{}: settled messages are missing", self.row.place()),
-        })
+        if again.is_empty() { Ok(()) } else { Err(self.messages_missing()) }
     }
 
     /// Writes everything that has changed: the open segment, further ones if it has run over, the mailbox's row.
     pub(crate) async fn store(&mut self, db: &mut SqliteConnection) -> Result<(), Fault> {
+        self.store_flags(db).await?;
         if std::mem::take(&mut self.open.changed) {
             let mut records = std::mem::take(&mut self.open.records);
             records.sort_unstable_by_key(|record| record.source);
@@ -326,11 +332,7 @@ impl CachedMailbox {
     /// Another target mailbox: everything about the old one is forgotten.
     pub(crate) async fn remap(&mut self, db: &mut SqliteConnection, mapping: Mapping) -> Result<(), Fault> {
         let MailboxRow { mailbox_id, pair_id, .. } = self.row;
-        SegmentRow::delete_all(db, mailbox_id).await?;
-        KeywordSetRow::delete_all(db, mailbox_id).await?;
-        ExceptionRow::delete_all(db, mailbox_id).await?;
-        PassRow::delete(db, mailbox_id).await?;
-        RemarkRow::replace(db, pair_id, mailbox_id, &[]).await?;
+        delete_all_of(db, pair_id, mailbox_id).await?;
         *self = Self {
             row: MailboxRow { tally: Tally::default(), ..MailboxRow::new(mailbox_id, pair_id, mapping) },
             settled: UidSet::new(),
@@ -338,9 +340,41 @@ impl CachedMailbox {
             open: OpenSegment { ordinal: 0, checksum: None, records: Vec::new(), changed: false },
             keyword_sets: HashMap::new(),
             exceptions: BTreeMap::new(),
+            departed: UidSet::new(),
+            new_flags: BTreeMap::new(),
         };
         Ok(())
     }
+
+    /// The mailbox has another name on one of the sides, or both. What was made by us is ours under its new name too.
+    pub(crate) fn rename(&mut self, mapping: Mapping) {
+        if self.row.is_made() {
+            self.row.made_as = Some(mapping.target.clone());
+        }
+        self.row.mapping = mapping;
+    }
+
+    /// Whether nothing would be lost with it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.settled.is_empty() && self.row.sent.is_none()
+    }
+
+    /// Takes the mailbox away, with all that hangs on it.
+    pub(crate) async fn delete(self, db: &mut SqliteConnection) -> Result<(), Fault> {
+        delete_all_of(db, self.row.pair_id, self.row.mailbox_id).await?;
+        MailboxRow::delete(db, self.row.mailbox_id).await
+    }
+}
+
+/// Deletes every row that refers to a mailbox.
+async fn delete_all_of(db: &mut SqliteConnection, pair_id: i64, mailbox_id: i64) -> Result<(), Fault> {
+    SegmentRow::delete_all(db, mailbox_id).await?;
+    KeywordSetRow::delete_all(db, mailbox_id).await?;
+    ExceptionRow::delete_all(db, mailbox_id).await?;
+    SyncRow::delete(db, mailbox_id).await?;
+    DepartedRow::delete(db, mailbox_id).await?;
+    PassRow::delete(db, mailbox_id).await?;
+    RemarkRow::replace(db, pair_id, mailbox_id, &[]).await
 }
 
 /// Puts `again` in the place of those with the same source UID and takes it out of the map; whether there were any.

@@ -3,7 +3,7 @@
 use crate::error::{DbError, Doing};
 use crate::fault::Fault;
 use crate::mailbox::MailboxLedger;
-use crate::model::{Generation, Mapping, PairId, Remark, RunVerdict};
+use crate::model::{Generation, MailboxBrief, Mapping, PairId, Remark, RunVerdict};
 use crate::read::Reader;
 use crate::writer::{Change, LeaseState, WriterHandle};
 use mailhaul_types::escape;
@@ -96,6 +96,38 @@ impl PairLease {
     /// If nothing can be written.
     pub async fn remap_mailbox(&self, mapping: Mapping) -> Result<(), DbError> {
         self.ask(Change::RemapMailbox(mapping)).await
+    }
+
+    /// A mailbox has another name at the source, at the target, or both, and is the same mailbox: everything that is
+    /// known of it stays. If we had made the target mailbox it stays ours under its new name. Durable on return.
+    ///
+    /// A mailbox that is mapped under the new source name already, and of which nothing is settled or in flight, makes
+    /// room: it is forgotten, and no [`MailboxLedger`] of it may be used any more.
+    ///
+    /// # Errors
+    /// If `old_source` has no mapping, or something is settled under the new name (look first, with
+    /// [`PairLease::overview`]), or nothing can be written.
+    pub async fn rename_mailbox(&self, old_source: &str, new: Mapping) -> Result<(), DbError> {
+        self.rename_mailboxes(vec![(old_source.to_owned(), new)]).await
+    }
+
+    /// As [`PairLease::rename_mailbox`], for several at once, in one transaction: a mailbox with those below it, or
+    /// two that have changed places.
+    ///
+    /// # Errors
+    /// As [`PairLease::rename_mailbox`]; none is renamed then.
+    pub async fn rename_mailboxes(&self, renamed: Vec<(String, Mapping)>) -> Result<(), DbError> {
+        self.ask(Change::RenameMailboxes(renamed)).await
+    }
+
+    /// Every mailbox ever mapped, ordered by source name, without its messages: five queries for an account, and no
+    /// segment is read. After what is queued has been written.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read or is damaged.
+    pub async fn overview(&self) -> Result<Vec<MailboxBrief>, DbError> {
+        self.flush().await?;
+        self.reader.overview(self.state.pair_id.0).await
     }
 
     /// The ledger of one mapped mailbox.

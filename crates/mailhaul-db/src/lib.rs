@@ -64,6 +64,7 @@
 
 mod cache;
 mod checksum;
+mod departed;
 mod error;
 mod fault;
 mod files;
@@ -85,8 +86,9 @@ pub use ledger::{Ledger, OpenOptions, PairView};
 pub use mailbox::MailboxLedger;
 pub use mailhaul_queue::StaleHolder;
 pub use model::{
-    AccountIdentity, Exception, ExceptionState, Generation, MailboxState, Mapping, PairId, PairIdentity, PassCounts,
-    Remark, RunVerdict, Scan, Settled, SettledCounts, SettledState, Settlement, StoredException,
+    AccountIdentity, Exception, ExceptionState, Generation, MailboxBrief, MailboxState, Mapping, PairId, PairIdentity,
+    PassCounts, Remark, Renumbering, RunVerdict, Scan, Settled, SettledCounts, SettledState, Settlement,
+    StoredException, Synced,
 };
 pub use read::SettledPages;
 pub use report::{MailboxReport, PairReport, RunReport};

@@ -1,10 +1,12 @@
 //! The ledger of one mailbox pair, as the walker sees it.
 
 use crate::error::DbError;
-use crate::model::{Exception, ExceptionState, MailboxState, PassCounts, Remark, Scan, Settlement};
+use crate::model::{
+    Exception, ExceptionState, MailboxState, PassCounts, Remark, Renumbering, Scan, Settled, Settlement, Synced,
+};
 use crate::read::{Reader, SettledPages};
 use crate::writer::{Change, Committed, LeaseState, MailboxChange, WriterHandle};
-use mailhaul_types::{Uid, UidRange, UidValidity};
+use mailhaul_types::{Flags, Uid, UidRange, UidSet, UidValidity};
 use std::sync::Arc;
 
 /// One mailbox pair under a lease. Writes are queued in order and committed in groups; an error of the writer comes
@@ -103,6 +105,75 @@ impl MailboxLedger {
     /// If the writer has failed.
     pub async fn record_pass(&self, counts: PassCounts, remarks: Vec<Remark>) -> Result<(), DbError> {
         self.queue(MailboxChange::RecordPass(counts, remarks)).await
+    }
+
+    /// Queues what the source was when this pass had accounted for everything in it. As every write it stays behind
+    /// what was queued before it: it is never on disk before the work it stands for. It goes again, in the same
+    /// transaction, when the mailbox is remapped or renumbered or its target UIDs are voided.
+    ///
+    /// # Errors
+    /// If the writer has failed. Told by a later call: [`DbError::OtherUidValidity`] if it names other UIDVALIDITYs
+    /// than those stored.
+    pub async fn record_synced(&self, synced: Synced) -> Result<(), DbError> {
+        self.queue(MailboxChange::RecordSynced(Box::new(synced))).await
+    }
+
+    /// Queues that the mailbox is to be visited and listed as a whole next time. What has departed stays known.
+    ///
+    /// # Errors
+    /// If the writer has failed.
+    pub async fn forget_synced(&self) -> Result<(), DbError> {
+        self.queue(MailboxChange::ForgetSynced).await
+    }
+
+    /// Queues that source UIDs have left the source and have been dealt with, ahead of the synced row that will say
+    /// so too: a message that was moved is not to be taken for one that has just left should the pass end early.
+    ///
+    /// # Errors
+    /// If the writer has failed.
+    pub async fn add_departed(&self, uids: UidSet) -> Result<(), DbError> {
+        self.queue(MailboxChange::AddDeparted(uids)).await
+    }
+
+    /// Queues other flags (the last synced value) for settled messages, wherever they are stored; nothing else of
+    /// them changes. UIDs that are not settled are ignored. Each segment is written at most once for a group, however
+    /// many of its messages change.
+    ///
+    /// # Errors
+    /// If the writer has failed.
+    pub async fn set_flags(&self, changes: Vec<(Uid, Flags)>) -> Result<(), DbError> {
+        self.queue(MailboxChange::SetFlags(changes)).await
+    }
+
+    /// The settled messages among `uids`, ascending by source UID, after what is queued has been written. Every
+    /// segment is verified, so that none is missing; only those that overlap are decoded. Memory follows the answer.
+    ///
+    /// # Errors
+    /// [`DbError::Damaged`], or the writer has failed.
+    pub async fn settled_in(&self, uids: &UidSet) -> Result<Vec<Settled>, DbError> {
+        self.flush().await?;
+        self.reader.settled_in(self.mailbox_id, uids).await
+    }
+
+    /// The source's UIDs mean something else than before: all that is settled is replaced by `renumbering`, in one
+    /// transaction. The last scan, the sent range, the synced row, what has departed, and exceptions of messages go;
+    /// target, mark and exceptions of the mailbox itself stay. Durable on return.
+    ///
+    /// A million messages take one transaction of about 10 MiB in the log, and beside the messages themselves four
+    /// octets for each of them and one segment.
+    ///
+    /// # Errors
+    /// If nothing can be written; if the mailbox was never bound.
+    pub async fn renumber_source(&self, renumbering: Renumbering) -> Result<(), DbError> {
+        self.order(MailboxChange::RenumberSource(renumbering)).await?.wait().await
+    }
+
+    /// Queues that the target mailbox, under the name it is mapped to now, was made by us.
+    ///
+    /// # Errors
+    /// If the writer has failed.
+    pub async fn note_made(&self) -> Result<(), DbError> {
+        self.queue(MailboxChange::NoteMade).await
     }
 
     /// The settled messages, after what is queued has been written.

@@ -140,23 +140,35 @@ pub enum ExceptionState {
     ViewIncomplete = 5,
     /// The mailbox could not be worked on. Concerns the mailbox.
     MailboxFailed = 6,
+    /// The source may show only a part of the mailbox; what it shows is copied. Concerns the mailbox.
+    ViewDoubtful = 7,
+    /// The mailbox waits for the operator's decision. Concerns the mailbox.
+    MailboxStopped = 8,
 }
 
 impl ExceptionState {
     /// All of them, ascending.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Refused,
         Self::Unreadable,
         Self::Gone,
         Self::PossibleDuplicate,
         Self::ViewIncomplete,
         Self::MailboxFailed,
+        Self::ViewDoubtful,
+        Self::MailboxStopped,
     ];
 
     /// Whether the message is out of the work for now: neither copied nor todo.
     #[must_use]
     pub fn settles(self) -> bool {
         matches!(self, Self::Refused | Self::Unreadable | Self::Gone)
+    }
+
+    /// Whether it is about the mailbox as a whole, and not about one message.
+    #[must_use]
+    pub fn concerns_mailbox(self) -> bool {
+        matches!(self, Self::ViewIncomplete | Self::MailboxFailed | Self::ViewDoubtful | Self::MailboxStopped)
     }
 
     /// The word in reports: `refused`, `possible_duplicate`.
@@ -169,6 +181,8 @@ impl ExceptionState {
             Self::PossibleDuplicate => "possible_duplicate",
             Self::ViewIncomplete => "view_incomplete",
             Self::MailboxFailed => "mailbox_failed",
+            Self::ViewDoubtful => "view_doubtful",
+            Self::MailboxStopped => "mailbox_stopped",
         }
     }
 
@@ -331,6 +345,14 @@ pub struct MailboxState {
     pub targets_unknown: u64,
     /// Exceptions of this mailbox under `source_uid_validity` and those of the mailbox itself.
     pub exceptions: Vec<StoredException>,
+    /// What the source was when a pass last accounted for everything in it; `None` if none has since the ground last
+    /// moved: the mailbox is to be visited, and listed as a whole.
+    pub synced: Option<Synced>,
+    /// Source UIDs that have left the source and have been dealt with. Stays when `synced` goes, as long as the
+    /// source's UIDs mean what they meant; where there is `synced`, the same as there.
+    pub departed: UidSet,
+    /// Whether the target mailbox was made by us, and is still called as it was then (or as we renamed it since).
+    pub made: bool,
 }
 
 impl MailboxState {
@@ -340,4 +362,77 @@ impl MailboxState {
         let uids = self.exceptions.iter().filter(|stored| stored.exception.state.settles());
         uids.filter_map(|stored| stored.exception.uid).filter(|uid| !self.settled.contains(*uid)).collect()
     }
+}
+
+/// What a source mailbox was when a pass last accounted for everything in it: every message settled, set aside or left
+/// out. Nothing else may be believed to be unchanged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Synced {
+    /// The source UIDVALIDITY; must be the one that is stored.
+    pub source_uid_validity: UidValidity,
+    /// UIDNEXT of the source as the pass's own EXAMINE said it: every UID below it was accounted for.
+    pub uid_next: Uid,
+    /// How many messages the source had at the end of the pass.
+    pub exists: u32,
+    /// HIGHESTMODSEQ (RFC 7162 §3.1.2.1) of the pass's own EXAMINE; `None` if the source has none.
+    pub highest_modseq: Option<ModSeq>,
+    /// MAILBOXID (RFC 8474 §4); `None` if the source has none.
+    pub mailbox_id: Option<String>,
+    /// The target UIDVALIDITY under which the pass worked; must be the one that is stored.
+    pub target_uid_validity: UidValidity,
+    /// Settled or set-aside source UIDs that are not at the source any more, and have been dealt with. Replaces what
+    /// was recorded before.
+    pub departed: UidSet,
+    /// Messages at the source that the operator's selection left out.
+    pub skipped: u64,
+    /// Messages at the source that the target refused.
+    pub refused: u64,
+    /// Messages at the source that it did not deliver.
+    pub unreadable: u64,
+    /// Everything that the pass reported as an exception, refused and unreadable messages included.
+    pub exceptions: u64,
+    /// Digest of the options under which the pass was made: under others the mailbox is visited.
+    pub policy: u64,
+    /// When the pass ended, in seconds since 1970.
+    pub at_unix_secs: i64,
+}
+
+/// The settled messages of a mailbox under new source UIDs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renumbering {
+    /// The source's UIDVALIDITY now. The old one again where the mailbox was put back or made anew under it.
+    pub source: UidValidity,
+    /// Everything that is settled from now on, in any order; what is not here is todo. Of two with the same source
+    /// UID the later counts.
+    pub messages: Vec<Settled>,
+}
+
+/// One mailbox without its messages, every row behind it verified: what decides whether it is visited at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailboxBrief {
+    /// Where it goes.
+    pub mapping: Mapping,
+    /// See [`MailboxState::source_uid_validity`].
+    pub source_uid_validity: Option<UidValidity>,
+    /// See [`MailboxState::target_uid_validity`].
+    pub target_uid_validity: Option<UidValidity>,
+    /// The mark U: every target UID below it is accounted for. `None` before first contact.
+    pub target_mark: Option<Uid>,
+    /// Source UIDs that may be in flight.
+    pub sent: Option<UidRange>,
+    /// The last counted scan.
+    pub scan: Option<Scan>,
+    /// How many messages are settled under `source_uid_validity`, by kind.
+    pub counts: SettledCounts,
+    /// See [`MailboxState::made`].
+    pub made: bool,
+    /// Whether an exception stands against the mailbox itself: one of `mailbox_exceptions`.
+    pub mailbox_failed: bool,
+    /// Which exceptions stand against the mailbox itself ([`ExceptionState::concerns_mailbox`]), ascending. That one
+    /// of them vanished from the file is not noticed here but by [`crate::MailboxLedger::load`].
+    pub mailbox_exceptions: Vec<ExceptionState>,
+    /// See [`MailboxState::synced`].
+    pub synced: Option<Synced>,
+    /// See [`MailboxState::departed`].
+    pub departed: UidSet,
 }

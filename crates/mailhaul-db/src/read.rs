@@ -7,12 +7,17 @@
 use crate::error::{DbError, Doing};
 use crate::fault::Fault;
 use crate::files::Fingerprint;
-use crate::model::{MailboxState, Mapping, PairIdentity, Settled, SettledCounts, SettledState, StoredException};
-use crate::rows::{ExceptionRow, KeywordSetRow, MailboxRow, PairRow, SegmentRow, StoredRow, Tally};
+use crate::model::{
+    MailboxBrief, MailboxState, Mapping, PairIdentity, Settled, SettledCounts, SettledState, StoredException, Synced,
+};
+use crate::rows::{
+    DepartedRow, ExceptionRow, KeywordSetRow, MailboxRow, PairRow, SegmentRow, StoredRow, SyncRow, Tally,
+};
 use crate::segment::{Record, SEGMENT_MESSAGES_MAX, unpack};
 use mailhaul_types::{Flags, Uid, UidRange, UidSet};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Sqlite, SqlitePool, Transaction};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -84,6 +89,16 @@ impl Reader {
         let mut db = self.begin().await?;
         read_state(&mut db, mailbox_id).await.map_err(|fault| self.fail(fault))
     }
+
+    pub(crate) async fn overview(&self, pair_id: i64) -> Result<Vec<MailboxBrief>, DbError> {
+        let mut db = self.begin().await?;
+        read_overview(&mut db, pair_id).await.map_err(|fault| self.fail(fault))
+    }
+
+    pub(crate) async fn settled_in(&self, mailbox_id: i64, uids: &UidSet) -> Result<Vec<Settled>, DbError> {
+        let mut db = self.begin().await?;
+        read_settled_in(&mut db, mailbox_id, uids).await.map_err(|fault| self.fail(fault))
+    }
 }
 
 async fn read_mappings(db: &mut SqliteConnection, pair_id: i64) -> Result<Vec<Mapping>, Fault> {
@@ -128,9 +143,73 @@ async fn read_state(db: &mut SqliteConnection, mailbox_id: i64) -> Result<Mailbo
         claimed_targets: set_of(claimed_targets),
         targets_unknown,
         exceptions: contents.exceptions.into_iter().map(|row| row.stored).filter(current).collect(),
+        made: row.is_made(),
+        synced: contents.sync.map(|sync| Synced { departed: contents.departed.clone(), ..sync.synced }),
+        departed: contents.departed,
         scan: row.scan,
         mapping: row.mapping,
     })
+}
+
+/// Each row proves itself, and the mailboxes' rows name the rows of the other tables that count. Only exceptions
+/// that are missing would not be missed: see [`MailboxBrief::mailbox_exceptions`].
+async fn read_overview(db: &mut SqliteConnection, pair_id: i64) -> Result<Vec<MailboxBrief>, Fault> {
+    let pair = PairRow::read(db, pair_id).await?;
+    let mailboxes = MailboxRow::read_all(db, pair_id, pair.mailboxes).await?;
+    let mut syncs = SyncRow::read_all(db, pair_id).await?;
+    let mut departed = DepartedRow::read_all(db, pair_id).await?;
+    let mut exceptions: HashMap<i64, Vec<_>> = HashMap::new();
+    for row in ExceptionRow::read_mailboxes_own(db, pair_id).await? {
+        exceptions.entry(row.mailbox_id).or_default().push(row.stored.exception.state);
+    }
+    let brief = |row: MailboxRow| {
+        let departed = DepartedRow::set_of(departed.remove(&row.mailbox_id), &row)?;
+        let sync = syncs.remove(&row.mailbox_id).map(|sync| sync.named_by(&row)).transpose()?;
+        let mailbox_exceptions = exceptions.remove(&row.mailbox_id).unwrap_or_default();
+        Ok(MailboxBrief {
+            source_uid_validity: row.source_uid_validity,
+            target_uid_validity: row.target_uid_validity,
+            target_mark: row.target_mark,
+            sent: row.sent,
+            counts: row.counts,
+            made: row.is_made(),
+            mailbox_failed: !mailbox_exceptions.is_empty(),
+            mailbox_exceptions,
+            synced: sync.map(|sync| Synced { departed: departed.clone(), ..sync.synced }),
+            departed,
+            scan: row.scan,
+            mapping: row.mapping,
+        })
+    };
+    mailboxes.into_iter().map(brief).collect()
+}
+
+/// All segments are read and counted, so that none is missing; those that overlap are decoded.
+async fn read_settled_in(db: &mut SqliteConnection, mailbox_id: i64, uids: &UidSet) -> Result<Vec<Settled>, Fault> {
+    let row = MailboxRow::read(db, mailbox_id).await?;
+    let keyword_sets = KeywordSetRow::read_all(db, mailbox_id).await?;
+    let mut tally = Tally::default();
+    keyword_sets.iter().for_each(|set| tally.add(set.checksum()));
+    ExceptionRow::read_all(db, mailbox_id).await?.iter().for_each(|exception| tally.add(exception.checksum()));
+    let mut found = Vec::new();
+    SegmentRow::for_each(db, mailbox_id, |segment| {
+        tally.add(segment.checksum());
+        if Some(segment.source_uid_validity) == row.source_uid_validity && overlaps(uids, segment.range) {
+            let records = decode_segment(&segment, &row, keyword_sets.len())?;
+            let asked = records.iter().filter(|record| uids.contains(record.source));
+            found.extend(asked.map(|record| settled_of(record, &keyword_sets)));
+        }
+        Ok(())
+    })
+    .await?;
+    row.check_tally(tally)?;
+    found.sort_unstable_by_key(|settled| settled.source_uid);
+    Ok(found)
+}
+
+fn overlaps(uids: &UidSet, range: UidRange) -> bool {
+    let at = uids.ranges().partition_point(|own| own.last < range.first);
+    uids.ranges().get(at).is_some_and(|own| own.first <= range.last)
 }
 
 /// A segment as far as the writer must remember it.
@@ -151,6 +230,8 @@ pub(crate) struct Contents {
     pub(crate) settled: UidSet,
     pub(crate) keyword_sets: Vec<KeywordSetRow>,
     pub(crate) exceptions: Vec<ExceptionRow>,
+    pub(crate) sync: Option<SyncRow>,
+    pub(crate) departed: UidSet,
 }
 
 /// Reads and verifies all that hangs on a mailbox. `each` is given every segment of the present source UIDVALIDITY
@@ -181,16 +262,14 @@ pub(crate) async fn read_contents(
         Ok(())
     })
     .await?;
-    let missing =
-        |what: String| Err(Fault::Damaged { table: MailboxRow::TABLE, row: format!("{}: {what}", row.place()) });
+    row.check_tally(tally)?;
     let settled = set_of(settled);
-    if tally != row.tally {
-        return missing(format!("{} rows belong to it where {} were written", tally.count, row.tally.count));
-    }
     if counts != row.counts || settled.len() != counts.total() {
-        return missing("its counts differ from its messages".to_owned());
+        return Err(row.damaged("its counts differ from its messages"));
     }
-    Ok(Contents { heads, settled, keyword_sets, exceptions })
+    let sync = SyncRow::read(db, row).await?;
+    let departed = DepartedRow::set_of(DepartedRow::read(db, row).await?, row)?;
+    Ok(Contents { heads, settled, keyword_sets, exceptions, sync, departed })
 }
 
 /// The messages of a segment, if they are what the other columns say they are.

@@ -169,7 +169,7 @@ fn unzigzag(value: u64) -> i64 {
 }
 
 /// Seven bits an octet, lowest first; the top bit says that more follow.
-fn push_varint(mut value: u64, out: &mut Vec<u8>) {
+pub(crate) fn push_varint(mut value: u64, out: &mut Vec<u8>) {
     loop {
         let low = u8::try_from(value & 0x7f).expect("seven bits fit an octet");
         value >>= 7;
@@ -180,7 +180,8 @@ fn push_varint(mut value: u64, out: &mut Vec<u8>) {
     }
 }
 
-fn take_varint(rest: &mut &[u8]) -> Option<u64> {
+/// Takes a number off the front; `None` if there is none, or it has no end.
+pub(crate) fn take_varint(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..63).step_by(7) {
         let octet = take(rest, 1)?[0];

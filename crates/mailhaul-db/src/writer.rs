@@ -13,12 +13,12 @@ use crate::cache::CachedMailbox;
 use crate::error::{DbError, Doing};
 use crate::fault::Fault;
 use crate::model::{
-    Exception, ExceptionState, Generation, Mapping, PairId, PairIdentity, PassCounts, Remark, RunVerdict, Scan,
-    Settlement,
+    Exception, ExceptionState, Generation, Mapping, PairId, PairIdentity, PassCounts, Remark, Renumbering, RunVerdict,
+    Scan, Settlement, Synced,
 };
 use crate::rows::{MailboxRow, PairRow, PassRow, RemarkRow, RunRow};
 use crate::turns::Turns;
-use mailhaul_types::{Uid, UidRange, UidValidity};
+use mailhaul_types::{Flags, Uid, UidRange, UidSet, UidValidity};
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use std::collections::btree_map::Entry;
@@ -41,6 +41,8 @@ pub(crate) enum Change {
     Check,
     MapMailboxes(Vec<Mapping>),
     RemapMailbox(Mapping),
+    /// Each by its old source name.
+    RenameMailboxes(Vec<(String, Mapping)>),
     ReplaceRemarks(Vec<Remark>),
     FinishRun(RunVerdict, String),
     Mailbox(i64, MailboxChange),
@@ -56,6 +58,24 @@ pub(crate) enum MailboxChange {
     ClearExceptions(Vec<ExceptionState>),
     RecordScan(Scan),
     RecordPass(PassCounts, Vec<Remark>),
+    RecordSynced(Box<Synced>),
+    ForgetSynced,
+    AddDeparted(UidSet),
+    SetFlags(Vec<(Uid, Flags)>),
+    RenumberSource(Renumbering),
+    NoteMade,
+}
+
+impl Change {
+    /// How many messages it concerns: what makes a group full.
+    fn messages(&self) -> usize {
+        match self {
+            Self::Mailbox(_, MailboxChange::Settle(settlement)) => settlement.messages.len(),
+            Self::Mailbox(_, MailboxChange::SetFlags(changes)) => changes.len(),
+            Self::Mailbox(_, MailboxChange::RenumberSource(renumbering)) => renumbering.messages.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// The part of a lease that lives as long as something is queued under it; the lock with it.
@@ -195,9 +215,7 @@ impl Group {
     fn add(&mut self, request: Request) {
         match request {
             Request::Change(queued) => {
-                if let Change::Mailbox(_, MailboxChange::Settle(settlement)) = &queued.change {
-                    self.messages += settlement.messages.len();
-                }
+                self.messages += queued.change.messages();
                 self.awaited |= queued.reply.is_some();
                 self.changes.push(queued);
             }
@@ -401,6 +419,7 @@ impl Work<'_> {
             Change::Check => Ok(None),
             Change::MapMailboxes(mappings) => self.map_mailboxes(mappings).await.map(|()| None),
             Change::RemapMailbox(mapping) => self.remap_mailbox(mapping).await.map(Some),
+            Change::RenameMailboxes(renamed) => self.rename_mailboxes(renamed).await.map(|()| None),
             Change::ReplaceRemarks(remarks) => {
                 RemarkRow::replace(self.db, pair_id, 0, remarks).await?;
                 Ok(None)
@@ -429,10 +448,7 @@ impl Work<'_> {
         let (cache, db) = self.cached(mailbox_id).await?;
         match change {
             MailboxChange::Bind(source, target, mark) => cache.bind(*source, *target, *mark),
-            MailboxChange::VoidTargetUids(new, mark) => {
-                cache.void_target_uids(*new, *mark);
-                Ok(())
-            }
+            MailboxChange::VoidTargetUids(new, mark) => cache.void_target_uids(db, *new, *mark).await,
             MailboxChange::MarkSent(range, mark) => cache.mark_sent(*range, *mark),
             MailboxChange::Settle(settlement) => cache.settle(db, settlement).await,
             MailboxChange::RecordException(exception) => cache.record_exception(db, exception, now).await,
@@ -444,6 +460,15 @@ impl Work<'_> {
             MailboxChange::RecordPass(counts, remarks) => {
                 PassRow { mailbox_id, counts: *counts, at_secs: now }.put(db).await?;
                 RemarkRow::replace(db, pair_id, mailbox_id, remarks).await
+            }
+            MailboxChange::RecordSynced(synced) => cache.record_synced(db, synced).await,
+            MailboxChange::ForgetSynced => cache.forget_synced(db).await,
+            MailboxChange::AddDeparted(uids) => cache.add_departed(db, uids).await,
+            MailboxChange::SetFlags(changes) => cache.set_flags(db, changes).await,
+            MailboxChange::RenumberSource(renumbering) => cache.renumber(db, renumbering).await,
+            MailboxChange::NoteMade => {
+                cache.row.made_as = Some(cache.row.mapping.target.clone());
+                Ok(())
             }
         }
     }
@@ -472,14 +497,53 @@ impl Work<'_> {
     }
 
     async fn remap_mailbox(&mut self, mapping: &Mapping) -> Result<i64, Fault> {
-        let row = MailboxRow::find(self.db, self.lease.pair_id.0, &mapping.source).await?;
-        let unknown = || Fault::Internal(format!("mailbox {} has no mapping", mailhaul_types::escape(&mapping.source)));
-        let mailbox_id = row.ok_or_else(unknown)?.mailbox_id;
+        let mailbox_id = self.known(&mapping.source).await?;
         let (cache, db) = self.cached(mailbox_id).await?;
         if cache.row.mapping != *mapping {
             cache.remap(db, mapping.clone()).await?;
         }
         Ok(mailbox_id)
+    }
+
+    /// The number of a mailbox that must have been mapped.
+    async fn known(&mut self, source: &str) -> Result<i64, Fault> {
+        let row = MailboxRow::find(self.db, self.lease.pair_id.0, source).await?;
+        let unknown = || Fault::Internal(format!("mailbox {} has no mapping", mailhaul_types::escape(source)));
+        row.map(|row| row.mailbox_id).ok_or_else(unknown)
+    }
+
+    /// All of them step aside first, so that two can change places.
+    async fn rename_mailboxes(&mut self, renamed: &[(String, Mapping)]) -> Result<(), Fault> {
+        let mut moving = Vec::with_capacity(renamed.len());
+        for (old_source, mapping) in renamed {
+            moving.push((self.known(old_source).await?, mapping));
+        }
+        for (mailbox_id, _) in &moving {
+            MailboxRow::step_aside(self.db, *mailbox_id).await?;
+        }
+        for (mailbox_id, mapping) in moving {
+            self.make_room(&mapping.source).await?;
+            let (cache, db) = self.cached(mailbox_id).await?;
+            cache.rename(mapping.clone());
+            cache.row.put(db).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a mailbox of this name if there is one; nothing may be settled in it.
+    async fn make_room(&mut self, source: &str) -> Result<(), Fault> {
+        let Some(row) = MailboxRow::find(self.db, self.lease.pair_id.0, source).await? else { return Ok(()) };
+        let (cache, _) = self.cached(row.mailbox_id).await?;
+        if !cache.is_empty() {
+            let name = mailhaul_types::escape(source);
+            return Err(Fault::Internal(format!("a mailbox was to be renamed to {name}, where mail is settled")));
+        }
+        if let Some(cache) = self.caches.remove(&row.mailbox_id) {
+            cache.delete(self.db).await?;
+        }
+        let mut pair = PairRow::read(self.db, self.lease.pair_id.0).await?;
+        pair.mailboxes -= 1;
+        pair.update(self.db).await
     }
 
     async fn finish_run(&mut self, verdict: RunVerdict, detail: &str) -> Result<(), Fault> {

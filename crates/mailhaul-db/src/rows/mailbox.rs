@@ -1,4 +1,4 @@
-//! `mailbox` and the rows that hang on it and decide: `segment`, `keyword_set`, `mailbox_exception`.
+//! `mailbox` and the rows that hang in its tally: `segment`, `keyword_set`, `mailbox_exception`.
 
 use super::{Columns, StoredRow, count_to_sql, verified};
 use crate::checksum::RowChecksum;
@@ -22,6 +22,12 @@ pub(crate) struct MailboxRow {
     pub(crate) scan: Option<Scan>,
     pub(crate) counts: SettledCounts,
     pub(crate) tally: Tally,
+    /// The checksum of the `mailbox_sync` row that counts; `None` if the mailbox is to be visited.
+    pub(crate) sync_sum: Option<u32>,
+    /// The checksum of the `mailbox_departed` row; `None` if there is none.
+    pub(crate) departed_sum: Option<u32>,
+    /// What the target was called when we made it; `None` if we did not.
+    pub(crate) made_as: Option<String>,
 }
 
 /// Number and sum of the checksums of the rows that hang on a mailbox. Each row proves only itself; this proves that
@@ -78,12 +84,15 @@ impl StoredRow for MailboxRow {
                 adopted_altered: columns.number()?,
             },
             tally: Tally { count: columns.number()?, sum: columns.number()? },
+            sync_sum: columns.optional_number()?,
+            departed_sum: columns.optional_number()?,
+            made_as: columns.optional_text()?,
         })
     }
 
     fn checksum(&self) -> u32 {
         let scan = self.scan.as_ref();
-        RowChecksum::of(Self::TABLE)
+        let sum = RowChecksum::of(Self::TABLE)
             .int(self.mailbox_id)
             .int(self.pair_id)
             .text(&self.mapping.source)
@@ -101,7 +110,14 @@ impl StoredRow for MailboxRow {
             .int(count_to_sql(self.counts.adopted))
             .int(count_to_sql(self.counts.adopted_altered))
             .int(i64::from(self.tally.count))
-            .int(i64::from(self.tally.sum))
+            .int(i64::from(self.tally.sum));
+        // Rows of the first two schemas have no such columns: as long as all three are absent they do not count.
+        if self.sync_sum.is_none() && self.departed_sum.is_none() && self.made_as.is_none() {
+            return sum.finish();
+        }
+        sum.optional_int(self.sync_sum.map(i64::from))
+            .optional_int(self.departed_sum.map(i64::from))
+            .optional_text(self.made_as.as_deref())
             .finish()
     }
 }
@@ -131,7 +147,15 @@ impl MailboxRow {
             scan: None,
             counts: SettledCounts::default(),
             tally: Tally::default(),
+            sync_sum: None,
+            departed_sum: None,
+            made_as: None,
         }
+    }
+
+    /// Whether the target mailbox was made by us and is still called so.
+    pub(crate) fn is_made(&self) -> bool {
+        self.made_as.as_ref() == Some(&self.mapping.target)
     }
 
     /// The name of the mailbox, for people.
@@ -139,11 +163,26 @@ impl MailboxRow {
         format!("mailbox {}", Escaped(&self.mapping.source))
     }
 
+    /// The row is as it was written, and what hangs on it is not.
+    pub(crate) fn damaged(&self, what: &str) -> Fault {
+        Fault::Damaged { table: Self::TABLE, row: format!("{}: {what}", self.place()) }
+    }
+
+    /// Damage, if other rows hang on the mailbox than were written.
+    pub(crate) fn check_tally(&self, found: Tally) -> Result<(), Fault> {
+        if found == self.tally {
+            return Ok(());
+        }
+        let (found, written) = (found.count, self.tally.count);
+        Err(self.damaged(&format!("{found} rows belong to it where {written} were written")))
+    }
+
     pub(crate) async fn find(db: &mut SqliteConnection, pair_id: i64, source: &str) -> Result<Option<Self>, Fault> {
         let row = sqlx::query(
             "SELECT mailbox_id, pair_id, source_name, target_name, source_uid_validity, target_uid_validity, \
                     target_mark, sent_first, sent_last, scan_uid_next, scan_exists, scan_highest_modseq, \
-                    scan_mailbox_id, copied, adopted, adopted_altered, row_count, row_sum, checksum \
+                    scan_mailbox_id, copied, adopted, adopted_altered, row_count, row_sum, sync_sum, \
+                    departed_sum, made_as, checksum \
              FROM mailbox WHERE pair_id = $1 AND source_name = $2",
         )
         .bind(pair_id)
@@ -158,7 +197,8 @@ impl MailboxRow {
         let row = sqlx::query(
             "SELECT mailbox_id, pair_id, source_name, target_name, source_uid_validity, target_uid_validity, \
                     target_mark, sent_first, sent_last, scan_uid_next, scan_exists, scan_highest_modseq, \
-                    scan_mailbox_id, copied, adopted, adopted_altered, row_count, row_sum, checksum \
+                    scan_mailbox_id, copied, adopted, adopted_altered, row_count, row_sum, sync_sum, \
+                    departed_sum, made_as, checksum \
              FROM mailbox WHERE mailbox_id = $1",
         )
         .bind(mailbox_id)
@@ -172,7 +212,8 @@ impl MailboxRow {
         let rows = sqlx::query(
             "SELECT mailbox_id, pair_id, source_name, target_name, source_uid_validity, target_uid_validity, \
                     target_mark, sent_first, sent_last, scan_uid_next, scan_exists, scan_highest_modseq, \
-                    scan_mailbox_id, copied, adopted, adopted_altered, row_count, row_sum, checksum \
+                    scan_mailbox_id, copied, adopted, adopted_altered, row_count, row_sum, sync_sum, \
+                    departed_sum, made_as, checksum \
              FROM mailbox WHERE pair_id = $1 ORDER BY source_name",
         )
         .bind(pair_id)
@@ -199,16 +240,19 @@ impl MailboxRow {
             "INSERT INTO mailbox (mailbox_id, pair_id, source_name, target_name, source_uid_validity, \
                  target_uid_validity, target_mark, sent_first, sent_last, scan_uid_next, scan_exists, \
                  scan_highest_modseq, scan_mailbox_id, copied, adopted, adopted_altered, row_count, row_sum, \
-                 checksum) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
-             ON CONFLICT (mailbox_id) DO UPDATE SET target_name = excluded.target_name, \
+                 sync_sum, departed_sum, made_as, checksum) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
+                     $22) \
+             ON CONFLICT (mailbox_id) DO UPDATE SET source_name = excluded.source_name, \
+                 target_name = excluded.target_name, \
                  source_uid_validity = excluded.source_uid_validity, \
                  target_uid_validity = excluded.target_uid_validity, target_mark = excluded.target_mark, \
                  sent_first = excluded.sent_first, sent_last = excluded.sent_last, \
                  scan_uid_next = excluded.scan_uid_next, scan_exists = excluded.scan_exists, \
                  scan_highest_modseq = excluded.scan_highest_modseq, scan_mailbox_id = excluded.scan_mailbox_id, \
                  copied = excluded.copied, adopted = excluded.adopted, adopted_altered = excluded.adopted_altered, \
-                 row_count = excluded.row_count, row_sum = excluded.row_sum, checksum = excluded.checksum",
+                 row_count = excluded.row_count, row_sum = excluded.row_sum, sync_sum = excluded.sync_sum, \
+                 departed_sum = excluded.departed_sum, made_as = excluded.made_as, checksum = excluded.checksum",
         )
         .bind(self.mailbox_id)
         .bind(self.pair_id)
@@ -228,9 +272,29 @@ impl MailboxRow {
         .bind(count_to_sql(self.counts.adopted_altered))
         .bind(self.tally.count)
         .bind(self.tally.sum)
+        .bind(self.sync_sum)
+        .bind(self.departed_sum)
+        .bind(self.made_as.as_deref())
         .bind(self.checksum())
         .execute(db)
         .await?;
+        Ok(())
+    }
+
+    /// Takes a mailbox away. The rows that refer to it must be gone before.
+    pub(crate) async fn delete(db: &mut SqliteConnection, mailbox_id: i64) -> Result<(), Fault> {
+        sqlx::query("DELETE FROM mailbox WHERE mailbox_id = $1").bind(mailbox_id).execute(db).await?;
+        Ok(())
+    }
+
+    /// Gives a mailbox a source name that no server can have, so that others can take its name in the same
+    /// transaction; [`MailboxRow::put`] gives it its own.
+    pub(crate) async fn step_aside(db: &mut SqliteConnection, mailbox_id: i64) -> Result<(), Fault> {
+        sqlx::query("UPDATE mailbox SET source_name = $1 WHERE mailbox_id = $2")
+            .bind(format!("\u{0}{mailbox_id}"))
+            .bind(mailbox_id)
+            .execute(db)
+            .await?;
         Ok(())
     }
 }
@@ -498,6 +562,20 @@ impl ExceptionRow {
             .enumerate()
             .map(|(at, row)| verified(row, || format!("exception {} of pair {pair_id}", at + 1)))
             .collect()
+    }
+
+    /// Exceptions that stand against the mailboxes of a pair themselves, by mailbox and state.
+    pub(crate) async fn read_mailboxes_own(db: &mut SqliteConnection, pair_id: i64) -> Result<Vec<Self>, Fault> {
+        let rows = sqlx::query(
+            "SELECT mailbox_id, source_uid_validity, uid, state, reason, key_digest, key_strength, at_secs, checksum \
+             FROM mailbox_exception WHERE mailbox_id IN (SELECT mailbox_id FROM mailbox WHERE pair_id = $1) \
+                 AND source_uid_validity = 0 AND uid = 0 \
+             ORDER BY mailbox_id, state",
+        )
+        .bind(pair_id)
+        .fetch_all(db)
+        .await?;
+        rows.iter().map(|row| verified(row, || format!("an exception of a mailbox of pair {pair_id}"))).collect()
     }
 
     pub(crate) async fn put(&self, checksum: u32, db: &mut SqliteConnection) -> Result<(), Fault> {

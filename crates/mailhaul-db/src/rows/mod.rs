@@ -5,10 +5,12 @@
 
 mod mailbox;
 mod pair;
+mod sync;
 mod told;
 
 pub(crate) use mailbox::{ExceptionKey, ExceptionRow, KeywordSetRow, MailboxRow, SegmentRow, Tally};
 pub(crate) use pair::{LedgerRow, PairRow, RunRow};
+pub(crate) use sync::{DepartedRow, SyncRow};
 pub(crate) use told::{PassRow, RemarkRow};
 
 use crate::fault::Fault;
