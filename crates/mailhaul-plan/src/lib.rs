@@ -23,6 +23,7 @@
 
 pub mod batches;
 pub mod brake;
+pub mod carry_over;
 pub mod content;
 pub mod flags;
 pub mod keys;
@@ -30,6 +31,7 @@ pub mod mailboxes;
 pub mod matching;
 pub mod moves;
 pub mod policy;
+pub mod renames;
 pub mod scan;
 pub mod selection;
 pub mod steps;

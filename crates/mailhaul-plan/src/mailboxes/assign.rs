@@ -11,7 +11,7 @@ use super::rules::{ExplicitRules, Wanted};
 use super::target::{Existing, Target};
 use super::tree::{Node, Tree};
 use super::{AccountListing, LeftOut, MailboxEntry, Mapping, MappingError, MappingRemark, MappingRules, Origin};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Maps the source's mailboxes onto the target.
 ///
@@ -28,6 +28,22 @@ pub fn map_mailboxes(
     rules: &MappingRules,
     stored: &BTreeMap<String, String>,
 ) -> Result<Mapping, MappingError> {
+    map_renamed_mailboxes(source, target, rules, stored, &BTreeSet::new())
+}
+
+/// As [`map_mailboxes`], where some source mailboxes were renamed and their copies could not be. `kept` holds their
+/// names at the source: what `stored` says of them stays, although no rule leads there, unless a `--map` covers them.
+/// A `--map` that gave such a name to a mailbox which is called otherwise now has been used.
+///
+/// # Errors
+/// As [`map_mailboxes`].
+pub fn map_renamed_mailboxes(
+    source: &AccountListing,
+    target: &AccountListing,
+    rules: &MappingRules,
+    stored: &BTreeMap<String, String>,
+    kept: &BTreeSet<String>,
+) -> Result<Mapping, MappingError> {
     let target = Target::of(target);
     let explicit = ExplicitRules::read(rules, source, &target.shape)?;
     let (candidates, mut left_out) = candidates(source, rules);
@@ -37,13 +53,14 @@ pub fn map_mailboxes(
 
     tree.fix_explicit(&mut claims, |entry| wanted.judge(entry).is_none())?;
     tree.fix_inbox(&mut claims, &target.shape);
-    tree.fix_stored(&mut claims, stored);
+    tree.fix_stored(&mut claims, stored, kept);
     tree.fix_special_uses(&mut claims, &target);
     for depth in 0..tree.depth() {
         tree.name_level(depth, &mut claims, &target);
     }
 
-    let unused_rules = explicit.unused(&tree).chain(wanted.unused(&candidates)).collect();
+    let kept_names: BTreeSet<&str> = kept.iter().filter_map(|source| Some(stored.get(source)?.as_str())).collect();
+    let unused_rules = explicit.unused(&tree, &kept_names).chain(wanted.unused(&candidates)).collect();
     let mut mailboxes = Vec::new();
     for node in tree.nodes {
         let Some(entry) = node.entry else { continue };

@@ -6,13 +6,19 @@ use super::special::use_of_name;
 use super::target::Target;
 use super::tree::{Node, Tree};
 use super::{MappingRemark, Origin};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Tree<'_> {
     /// Names of earlier runs are claimed, so that nobody else gets them; whether they still hold is seen later.
-    pub(super) fn fix_stored(&mut self, claims: &mut Claims<'_>, stored: &BTreeMap<String, String>) {
+    pub(super) fn fix_stored(
+        &mut self,
+        claims: &mut Claims<'_>,
+        stored: &BTreeMap<String, String>,
+        kept: &BTreeSet<String>,
+    ) {
         for node in self.nodes.iter_mut().filter(|node| node.target.is_none()) {
             let Some(earlier) = stored.get(node.source()) else { continue };
+            node.kept = kept.contains(node.source());
             if node.entry.is_none() {
                 node.stored = Some(earlier.clone());
             } else if claims.is_free_again(earlier) {
@@ -45,10 +51,10 @@ impl Tree<'_> {
 
     /// Whether today's rules could have given this name, at one time or another.
     fn follows_from_rules(&self, place: usize, natural: &str, stored: &str, target: &Target<'_>) -> bool {
-        if stored == natural {
+        let node = &self.nodes[place];
+        if stored == natural || (node.kept && !self.below_rule(node)) {
             return true;
         }
-        let node = &self.nodes[place];
         let mut roots = vec![natural.to_owned()];
         if !self.below_rule(node) {
             if self.serves_same_use(node, stored, target) {

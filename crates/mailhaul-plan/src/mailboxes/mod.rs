@@ -29,7 +29,7 @@ mod target;
 mod tests;
 mod tree;
 
-pub use assign::map_mailboxes;
+pub use assign::{map_mailboxes, map_renamed_mailboxes};
 pub use glob::Glob;
 pub use names::{TargetShape, safer_name};
 

@@ -42,10 +42,13 @@ impl<'a> ExplicitRules<'a> {
     }
 
     /// Those whose OLD is no mailbox and lies above none.
-    pub(super) fn unused(&self, tree: &Tree<'_>) -> impl Iterator<Item = String> {
+    /// Those that fit no mailbox, and whose name no renamed mailbox keeps.
+    pub(super) fn unused(&self, tree: &Tree<'_>, kept_names: &BTreeSet<&str>) -> impl Iterator<Item = String> {
         let met: BTreeSet<String> =
             tree.nodes.iter().map(|node| with_plain_inbox(&node.text, node.delimiter)).collect();
-        let unused = self.by_old.iter().filter(move |(old, _)| !met.contains(*old));
+        let is_unused =
+            |(old, (new, _)): &(&String, &(String, _))| !met.contains(*old) && !kept_names.contains(new.as_str());
+        let unused = self.by_old.iter().filter(is_unused);
         unused.map(|(_, (_, (old, new)))| format!("{old}={new}")).collect::<Vec<_>>().into_iter()
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Node<'a> {
     pub(super) rule: Option<&'a str>,
     /// A name from an earlier run that is claimed but not yet found to follow from the rules.
     pub(super) stored: Option<String>,
+    /// Whether that name stays although no rule leads to it.
+    pub(super) kept: bool,
     /// The target name, once decided.
     pub(super) target: Option<String>,
     pub(super) origin: Origin,
@@ -164,6 +166,7 @@ impl<'a> Tree<'a> {
             foreign: false,
             plain,
             stored: None,
+            kept: false,
             target: None,
             origin: Origin::Name,
             respelt: changed || above.is_some_and(|above| above.respelt),

@@ -203,3 +203,39 @@ fn children_stay_where_they_were_when_their_parent_holds_no_mail_any_more() {
         assert!(changes.is_empty());
     }
 }
+
+#[test]
+fn a_renamed_mailbox_keeps_the_name_of_its_copy_where_that_was_decided() {
+    let source = account("", '/', &["INBOX", "Archive", "Archive-2025", "Archive-2025/x", "Archive-2025/new"]);
+    let target = account("", '/', &["INBOX", "Archive", "Archive/x"]);
+    let stored = names_of(&[("Archive-2025", "Archive"), ("Archive-2025/x", "Archive/x")]);
+    let kept = BTreeSet::from(["Archive-2025".to_owned()]);
+    let map = |rules: &MappingRules| {
+        map_renamed_mailboxes(&source, &target, rules, &stored, &kept).expect("rules that can be followed")
+    };
+    let mapping = map(&MappingRules::default());
+    assert!(changed(&stored, &mapping).is_empty());
+    let expected = [
+        ("INBOX", "INBOX"),
+        ("Archive", "Archive-2"),
+        ("Archive-2025", "Archive"),
+        ("Archive-2025/new", "Archive/new"),
+        ("Archive-2025/x", "Archive/x"),
+    ];
+    assert_eq!(pairs(&mapping), expected);
+    // The operator's own rule goes before it, and shows as a change.
+    let mapping = map(&with_map(&[("Archive-2025", "Old")]));
+    assert_eq!(changed(&stored, &mapping).len(), 2);
+}
+
+#[test]
+fn the_rule_that_named_a_mailbox_before_it_was_renamed_is_no_misspelt_one() {
+    let source = account("", '/', &["INBOX", "New"]);
+    let target = account("", '/', &["INBOX", "Post"]);
+    let stored = names_of(&[("New", "Post")]);
+    let rules = with_map(&[("Old", "Post"), ("Misspelt", "Other")]);
+    let kept = BTreeSet::from(["New".to_owned()]);
+    let mapping = map_renamed_mailboxes(&source, &target, &rules, &stored, &kept).expect("rules");
+    assert_eq!(pairs(&mapping), [("INBOX", "INBOX"), ("New", "Post")]);
+    assert_eq!(mapping.unused_rules, ["Misspelt=Other"]);
+}

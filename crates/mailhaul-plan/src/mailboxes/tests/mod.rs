@@ -10,6 +10,7 @@ mod special_use;
 
 use super::*;
 use mailhaul_types::NameEncoding;
+use std::collections::BTreeSet;
 
 /// An account that declares its own namespace and has a mailbox for each line: `NAME`, or `NAME \Sent`,
 /// `NAME \Noselect`.
