@@ -12,10 +12,10 @@ Exit codes:
     3  a server refused the sign-in
     4  a server could not be reached, or its TLS could not be trusted
     5  finished with exceptions: mail refused, unreadable or possibly doubled,
-       a view that is incomplete, a mailbox that failed
+       a view that is incomplete or doubtful, a mailbox that failed
     6  stopped for your decision: a brake, target full, disk full, state file
        damaged or in use, changed mapping
-    7  verify found differences
+    7  verify, or the comparison after --final, found differences
   130  interrupted; the same command goes on
 
 Remarks leave the code at 0: skipped by selection, gone, renamed, flags that
@@ -57,10 +57,12 @@ impl From<StopClass> for Exit {
 
 /// The exit code of a run follows from its report alone.
 pub(crate) fn of_run(report: &RunReport) -> Exit {
-    match (&report.stop, report.verdict()) {
+    match (report.any_stop(), report.verdict()) {
         (Some(stop), _) => stop.class.into(),
         (None, Verdict::Complete) => Exit::Done,
         (None, Verdict::Stopped) => Exit::Decision,
+        // An exception is a difference that is explained already.
+        (None, _) if report.differs() && report.exceptions.is_empty() => Exit::Differences,
         (None, _) => Exit::Exceptions,
     }
 }
@@ -87,5 +89,32 @@ impl std::fmt::Display for CommandError {
             Some(hint) => write!(f, "\nhint: {hint}"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mailhaul_report::{Difference, DifferenceKind, Exception, ExceptionState, Stop, StopCause, VerifyReport};
+
+    #[test]
+    fn a_last_pass_ends_as_what_it_found_is_grave() {
+        let difference = Difference {
+            mailbox: "INBOX".to_owned(),
+            kind: DifferenceKind::Missing,
+            source_uid: Some(7),
+            target_uid: None,
+            reason: "not on the target".to_owned(),
+        };
+        let mut report = RunReport { verified: Some(VerifyReport::default()), ..RunReport::default() };
+        assert_eq!(of_run(&report), Exit::Done);
+        report.verified = Some(VerifyReport { differences: vec![difference], ..VerifyReport::default() });
+        assert_eq!(of_run(&report), Exit::Differences);
+        let (mailbox, reason) = ("INBOX".to_owned(), "too large".to_owned());
+        report.exceptions.push(Exception { mailbox, uid: Some(7), state: ExceptionState::Refused, reason });
+        assert_eq!(of_run(&report), Exit::Exceptions, "what differs is what was refused");
+        let stop = Some(Stop::new(StopCause::Network, "lost".to_owned(), String::new()));
+        report.verified = Some(VerifyReport { stop, ..VerifyReport::default() });
+        assert_eq!(of_run(&report), Exit::Unreachable);
     }
 }

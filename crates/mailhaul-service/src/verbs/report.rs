@@ -231,10 +231,13 @@ fn other_exceptions(counts: &Value, known: &[Exception]) -> Vec<Exception> {
             "does_not_add_up" => ExceptionState::DoesNotAddUp,
             "mailbox_failed" => ExceptionState::MailboxFailed,
             "view_incomplete" => ExceptionState::ViewIncomplete,
+            "view_doubtful" => ExceptionState::ViewDoubtful,
             _ => return None,
         };
         let (mailbox, reason) = (words(&found, "mailbox"), words(&found, "reason"));
-        let is_new = !known.iter().any(|known| known.mailbox == mailbox && known.state == state);
+        // The ledger holds a doubtful view as an incomplete one, with the same reason.
+        let is_known = |known: &Exception| known.state == state || known.reason == reason;
+        let is_new = !known.iter().any(|known| known.mailbox == mailbox && is_known(known));
         is_new.then_some(Exception { mailbox, uid: uid(&found, "uid"), state, reason })
     });
     let differs = list(&counts["verify"]["differences"]).into_iter().map(|found| Exception {

@@ -51,9 +51,9 @@ pub(super) fn of_service(error: &ServiceError) -> JobEnd {
     }
 }
 
-/// A copy.
+/// A copy, and the comparison that it ended with, if it did.
 pub(super) fn of_copy(report: &RunReport, control: &JobControl, now_unix_ms: i64) -> JobEnd {
-    let outcome = match &report.stop {
+    let outcome = match report.any_stop() {
         Some(stop) => of_stop(stop, control, now_unix_ms),
         None => match report.verdict() {
             Verdict::Complete => Outcome::Done,
@@ -61,14 +61,7 @@ pub(super) fn of_copy(report: &RunReport, control: &JobControl, now_unix_ms: i64
             _ => Outcome::DoneWithExceptions,
         },
     };
-    let words = match &report.stop {
-        Some(stop) => stop.reason.clone(),
-        None => report.exceptions.first().map_or_else(
-            || report.last_line(),
-            |first| format!("{}: {}: {}", first.mailbox, first.state.label(), first.reason),
-        ),
-    };
-    let counts = json!({
+    let mut counts = json!({
         "verdict": report.verdict(),
         "messages": report.totals(),
         "bytes": report.bytes(),
@@ -76,9 +69,48 @@ pub(super) fn of_copy(report: &RunReport, control: &JobControl, now_unix_ms: i64
         "mailboxes": report.mailboxes.len(),
         "exceptions": report.exceptions.iter().take(LISTED_MAX).collect::<Vec<_>>(),
         "exceptions_in_all": report.exceptions.len(),
+        "changes": report.changes(),
     });
-    let progressed = report.totals().copied + report.totals().adopted > 0;
-    JobEnd { outcome, words, counts: counts.to_string(), progressed, then: Vec::new() }
+    if let Some(verified) = &report.verified {
+        counts["verify"] = compared(verified);
+    }
+    let progressed = report.totals().copied + report.totals().adopted > 0 || !report.changes().is_empty();
+    JobEnd { outcome, words: words_of_copy(report), counts: counts.to_string(), progressed, then: Vec::new() }
+}
+
+/// What is to be known first.
+fn words_of_copy(report: &RunReport) -> String {
+    let differs = report.verified.as_ref().filter(|_| report.differs());
+    match (report.any_stop(), report.exceptions.first(), differs) {
+        (Some(stop), _, _) => stop.reason.clone(),
+        (None, Some(first), _) => format!("{}: {}: {}", first.mailbox, first.state.label(), first.reason),
+        (None, None, Some(verified)) => words_of_differences(verified),
+        (None, None, None) => report.last_line(),
+    }
+}
+
+fn words_of_differences(report: &VerifyReport) -> String {
+    match report.differences.as_slice() {
+        [] => "both sides are equal".to_owned(),
+        [first, rest @ ..] => {
+            let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
+            format!("{}: {}{more}", first.mailbox, first.reason)
+        }
+    }
+}
+
+/// What a comparison counted.
+fn compared(report: &VerifyReport) -> Value {
+    let sum = |number: fn(&mailhaul_report::ComparedMailbox) -> u64| report.mailboxes.iter().map(number).sum::<u64>();
+    json!({
+        "verdict": report.verdict(),
+        "source_messages": sum(|mailbox| mailbox.source_messages),
+        "target_messages": sum(|mailbox| mailbox.target_messages),
+        "equal": sum(|mailbox| mailbox.equal),
+        "skipped": sum(|mailbox| mailbox.skipped),
+        "differences": report.differences.iter().take(LISTED_MAX).collect::<Vec<_>>(),
+        "differences_in_all": report.differences.len(),
+    })
 }
 
 /// A comparison.
@@ -88,27 +120,11 @@ pub(super) fn of_verify(report: &VerifyReport, control: &JobControl, now_unix_ms
         None if report.differences.is_empty() => Outcome::Done,
         None => Outcome::DoneWithExceptions,
     };
-    let words = match (&report.stop, report.differences.as_slice()) {
-        (Some(stop), _) => stop.reason.clone(),
-        (None, []) => "both sides are equal".to_owned(),
-        (None, [first, rest @ ..]) => {
-            let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
-            format!("{}: {}{more}", first.mailbox, first.reason)
-        }
+    let words = match &report.stop {
+        Some(stop) => stop.reason.clone(),
+        None => words_of_differences(report),
     };
-    let sum = |number: fn(&mailhaul_report::ComparedMailbox) -> u64| report.mailboxes.iter().map(number).sum::<u64>();
-    let counts = json!({
-        "verify": {
-            "verdict": report.verdict(),
-            "source_messages": sum(|mailbox| mailbox.source_messages),
-            "target_messages": sum(|mailbox| mailbox.target_messages),
-            "equal": sum(|mailbox| mailbox.equal),
-            "skipped": sum(|mailbox| mailbox.skipped),
-            "differences": report.differences.iter().take(LISTED_MAX).collect::<Vec<_>>(),
-            "differences_in_all": report.differences.len(),
-        },
-        "seconds": report.seconds,
-    });
+    let counts = json!({ "verify": compared(report), "seconds": report.seconds });
     JobEnd { outcome, words, counts: counts.to_string(), progressed: false, then: Vec::new() }
 }
 

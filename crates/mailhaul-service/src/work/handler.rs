@@ -192,8 +192,10 @@ impl Task<'_> {
     }
 
     async fn copy_and_verify(&self, control: &JobControl) -> JobEnd {
-        let copied = self.copy(control).await;
-        if !matches!(copied.outcome, Outcome::Done | Outcome::DoneWithExceptions) {
+        let report = copy_account(&self.copy_job(), self.worker.service.ledger(), &self.oversight()).await;
+        let copied = ends::of_copy(&report, control, self.worker.service.now_unix_ms());
+        let is_over = matches!(copied.outcome, Outcome::Done | Outcome::DoneWithExceptions);
+        if !is_over || report.verified.is_some() {
             return copied;
         }
         let verified = self.verify(control).await;

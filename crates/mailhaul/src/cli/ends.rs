@@ -12,6 +12,8 @@ Exceptions lead to exit code 5, `mailbox stopped` to 6:
   possible duplicate  an unanswered copy may have been stored and then moved
                       or deleted by its owner; the message was sent again
   view incomplete     the source lists fewer messages than it says it has
+  view doubtful       the source has exactly as many messages as some servers
+                      show at most; --accept-view says that it is all
   mailbox failed      this mailbox could not be worked on; the others went on
   mailbox stopped     this mailbox waits for your decision
   does not add up     the numbers contradict each other: please report it
