@@ -15,6 +15,7 @@ mod process;
 mod queue_commands;
 mod quirks;
 mod records;
+mod resync_options;
 mod servers;
 mod stage;
 mod steering;

@@ -1,0 +1,173 @@
+//! What the operator decides about changes after the first copy: refused where it contradicts itself, asked about where
+//! mail may be removed, and kept for endpoints, waves and accounts.
+
+use crate::harness::{Said, finish, mailhaul};
+use serde_json::Value;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// A folder with a state file in which two accounts stand in a wave. No server is behind its endpoints.
+struct Desk {
+    folder: TempDir,
+}
+
+impl Desk {
+    fn ready() -> Self {
+        let desk = Self { folder: TempDir::new().expect("a temporary folder") };
+        desk.done(&["init"]);
+        desk.done(&["endpoint", "add", "old", "imaps://old.example"]);
+        desk.done(&["endpoint", "add", "new", "imaps://new.example"]);
+        let list = "account,source_user,source_password,target_user,target_password\n\
+                    alice,alice,a,alice,b\nbob,bob,c,bob,d\n";
+        let file = desk.path("list");
+        std::fs::write(&file, list).expect("a list");
+        let file = file.to_str().expect("a path in plain letters");
+        desk.done(&["accounts", "import", file, "--wave", "staff", "--from", "old", "--to", "new"]);
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn say(&self, words: &[&str]) -> Said {
+        let mut command = mailhaul();
+        command.args(words).arg("--state").arg(self.path("mailhaul.db"));
+        command.arg("--key-file").arg(self.path("mailhaul.key"));
+        finish(command)
+    }
+
+    #[track_caller]
+    fn done(&self, words: &[&str]) -> String {
+        let said = self.say(words);
+        assert_eq!(said.code, 0, "{words:?}: {said:?}");
+        said.stdout
+    }
+
+    /// The options that something has of its own.
+    #[track_caller]
+    fn options(&self, what: &str, name: &str) -> Value {
+        let text = self.done(&[what, "show", name, "--json"]);
+        let mut json: Value = serde_json::from_str(&text).expect("JSON");
+        let options = if what == "endpoint" { &mut json["options"]["copy"] } else { &mut json["options"] };
+        options.take()
+    }
+
+    /// Fails with code 2 and says all of this.
+    #[track_caller]
+    fn refused(&self, words: &str, parts: &[&str]) {
+        let words: Vec<&str> = words.split(' ').collect();
+        assert_refused(&self.say(&words), parts);
+    }
+}
+
+#[track_caller]
+fn assert_refused(said: &Said, parts: &[&str]) {
+    assert_eq!((said.code, said.stdout.as_str()), (2, ""), "{said:?}");
+    for part in parts {
+        assert!(said.stderr.contains(part), "no `{part}`: {}", said.stderr);
+    }
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused_before_anything_is_opened() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let state = folder.path().join("state/mailhaul.db");
+    let cases: [(&str, &[&str]); 9] = [
+        ("--deletions mirror", &["alice at new.invalid", "no terminal", "--yes"]),
+        ("--deletions mirror --yes --switched", &["mirror and --switched contradict"]),
+        ("--flags source --switched", &["--flags source and --switched contradict", "--flags merge"]),
+        ("--max-deletions 5", &["--max-deletions bounds deletions", "--deletions"]),
+        ("--max-deletions-percent 5 --deletions ignore", &["--max-deletions-percent bounds deletions"]),
+        ("--deletions trash --max-deletions 0", &["--max-deletions", "0"]),
+        ("--deletions trash --max-deletions-percent 101", &["101", "1..=100"]),
+        ("--deletions all", &["[possible values: ignore, flag, trash, mirror]"]),
+        ("--flags both", &["[possible values: merge, source, target, none]"]),
+    ];
+    for (options, parts) in cases {
+        let mut command = mailhaul();
+        command.args(["copy", "--from", "imaps://alice@old.invalid", "--to", "imaps://alice@new.invalid"]);
+        // Nobody asks for the passwords either: reading them would fail in other words.
+        command.args(["--from-password-command", "exit 9", "--to-password-command", "exit 9"]);
+        command.args(options.split(' ')).arg("--state").arg(&state);
+        assert_refused(&finish(command), parts);
+        assert!(!state.exists(), "{options}");
+    }
+}
+
+#[test]
+fn what_is_said_for_endpoints_waves_and_accounts_is_kept_and_shown() {
+    let desk = Desk::ready();
+    desk.done(&["endpoint", "set", "new", "--flags", "target", "--max-deletions", "500", "--accept-source-change"]);
+    let more = ["--deletions", "trash", "--max-deletions-percent", "25", "--moves", "copy"];
+    desk.done(&[&["wave", "set", "staff"], &more[..]].concat());
+    let views = ["--switched", "--accept-view", "INBOX", "--accept-view", "Old mail"];
+    desk.done(&[&["accounts", "set", "alice"], &views[..]].concat());
+    let expected = serde_json::json!({ "flags": "target", "max_deletions": 500, "accept_source_change": true });
+    assert_eq!(desk.options("endpoint", "new"), expected);
+    let expected = serde_json::json!({ "deletions": "trash", "max_deletions_percent": 25, "moves": "copy" });
+    assert_eq!(desk.options("wave", "staff"), expected);
+    let expected = serde_json::json!({ "switched": true, "accept_view": ["INBOX", "Old mail"] });
+    assert_eq!(desk.options("accounts", "alice"), expected);
+    assert_eq!(desk.options("accounts", "bob"), serde_json::json!({}));
+    let shown = desk.done(&["wave", "show", "staff"]);
+    assert!(shown.contains("--moves copy, --deletions trash, --max-deletions-percent 25"), "{shown}");
+    let shown = desk.done(&["accounts", "show", "alice"]);
+    assert!(shown.contains("--switched=true, --accept-view 'INBOX', --accept-view 'Old mail'"), "{shown}");
+    desk.done(&["wave", "set", "staff", "--inherit", "--deletions", "flag"]);
+    assert_eq!(desk.options("wave", "staff"), serde_json::json!({ "deletions": "flag" }));
+}
+
+#[test]
+fn mirror_is_stored_only_when_somebody_has_confirmed_it() {
+    let desk = Desk::ready();
+    for (words, whom) in [
+        ("wave set staff --deletions mirror", "all accounts of wave staff"),
+        ("accounts set alice --deletions mirror", "account alice"),
+        ("endpoint set new --deletions mirror", "from or to endpoint new"),
+        ("endpoint add other imaps://other.example --deletions mirror", "from or to endpoint other"),
+    ] {
+        desk.refused(words, &[whom, "no terminal to ask on", "--yes"]);
+    }
+    assert_eq!(desk.options("wave", "staff"), serde_json::json!({}));
+    desk.done(&["wave", "set", "staff", "--deletions", "mirror", "--yes"]);
+    assert_eq!(desk.options("wave", "staff"), serde_json::json!({ "deletions": "mirror" }));
+}
+
+#[test]
+fn mirror_and_the_switch_exclude_each_other_wherever_they_are_said() {
+    let desk = Desk::ready();
+    desk.done(&["endpoint", "set", "new", "--deletions", "mirror", "--yes"]);
+    let parts = ["account `alice`", "endpoint `new` says --deletions mirror", "wave `staff` says --switched"];
+    desk.refused("wave set staff --switched=true", &parts);
+    desk.refused("accounts set bob --switched", &["account `bob`", "endpoint `new` says --deletions mirror"]);
+    assert_eq!(desk.options("wave", "staff"), serde_json::json!({}));
+    // Where all accounts say otherwise, the endpoint's word is in force nowhere.
+    desk.done(&["accounts", "set", "alice", "--deletions", "trash"]);
+    desk.refused("wave set staff --switched", &["account `bob`"]);
+    desk.done(&["wave", "set", "staff", "--deletions", "ignore"]);
+    desk.done(&["wave", "set", "staff", "--switched"]);
+    for words in ["wave set staff --deletions mirror --yes", "accounts set bob --deletions mirror --yes"] {
+        desk.refused(words, &["contradict each other", "--switched"]);
+    }
+    // Taking back what hides the endpoint's word brings it into force.
+    desk.refused("wave set staff --inherit --switched", &["account `bob`", "endpoint `new` says --deletions mirror"]);
+    desk.done(&["wave", "set", "staff", "--inherit", "--deletions", "mirror", "--yes"]);
+    desk.refused("endpoint set old --switched", &["account `bob`", "endpoint `old` says --switched"]);
+}
+
+#[test]
+fn an_account_is_not_moved_to_where_its_options_contradict_those_in_force() {
+    let desk = Desk::ready();
+    let list = "account,source_user,source_password,target_user,target_password\ncarol,carol,e,carol,f\n";
+    let file = desk.path("more");
+    std::fs::write(&file, list).expect("a list");
+    let file = file.to_str().expect("a path in plain letters");
+    desk.done(&["accounts", "import", file, "--wave", "late", "--from", "old", "--to", "new"]);
+    desk.done(&["wave", "set", "staff", "--switched"]);
+    desk.done(&["accounts", "set", "carol", "--deletions", "mirror", "--yes"]);
+    let parts = ["account `carol` says --deletions mirror", "wave `staff` says --switched"];
+    desk.refused("accounts set carol --wave staff", &parts);
+    desk.done(&["accounts", "set", "carol", "--wave", "staff", "--deletions", "flag"]);
+    assert_eq!(desk.options("accounts", "carol"), serde_json::json!({ "deletions": "flag" }));
+}
