@@ -8,6 +8,7 @@ use crate::fault::Fault;
 use crate::files::{self, Fingerprint, PathFault};
 use crate::lease::PairLease;
 use crate::model::{MailboxState, Mapping, PairIdentity};
+use crate::older;
 use crate::queue::{Queue, Writing};
 use crate::read::{Reader, SettledPages};
 use crate::report::{self, PairReport};
@@ -131,10 +132,19 @@ impl Ledger {
             .max_connections(READERS_MAX)
             .acquire_timeout(READER_WAIT_MAX)
             .acquire_slow_threshold(READER_WAIT_MAX)
-            .connect_lazy_with(connect_options(&path, &options).read_only(true).immutable(at_rest));
+            .connect_lazy_with(
+                connect_options(&path, &options)
+                    .read_only(true)
+                    .immutable(at_rest)
+                    // What an older file lacks is laid over it in memory.
+                    .pragma("temp_store", "MEMORY"),
+            );
         let reader = Reader::new(pool, path.clone(), at_rest.then_some(print.clone()));
         match look_into(&reader, print.length()).await {
-            Ok(digest_key) => Ok(Self { reader, writer: None, turns: Turns::default(), digest_key, options }),
+            Ok((digest_key, older)) => {
+                let reader = reader.of_older(older);
+                Ok(Self { reader, writer: None, turns: Turns::default(), digest_key, options })
+            }
             Err(stop) => {
                 reader.close().await;
                 Err(match stop {
@@ -385,14 +395,17 @@ async fn open_for_writing(path: &Path, options: &OpenOptions) -> Result<(SqliteC
     }
 }
 
-/// Examines a file that is only to be read; its digest key.
-async fn look_into(reader: &Reader, length: u64) -> Result<[u8; 16], Stop> {
+/// Examines a file that is only to be read; its digest key, and whether it is of an earlier schema.
+async fn look_into(reader: &Reader, length: u64) -> Result<([u8; 16], bool), Stop> {
     refuse_stub(length)?;
     let mut db = reader.snapshot().await?;
     check_sqlite_version(&mut db).await?;
     match examine(&mut db, length).await? {
         Examined::Empty => Err(Stop::Empty),
-        Examined::Ledger => Ok(LedgerRow::read(&mut db).await?.ok_or(Stop::Empty)?.digest_key),
+        Examined::Ledger => {
+            let row = LedgerRow::read(&mut db).await?.ok_or(Stop::Empty)?;
+            Ok((row.digest_key, older::is_older(&mut db).await?))
+        }
     }
 }
 

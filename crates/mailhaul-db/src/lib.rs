@@ -72,6 +72,7 @@ mod lease;
 mod ledger;
 mod mailbox;
 mod model;
+mod older;
 pub mod queue;
 mod read;
 mod report;

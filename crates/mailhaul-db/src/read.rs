@@ -10,6 +10,7 @@ use crate::files::Fingerprint;
 use crate::model::{
     MailboxBrief, MailboxState, Mapping, PairIdentity, Settled, SettledCounts, SettledState, StoredException, Synced,
 };
+use crate::older;
 use crate::rows::{
     DepartedRow, ExceptionRow, KeywordSetRow, MailboxRow, PairRow, SegmentRow, StoredRow, SyncRow, Tally,
 };
@@ -28,11 +29,18 @@ pub(crate) struct Reader {
     path: Arc<Path>,
     /// Set when the file is read on the assumption that nobody writes it meanwhile.
     at_rest: Option<Fingerprint>,
+    /// Whether the file was of an earlier schema when it was opened.
+    older: bool,
 }
 
 impl Reader {
     pub(crate) fn new(pool: SqlitePool, path: Arc<Path>, at_rest: Option<Fingerprint>) -> Self {
-        Self { pool, path, at_rest }
+        Self { pool, path, at_rest, older: false }
+    }
+
+    /// The same, for a file that may lack what this version reads.
+    pub(crate) fn of_older(self, older: bool) -> Self {
+        Self { older, ..self }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -50,7 +58,11 @@ impl Reader {
 
     /// As [`Reader::begin`], with the error still to be placed.
     pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>, Fault> {
-        Ok(self.pool.begin().await?)
+        let mut db = self.pool.begin().await?;
+        if self.older {
+            older::cover(&mut db).await?;
+        }
+        Ok(db)
     }
 
     /// The error for people. What looks like damage in a file that was written meanwhile is none.

@@ -3,11 +3,10 @@
 use crate::setup::*;
 use mailhaul_db::{
     DbError, DbErrorKind, Exception, ExceptionState, Ledger, MailboxState, PassCounts, Remark, RunVerdict, Scan,
-    Settled, Settlement,
+    Settled, Settlement, Synced,
 };
 use mailhaul_types::{Flags, ModSeq, Uid};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
+use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use std::fs;
 use std::path::Path;
 
@@ -38,6 +37,9 @@ async fn full_ledger() -> (Place, MailboxState) {
         bytes: 1,
     };
     inbox.record_pass(counts, vec![remark]).await.expect("queued");
+    let row = Synced { mailbox_id: Some("M1".to_owned()), ..synced(1_101, set(&[4, 5, 90, 1_000])) };
+    inbox.record_synced(row).await.expect("queued");
+    inbox.note_made().await.expect("queued");
     inbox.mark_sent(range(1_101, 1_200), Uid(1_000)).await.expect("queued").wait().await.expect("on disk");
     lease.finish_run(RunVerdict::Complete, "done").await.expect("on disk");
     let state = inbox.load().await.expect("whole");
@@ -61,30 +63,31 @@ async fn read_everything(file: &Path) -> Result<Option<MailboxState>, DbError> {
     outcome
 }
 
-async fn raw(file: &Path) -> SqliteConnection {
-    SqliteConnectOptions::new().filename(file).foreign_keys(false).connect().await.expect("opens")
-}
-
 #[tokio::test]
 async fn a_flipped_bit_in_any_column_of_any_row_is_damage() {
     let (place, whole) = full_ledger().await;
     assert_eq!(read_everything(&place.file).await.expect("whole").as_ref(), Some(&whole));
     let original = fs::read(&place.file).expect("readable");
     let mut tried = 0;
-    let tables = "ledger pair run mailbox segment keyword_set mailbox_exception mailbox_pass remark";
+    let tables = "ledger pair run mailbox segment keyword_set mailbox_exception mailbox_pass remark mailbox_sync mailbox_departed";
     for table in tables.split(' ') {
-        let mut db = raw(&place.file).await;
+        let mut db = place.raw().await;
         let columns = db.fetch_all(AssertSqlSafe(format!("SELECT name, type FROM pragma_table_info('{table}')")));
         let columns: Vec<(String, String)> =
             columns.await.expect("readable").iter().map(|row| (row.get(0), row.get(1))).collect();
         db.close().await.expect("closed");
         assert!(!columns.is_empty(), "{table}");
-        // Told under another number or not at all: nothing is decided by these two.
-        let told_apart =
-            |column: &str| matches!((table, column), ("mailbox_pass", "mailbox_id") | ("remark", "pair_id"));
+        // Told under another number or not at all: nothing is decided by the first two, and without the third the
+        // mailbox is visited.
+        let told_apart = |column: &str| {
+            matches!(
+                (table, column),
+                ("mailbox_pass", "mailbox_id") | ("remark", "pair_id") | ("mailbox_sync", "mailbox_id")
+            )
+        };
         for (column, kind) in columns.into_iter().filter(|(column, _)| !told_apart(column)) {
             for change in changes_of(&column, &kind) {
-                let mut db = raw(&place.file).await;
+                let mut db = place.raw().await;
                 let sql = format!("UPDATE {table} SET {column} = {change} WHERE {column} IS NOT {change}");
                 // Some changes SQLite itself refuses (an impossible number, a second row): nothing to find then.
                 let done = db.execute(AssertSqlSafe(sql.clone())).await;
@@ -140,10 +143,11 @@ async fn a_missing_row_is_missed_and_a_second_one_noticed() {
         "DELETE FROM segment",
         "DELETE FROM keyword_set",
         "DELETE FROM mailbox_exception",
+        "DELETE FROM mailbox_departed",
         "INSERT INTO segment SELECT mailbox_id, 7, source_uid_validity, target_uid_validity, first_uid, last_uid, \
          messages, packed, checksum FROM segment WHERE ordinal = 0",
     ] {
-        let mut db = raw(&place.file).await;
+        let mut db = place.raw().await;
         db.execute(sql).await.expect("changed");
         db.close().await.expect("closed");
         // The file's own row is looked for when it is opened for work; reading takes its absence for a new file.
@@ -158,6 +162,88 @@ async fn a_missing_row_is_missed_and_a_second_one_noticed() {
         fs::write(&place.file, &original).expect("put back");
     }
     assert_eq!(read_everything(&place.file).await.expect("whole").as_ref(), Some(&whole));
+}
+
+/// Changes a closed file with SQL, and reads everything of it.
+async fn after(place: &Place, sql: &'static str) -> Result<MailboxState, DbError> {
+    let mut db = place.raw().await;
+    db.execute(sql).await.expect("changed");
+    db.close().await.expect("closed");
+    let ledger = place.open().await;
+    let lease = ledger.claim_pair(&identity("alice")).await.expect("the pair's row is whole");
+    let loaded = lease.mailbox("INBOX").await.expect("the mailbox's row is whole").load().await;
+    let looked = lease.overview().await;
+    ledger.read_report().await.expect("the report needs neither");
+    drop(lease);
+    ledger.close().await.expect("closed");
+    match (loaded, looked) {
+        (Ok(state), Ok(briefs)) => {
+            assert_eq!((&briefs[0].synced, &briefs[0].departed), (&state.synced, &state.departed), "{sql}");
+            Ok(state)
+        }
+        (Err(loaded), Err(looked)) => {
+            assert_eq!((loaded.kind(), looked.kind()), (DbErrorKind::Damaged, DbErrorKind::Damaged), "{sql}");
+            Err(loaded)
+        }
+        (loaded, looked) => panic!("{sql}: {loaded:?}, but {looked:?}"),
+    }
+}
+
+#[tokio::test]
+async fn without_its_synced_row_a_mailbox_is_visited_and_one_that_is_not_its_own_is_damage() {
+    let (place, whole) = full_ledger().await;
+    let original = fs::read(&place.file).expect("readable");
+    let state = after(&place, "DELETE FROM mailbox_sync").await.expect("no damage");
+    assert_eq!(state, MailboxState { synced: None, ..whole.clone() }, "what has departed is known");
+    let ledger = place.open().await;
+    let lease = ledger.claim_pair(&identity("alice")).await.expect("free");
+    let inbox = lease.mailbox("INBOX").await.expect("mapped");
+    inbox.record_synced(whole.synced.clone().expect("there was one")).await.expect("queued");
+    assert_eq!(inbox.load().await.expect("whole"), whole, "the next pass writes it anew");
+
+    // The rows of before come back under a newer mailbox row, as from a restore that was cut short.
+    lease.map_mailboxes(vec![mapping("Sent")]).await.expect("mapped");
+    let sent = lease.mailbox("Sent").await.expect("mapped");
+    sent.bind(SOURCE, TARGET, Uid(1)).await.expect("bound");
+    sent.record_synced(synced(5, set(&[2]))).await.expect("queued");
+    sent.flush().await.expect("on disk");
+    let mut db = place.raw().await;
+    for sql in [
+        "CREATE TABLE old_sync AS SELECT * FROM mailbox_sync",
+        "CREATE TABLE old_departed AS SELECT * FROM mailbox_departed",
+    ] {
+        db.execute(sql).await.expect("kept");
+    }
+    db.close().await.expect("closed");
+    inbox.record_synced(synced(1_200, set(&[4]))).await.expect("queued");
+    inbox.flush().await.expect("on disk");
+    drop((inbox, sent, lease));
+    ledger.close().await.expect("closed");
+    let newer = fs::read(&place.file).expect("readable");
+    for sql in [
+        "REPLACE INTO mailbox_sync SELECT * FROM old_sync",
+        "REPLACE INTO mailbox_departed SELECT * FROM old_departed",
+        "REPLACE INTO mailbox_departed SELECT 1, packed, checksum FROM mailbox_departed WHERE mailbox_id = 2",
+        "UPDATE mailbox_sync SET (uid_next, message_count, checksum) = \
+         (SELECT uid_next, message_count, checksum FROM mailbox_sync WHERE mailbox_id = 2) WHERE mailbox_id = 1",
+        "DELETE FROM mailbox_departed WHERE mailbox_id = 1",
+    ] {
+        after(&place, sql).await.expect_err(sql);
+        fs::write(&place.file, &newer).expect("put back");
+    }
+    after(&place, "SELECT 1").await.expect("whole");
+
+    // One that was taken away on purpose comes back.
+    fs::write(&place.file, &original).expect("put back");
+    let ledger = place.open().await;
+    let lease = ledger.claim_pair(&identity("alice")).await.expect("free");
+    let mut db = place.raw().await;
+    db.execute("CREATE TABLE old_sync AS SELECT * FROM mailbox_sync").await.expect("kept");
+    db.close().await.expect("closed");
+    lease.mailbox("INBOX").await.expect("mapped").forget_synced().await.expect("queued");
+    lease.release().await.expect("on disk");
+    ledger.close().await.expect("closed");
+    after(&place, "INSERT INTO mailbox_sync SELECT * FROM old_sync").await.expect_err("forgotten is forgotten");
 }
 
 #[tokio::test]
@@ -189,7 +275,7 @@ async fn a_flipped_bit_anywhere_in_the_file_never_changes_what_is_read() {
 #[tokio::test]
 async fn damage_is_told_with_its_place_and_a_way_out_and_stops_the_writer() {
     let (place, _) = full_ledger().await;
-    let mut db = raw(&place.file).await;
+    let mut db = place.raw().await;
     db.execute("UPDATE segment SET messages = messages + 1 WHERE ordinal = 1").await.expect("changed");
     db.close().await.expect("closed");
     let (ledger, lease, inbox) = {

@@ -1,7 +1,7 @@
 //! One worker at a time: the lock keeps others out, the generation refuses what slips past it.
 
 use crate::setup::*;
-use mailhaul_db::{DbError, DbErrorKind, Generation, Settlement};
+use mailhaul_db::{DbError, DbErrorKind, Generation, Renumbering, Settlement};
 use mailhaul_types::Uid;
 
 #[tokio::test]
@@ -76,6 +76,8 @@ async fn a_stale_generation_writes_nothing_whatever_it_tries() {
         inbox.bind(SOURCE, TARGET, Uid(1)).await.expect_err("fenced"),
         lease.map_mailboxes(vec![mapping("Sent")]).await.expect_err("fenced"),
         lease.finish_run(mailhaul_db::RunVerdict::Complete, "").await.expect_err("fenced"),
+        inbox.renumber_source(renumbering()).await.expect_err("fenced"),
+        lease.rename_mailbox("INBOX", mapping("Sent")).await.expect_err("fenced"),
         lease.flush().await.expect_err("fenced"),
     ] {
         assert_eq!(error.kind(), DbErrorKind::LeaseLost, "{error}");
@@ -83,6 +85,44 @@ async fn a_stale_generation_writes_nothing_whatever_it_tries() {
     let state = newer.mailbox("INBOX").await.expect("mapped").load().await.expect("whole");
     assert_eq!(state, before);
     assert_eq!(newer.mappings().await.expect("readable").len(), 1);
+}
+
+fn renumbering() -> Renumbering {
+    Renumbering { source: SOURCE, messages: vec![copied(7, 7)] }
+}
+
+#[tokio::test]
+async fn each_write_of_a_stale_generation_is_refused_where_it_would_be_made() {
+    // Each as the first that its lease asks for after somebody has taken the pair over: nothing knows yet.
+    for write in 0..9 {
+        let place = Place::new();
+        let (_ledger, lease, inbox) = place.inbox().await;
+        inbox.settle(settlement(vec![copied(1, 1), copied(2, 2)])).await.expect("queued");
+        inbox.record_synced(synced(3, set(&[1]))).await.expect("queued");
+        let before = inbox.load().await.expect("whole");
+        std::fs::remove_dir_all(place.file.with_file_name("mailhaul.db.locks")).expect("removed");
+        let second = place.open().await;
+        let newer = second.claim_pair(&identity("alice")).await.expect("nothing stops it");
+        let outcome = match write {
+            0 => inbox.record_synced(synced(9, set(&[2]))).await,
+            1 => inbox.forget_synced().await,
+            2 => inbox.add_departed(set(&[2])).await,
+            3 => inbox.set_flags(vec![(Uid(1), mailhaul_types::Flags::from_parts(31, []))]).await,
+            4 => inbox.note_made().await,
+            5 => inbox.renumber_source(renumbering()).await,
+            6 => lease.rename_mailbox("INBOX", mapping("Sent")).await,
+            7 => inbox.void_target_uids(TARGET, Uid(1)).await,
+            _ => lease.remap_mailbox(mapping("INBOX")).await,
+        };
+        assert!(outcome.is_ok() || write >= 5, "{write}: queued");
+        let error = lease.flush().await.expect_err("fenced");
+        assert!(matches!(error, DbError::LeaseLost { ours: 1, .. }), "{write}: {error}");
+        assert_eq!(newer.overview().await.expect("whole").len(), 1);
+        let kept = newer.mailbox("INBOX").await.expect("mapped");
+        assert_eq!(kept.load().await.expect("whole"), before, "{write}");
+        let messages = kept.settled_in(&set(&[1, 2])).await.expect("whole");
+        assert_eq!(messages, [copied(1, 1), copied(2, 2)], "{write}");
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod damage;
 mod fencing;
 mod opening;
 mod queue;
+mod resync;
 mod setup;
 mod size;
 mod working;

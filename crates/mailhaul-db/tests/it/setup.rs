@@ -2,9 +2,11 @@
 
 use mailhaul_db::{
     AccountIdentity, Ledger, MailboxLedger, Mapping, OpenOptions, PairIdentity, PairLease, Settled, SettledState,
-    Settlement,
+    Settlement, Synced,
 };
-use mailhaul_types::{Flags, KeyStrength, MessageKey, Uid, UidRange, UidValidity};
+use mailhaul_types::{Flags, KeyStrength, MessageKey, ModSeq, Uid, UidRange, UidSet, UidValidity};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -60,6 +62,29 @@ pub(crate) fn settlement(messages: Vec<Settled>) -> Settlement {
     Settlement { messages, ..Settlement::default() }
 }
 
+pub(crate) fn set(uids: &[u32]) -> UidSet {
+    uids.iter().copied().map(Uid).collect()
+}
+
+/// A pass that accounted for everything below `uid_next`.
+pub(crate) fn synced(uid_next: u32, departed: UidSet) -> Synced {
+    Synced {
+        source_uid_validity: SOURCE,
+        uid_next: Uid(uid_next),
+        exists: uid_next.saturating_sub(1),
+        highest_modseq: Some(ModSeq(77)),
+        mailbox_id: None,
+        target_uid_validity: TARGET,
+        departed,
+        skipped: 1,
+        refused: 2,
+        unreadable: 3,
+        exceptions: 4,
+        policy: 5,
+        at_unix_secs: clock(),
+    }
+}
+
 /// A directory with a state file in it.
 pub(crate) struct Place {
     pub(crate) directory: TempDir,
@@ -75,6 +100,11 @@ impl Place {
 
     pub(crate) async fn open(&self) -> Ledger {
         Ledger::open(&self.file, options()).await.expect("the ledger opens")
+    }
+
+    /// The file as SQLite sees it, without the ledger's eyes.
+    pub(crate) async fn raw(&self) -> SqliteConnection {
+        SqliteConnectOptions::new().filename(&self.file).foreign_keys(false).connect().await.expect("opens")
     }
 
     /// Opens, claims alice and binds her INBOX.

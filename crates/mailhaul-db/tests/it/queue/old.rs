@@ -24,9 +24,16 @@ async fn the_first_state_with_a_queue_is_what_it_was_and_goes_on() {
     let clock = Arc::new(TestClock::default());
     let told = reading.queue(clock.clone(), "reader").await.expect("opens");
     assert_eq!(told.jobs(JobFilter::default()).await.expect("listed").len(), 9, "readable before it is migrated");
+    let before = reading.read_report().await.expect("whole without what later schemas added");
+    let copied = &before[0].identity;
+    let view = reading.find_pair(copied).await.expect("readable").expect("known");
+    let state = view.load("INBOX").await.expect("whole").expect("mapped");
+    assert_eq!((state.settled.len(), state.synced, state.made), (40, None, false));
+    assert!(view.messages("INBOX").await.expect("readable").expect("mapped").next().await.expect("whole").is_some());
     reading.close().await.expect("closed");
 
     let ledger = Ledger::open(&place.file, options()).await.expect("opens");
+    assert_eq!(ledger.read_report().await.expect("whole"), before, "nothing is told otherwise when it is migrated");
     let queue = ledger.queue(clock, "operator").await.expect("opens");
     let jobs = queue.jobs(JobFilter::default()).await.expect("listed");
     let states: Vec<_> = jobs.iter().map(|job| (job.account_name.as_str(), job.state.clone())).collect();
