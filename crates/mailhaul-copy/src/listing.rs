@@ -39,7 +39,7 @@ async fn list(connection: &mut Connection, side: Side) -> Result<(AccountListing
     let declared = connection.capabilities().has("NAMESPACE");
     let namespaces = connection.namespaces().await.map_err(on(side))?;
     let mailboxes = match side {
-        Side::Source => connection.list_mailboxes_with_counts().await,
+        Side::Source => connection.list_mailboxes_with_status().await,
         Side::Target => connection.list_mailboxes().await,
     };
     let mailboxes = mailboxes.map_err(on(side))?;
@@ -49,7 +49,7 @@ async fn list(connection: &mut Connection, side: Side) -> Result<(AccountListing
         return Err(on(side)(ImapError::Protocol { during: "LIST", detail }));
     }
     let counts =
-        mailboxes.iter().filter_map(|listed| Some((listed.name.text().to_owned(), listed.messages?))).collect();
+        mailboxes.iter().filter_map(|listed| Some((listed.name.text().to_owned(), listed.status.as_ref()?.messages?))).collect();
     let encoding = connection.name_encoding();
     let convert = |namespaces: Vec<mailhaul_imap::Namespace>| {
         let convert = |namespace: mailhaul_imap::Namespace| Namespace {

@@ -78,7 +78,7 @@ pub(crate) async fn scan_mailbox(
     uid_validity: UidValidity,
     known: &Known<'_>,
 ) -> Result<Listing, WalkError> {
-    let items = ScanItems { internal_date: known.selection.needs_dates() };
+    let items = ScanItems { internal_date: known.selection.needs_dates(), flags: false };
     for attempt in 1.. {
         let uid_next = match selected.uid_next {
             Some(uid_next) => Some(uid_next),

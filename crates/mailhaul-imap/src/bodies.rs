@@ -285,7 +285,10 @@ impl<'a> BodyFetcher<'a> {
             }
             Response::Tagged { tag, line } => self.take_verdict(tag, &line.to_line()),
             Response::Status(line) if line.is_bye() => Err(bye(self.wire, &line.to_line())),
-            _ => Ok(None),
+            other => {
+                self.wire.overhear(&other);
+                Ok(None)
+            }
         }
     }
 

@@ -146,6 +146,61 @@ impl Capabilities {
     pub fn id(&self) -> bool {
         self.has("ID")
     }
+
+    /// LIST-STATUS (RFC 5819), part of IMAP4rev2.
+    #[must_use]
+    pub fn list_status(&self) -> bool {
+        self.has("LIST-STATUS") || self.has("IMAP4REV2")
+    }
+
+    /// CONDSTORE (RFC 7162). Who announces QRESYNC has it as well (§3.2.3).
+    #[must_use]
+    pub fn condstore(&self) -> bool {
+        self.has("CONDSTORE") || self.has("QRESYNC")
+    }
+
+    /// QRESYNC (RFC 7162): the server remembers which UIDs are gone. It has to be enabled first.
+    #[must_use]
+    pub fn qresync(&self) -> bool {
+        self.has("QRESYNC")
+    }
+
+    /// ESEARCH (RFC 4731), part of IMAP4rev2.
+    #[must_use]
+    pub fn esearch(&self) -> bool {
+        self.has("ESEARCH") || self.has("IMAP4REV2")
+    }
+
+    /// MOVE (RFC 6851), part of IMAP4rev2.
+    #[must_use]
+    pub fn move_(&self) -> bool {
+        self.has("MOVE") || self.has("IMAP4REV2")
+    }
+
+    /// NOTIFY (RFC 5465).
+    #[must_use]
+    pub fn notify(&self) -> bool {
+        self.has("NOTIFY")
+    }
+
+    /// IDLE (RFC 2177), part of IMAP4rev2.
+    #[must_use]
+    pub fn idle(&self) -> bool {
+        self.has("IDLE") || self.has("IMAP4REV2")
+    }
+
+    /// OBJECTID (RFC 8474): mailboxes have an id that survives renames.
+    #[must_use]
+    pub fn object_id(&self) -> bool {
+        self.has("OBJECTID")
+    }
+
+    /// How many messages one command may name (RFC 9738 §3, `MESSAGELIMIT=1000`), if the server says.
+    #[must_use]
+    pub fn message_limit(&self) -> Option<u32> {
+        let limit = self.names.iter().find_map(|name| name.strip_prefix("MESSAGELIMIT=")?.parse().ok());
+        limit.filter(|limit| *limit > 0)
+    }
 }
 
 #[cfg(test)]
@@ -174,8 +229,19 @@ mod tests {
     }
 
     #[test]
+    fn what_includes_another_extension_announces_it() {
+        assert!(of("IMAP4rev1 QRESYNC").condstore() && !of("IMAP4rev1 CONDSTORE").qresync());
+        let newer = of("IMAP4rev2");
+        assert!(newer.list_status() && newer.esearch() && newer.move_() && newer.idle());
+        assert!(!newer.notify() && !newer.object_id() && !newer.condstore());
+        assert_eq!(of("MESSAGELIMIT=1000").message_limit(), Some(1_000));
+    }
+
+    #[test]
     fn nonsense_is_not_taken() {
         assert_eq!(of("APPENDLIMIT").append_limit(), None);
+        assert_eq!(of("MESSAGELIMIT=0").message_limit(), None);
+        assert_eq!(of("MESSAGELIMIT MESSAGELIMIT=x").message_limit(), None);
         assert!(Capabilities::from_words([&b"A\x01B"[..], b"", b"\xe9"]).is_empty());
         let many: Vec<String> = (0..5_000).map(|number| format!("X{number}")).collect();
         assert_eq!(Capabilities::from_words(many.iter().map(|name| name.as_bytes())).iter().count(), NAMES_MAX);

@@ -163,7 +163,10 @@ impl Wire {
                 Response::Tagged { tag: seen, .. } => return Err(self.foreign_tag(seen)),
                 Response::Continue if continuation => return Ok(None),
                 Response::Status(line) if line.is_bye() => return Err(bye(self, &line.to_line())),
-                other => untagged(other),
+                other => {
+                    self.overhear(&other);
+                    untagged(other);
+                }
             }
             *budget = budget.checked_sub(1).ok_or_else(|| ImapError::LimitExceeded {
                 what: format!("more than {UNTAGGED_MAX} responses to one command"),

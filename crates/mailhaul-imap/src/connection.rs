@@ -1,21 +1,22 @@
-//! The connection: what callers hold. Each method is one command in a file of its own.
+//! The connection: what callers hold. Each method is one command in a file of its own; those of the later commands stand
+//! in their files.
 
 use crate::append::{self, AppendOptions, AppendReader, AppendWriter};
 use crate::bodies::{BodyFetcher, FetchOptions};
 use crate::capabilities::Capabilities;
-use crate::command::Command;
 use crate::connect;
 use crate::control::{self, Session};
+use crate::enable;
 use crate::endpoint::{Credentials, Endpoint, Timeouts};
 use crate::error::ImapError;
 use crate::headers::{self, HeaderRow};
 use crate::introduction::{Introduction, OpeningStep};
 use crate::list::{self, ListedMailbox};
+use crate::list_status;
 use crate::namespace::{self, Namespaces};
-use crate::response::Response;
 use crate::scan::{self, ScanItems, ScanRow, ScanTally};
 use crate::search;
-use crate::select::{self, Access, SelectedMailbox};
+use crate::select::{self, Access, CondStore, SelectedMailbox};
 use crate::session::{Talk, set_octets_max};
 use crate::status::{self, MailboxStatus};
 use crate::wire::io::Progress;
@@ -56,6 +57,14 @@ pub struct Connection {
     software: Option<String>,
     timeouts: Timeouts,
     set_octets_max: usize,
+    /// Whether the server takes the CONDSTORE that it announces.
+    condstore: CondStore,
+    /// EXISTS of the mailbox that was opened last.
+    pub(crate) selected_exists: u32,
+    /// Whether the server said ENABLED QRESYNC.
+    pub(crate) qresync_enabled: bool,
+    /// Whether the server said OK to NOTIFY.
+    pub(crate) notifying: bool,
 }
 
 impl std::fmt::Debug for Connection {
@@ -109,7 +118,18 @@ impl Connection {
         let software = software.or_else(|| Some(opened.greeting).filter(|text| !text.is_empty()));
         let set_octets_max = set_octets_max(software.as_deref());
         let encoding = NameEncoding::ModifiedUtf7;
-        let mut connection = Self { session, capabilities, encoding, software, timeouts: *timeouts, set_octets_max };
+        let mut connection = Self {
+            session,
+            capabilities,
+            encoding,
+            software,
+            timeouts: *timeouts,
+            set_octets_max,
+            condstore: CondStore::default(),
+            selected_exists: 0,
+            qresync_enabled: false,
+            notifying: false,
+        };
         let only = connection.capabilities.has("UTF8=ONLY");
         if only || (side == Side::Source && connection.capabilities.has("UTF8=ACCEPT")) {
             connection.enable_utf8(only).await?;
@@ -117,24 +137,14 @@ impl Connection {
         Ok(connection)
     }
 
-    /// ENABLE UTF8=ACCEPT (RFC 6855 §3). It counts only if the server says so: some answer OK and enable nothing.
+    /// ENABLE UTF8=ACCEPT (RFC 6855 §3).
     async fn enable_utf8(&mut self, required: bool) -> Result<(), ImapError> {
-        let mut enabled = false;
-        let mut take = |response: Response<'_>| {
-            if let Response::Data { number: None, word, rest } = response
-                && word.eq_ignore_ascii_case(b"ENABLED")
-            {
-                enabled |=
-                    rest.rest().split(u8::is_ascii_whitespace).any(|name| name.eq_ignore_ascii_case(b"UTF8=ACCEPT"));
-            }
-        };
-        let outcome = self.talk().run(Command::new("ENABLE").text(" UTF8=ACCEPT"), &mut take).await;
-        match outcome {
+        match enable::enable(&mut self.talk(), "UTF8=ACCEPT").await {
             Err(error @ ImapError::Refused { .. }) if required => return Err(error),
             Err(ImapError::Refused { .. }) => {}
             Err(error) => return Err(error),
-            Ok(_) if enabled => self.encoding = NameEncoding::Utf8,
-            Ok(_) => {}
+            Ok(true) => self.encoding = NameEncoding::Utf8,
+            Ok(false) => {}
         }
         Ok(())
     }
@@ -153,6 +163,10 @@ impl Connection {
             timeouts: self.timeouts,
             set_octets_max: self.set_octets_max,
         }
+    }
+
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.timeouts
     }
 
     /// What the server announced after sign-in.
@@ -199,15 +213,16 @@ impl Connection {
     /// # Errors
     /// As every command; also if a line could not be read, since that mailbox would be lost.
     pub async fn list_mailboxes(&mut self) -> Result<Vec<ListedMailbox>, ImapError> {
-        list::list_mailboxes(&mut self.talk(), false).await
+        list::list_mailboxes(&mut self.talk()).await
     }
 
-    /// The same, with the number of messages in each mailbox where the server can tell it along with the list.
+    /// The same, with the figures of each selectable mailbox, as far as the server tells them: with LIST-STATUS in one
+    /// command, else by one burst of STATUS. To be asked while no mailbox is selected.
     ///
     /// # Errors
-    /// As [`Connection::list_mailboxes`].
-    pub async fn list_mailboxes_with_counts(&mut self) -> Result<Vec<ListedMailbox>, ImapError> {
-        list::list_mailboxes(&mut self.talk(), true).await
+    /// As [`Connection::list_mailboxes`]. A mailbox whose STATUS is refused has none; that is no error.
+    pub async fn list_mailboxes_with_status(&mut self) -> Result<Vec<ListedMailbox>, ImapError> {
+        list_status::list_mailboxes(&mut self.talk()).await
     }
 
     /// The figures of one mailbox. Not for the mailbox that is selected (RFC 9051 §6.3.11).
@@ -226,38 +241,29 @@ impl Connection {
         status::status_with_size(&mut self.talk(), name).await
     }
 
-    /// Opens a mailbox read-only.
+    /// Opens a mailbox read-only. Where CONDSTORE is announced it is asked for along with that, so that
+    /// [`SelectedMailbox::highest_modseq`] is a point that changes can be asked from.
     ///
     /// # Errors
     /// As every command.
     pub async fn examine(&mut self, name: &MailboxName) -> Result<SelectedMailbox, ImapError> {
-        select::open(&mut self.talk(), name, Access::ReadOnly).await
+        self.open_mailbox(name, Access::ReadOnly).await
     }
 
-    /// Opens a mailbox for writing.
+    /// Opens a mailbox for writing, else as [`Connection::examine`].
     ///
     /// # Errors
     /// As every command.
     pub async fn select(&mut self, name: &MailboxName) -> Result<SelectedMailbox, ImapError> {
-        select::open(&mut self.talk(), name, Access::ReadWrite).await
+        self.open_mailbox(name, Access::ReadWrite).await
     }
 
-    /// Creates a mailbox (RFC 9051 §6.3.4).
-    ///
-    /// # Errors
-    /// As every command; `Refused` also if it exists already.
-    pub async fn create(&mut self, name: &MailboxName) -> Result<(), ImapError> {
-        let command = Command::new("CREATE").mailbox(name)?;
-        self.talk().run(command, &mut |_| {}).await.map(drop)
-    }
-
-    /// Subscribes to a mailbox (RFC 9051 §6.3.7).
-    ///
-    /// # Errors
-    /// As every command.
-    pub async fn subscribe(&mut self, name: &MailboxName) -> Result<(), ImapError> {
-        let command = Command::new("SUBSCRIBE").mailbox(name)?;
-        self.talk().run(command, &mut |_| {}).await.map(drop)
+    async fn open_mailbox(&mut self, name: &MailboxName, access: Access) -> Result<SelectedMailbox, ImapError> {
+        let mut takes = self.condstore;
+        let opened = select::open_for_changes(&mut self.talk(), name, access, &mut takes).await;
+        self.condstore = takes;
+        self.selected_exists = opened.as_ref().map_or(0, |mailbox| mailbox.exists);
+        opened
     }
 
     /// Lets the server speak.

@@ -1,7 +1,7 @@
 //! The items of a FETCH response (RFC 9051 §7.5.2), in whatever order they come.
 
-use crate::tokens::{Tokens, Value, exact_u32};
-use mailhaul_types::{Flags, InternalDate, Uid};
+use crate::tokens::{Tokens, Value, exact_u32, mod_seq};
+use mailhaul_types::{Flags, InternalDate, ModSeq, Uid};
 use std::ops::Range;
 
 /// What one FETCH response says; everything may be missing.
@@ -9,6 +9,7 @@ use std::ops::Range;
 pub(crate) struct FetchItems {
     pub(crate) uid: Option<Uid>,
     pub(crate) flags: Option<Flags>,
+    pub(crate) modseq: Option<ModSeq>,
     pub(crate) date: Option<InternalDate>,
     /// RFC822.SIZE; `Some(0)` if the item was there and made no sense.
     pub(crate) size: Option<u64>,
@@ -62,6 +63,8 @@ impl FetchItems {
             self.uid = number.filter(|uid| *uid != 0).map(Uid);
         } else if name.eq_ignore_ascii_case(b"FLAGS") {
             self.flags = read_flags(value, tokens);
+        } else if name.eq_ignore_ascii_case(b"MODSEQ") {
+            self.modseq = read_modseq(value, tokens);
         } else if name.eq_ignore_ascii_case(b"INTERNALDATE") {
             self.date = tokens.string_of(value).and_then(|text| InternalDate::parse(&text));
         } else if name.eq_ignore_ascii_case(b"RFC822.SIZE") {
@@ -85,6 +88,15 @@ fn octets_of(value: Value, tokens: &Tokens<'_>) -> Option<Octets> {
         Value::OpenLiteral => Some(Octets::Open),
         Value::Nil => Some(Octets::Nil),
         Value::Atom(_) | Value::List(_) => None,
+    }
+}
+
+/// RFC 7162 §3.1.4.2: `MODSEQ (624140003)`.
+fn read_modseq(value: Value, tokens: &Tokens<'_>) -> Option<ModSeq> {
+    match value {
+        Value::List(range) => mod_seq(tokens.octets(range).trim_ascii()),
+        Value::Atom(range) => mod_seq(tokens.octets(range)),
+        _ => None,
     }
 }
 
@@ -145,6 +157,13 @@ mod tests {
         assert_eq!(read(b"(BODY[] \"a\\\"b\" UID 4)").body, Some(Octets::Unescaped(b"a\"b".to_vec())));
         assert_eq!(read(b"(BODY[]<0> \"part\" UID 4)").body, None);
         assert_eq!(read(b"(RFC822.SIZE -1)").size, Some(0));
+        assert_eq!(read(b"(MODSEQ (12) UID 4)").modseq, Some(ModSeq(12)));
+        assert_eq!(read(b"(MODSEQ NIL UID 4)").uid, Some(Uid(4)));
+        for nonsense in
+            ["(MODSEQ (0))", "(MODSEQ (-1))", "(MODSEQ NIL)", "(MODSEQ (18446744073709551615))", "(MODSEQ ())"]
+        {
+            assert_eq!(read(nonsense.as_bytes()).modseq, None, "{nonsense}");
+        }
         assert!(read(b"UID 4").unreadable);
         assert!(read(b"(UID").unreadable);
         assert_eq!(read(b"(UID 4 ENVELOPE ((((\"x\")))) FLAGS NIL)").flags, Some(Flags::new()));

@@ -5,10 +5,10 @@ use crate::fetch_items::{FetchItems, Octets};
 use crate::pipeline::{self, InFlight, Pipelined};
 use crate::response::Response;
 use crate::session::Talk;
+use crate::sets::portions;
 use crate::status_line::StatusLine;
 use bytes::Bytes;
-use mailhaul_types::{Flags, InternalDate, Uid, UidRange, UidSet};
-use std::collections::VecDeque;
+use mailhaul_types::{Flags, InternalDate, Uid, UidSet};
 
 /// Messages of one command. Gaps between ranges do not count.
 const MESSAGES_MAX: u64 = 1_000;
@@ -39,7 +39,7 @@ pub(crate) async fn fetch_headers(
     uids: &UidSet,
     row: &mut (dyn FnMut(HeaderRow) + Send),
 ) -> Result<(), ImapError> {
-    let jobs = portions(uids, talk.set_octets_max);
+    let jobs = portions(uids, MESSAGES_MAX, talk.set_octets_max).into_iter().map(Asked::new).collect();
     pipeline::run(talk.wire, "UID FETCH", &mut Headers { row }, jobs).await
 }
 
@@ -50,21 +50,20 @@ struct Headers<'a> {
 /// What one command asks for and has not got yet.
 struct Asked {
     uids: UidSet,
-    text: String,
     before: u64,
 }
 
 impl Asked {
     fn new(uids: UidSet) -> Self {
-        Self { text: uids.to_string(), before: uids.len(), uids }
+        Self { before: uids.len(), uids }
     }
 }
 
 impl Pipelined for Headers<'_> {
     type Job = Asked;
 
-    fn text(&self, job: &Asked) -> String {
-        format!("UID FETCH {} {ITEMS}", job.text)
+    fn command(&self, job: &Asked) -> Vec<u8> {
+        format!("UID FETCH {} {ITEMS}", job.uids).into_bytes()
     }
 
     fn untagged(&mut self, frame: &Bytes, cut: bool, in_flight: &mut InFlight<Asked>) {
@@ -99,55 +98,5 @@ impl Pipelined for Headers<'_> {
             return Ok(vec![Asked::new(job.uids)]);
         }
         Ok(Vec::new())
-    }
-}
-
-/// Cuts a set into commands by width and by the length of their text.
-fn portions(uids: &UidSet, octets_max: usize) -> VecDeque<Asked> {
-    let mut portions = VecDeque::new();
-    let mut current = UidSet::new();
-    let mut text = 0;
-    for range in uids.ranges() {
-        let mut first = u64::from(range.first.0);
-        let last = u64::from(range.last.0);
-        while first <= last {
-            let room = MESSAGES_MAX - current.len();
-            let end = last.min(first + room - 1);
-            let small = |uid: u64| Uid(u32::try_from(uid).unwrap_or(u32::MAX));
-            let piece = UidRange { first: small(first), last: small(end) };
-            text += piece.to_string().len() + 1;
-            current.insert_range(piece);
-            first = end + 1;
-            if current.len() >= MESSAGES_MAX || text >= octets_max.saturating_sub(24) {
-                portions.push_back(Asked::new(std::mem::take(&mut current)));
-                text = 0;
-            }
-        }
-    }
-    if !current.is_empty() {
-        portions.push_back(Asked::new(current));
-    }
-    portions
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_are_short_and_cover_everything() {
-        let mut uids = UidSet::new();
-        uids.insert_range(UidRange { first: Uid(1), last: Uid(2_500) });
-        for uid in (10_000..20_000).step_by(3) {
-            uids.insert(Uid(uid));
-        }
-        uids.insert(Uid(u32::MAX));
-        let portions = portions(&uids, 1_000);
-        assert!(portions.iter().all(|job| job.uids.len() <= MESSAGES_MAX && job.text.len() <= 1_000));
-        let mut all = UidSet::new();
-        for range in portions.iter().flat_map(|job| job.uids.ranges()) {
-            all.insert_range(*range);
-        }
-        assert_eq!(all, uids);
     }
 }

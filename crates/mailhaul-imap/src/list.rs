@@ -4,7 +4,7 @@ use crate::command::Command;
 use crate::error::ImapError;
 use crate::response::Response;
 use crate::session::Talk;
-use crate::status::read_status;
+use crate::status::{MailboxStatus, read_status};
 use crate::tokens::{Tokens, Value};
 use mailhaul_types::{MailboxName, NameEncoding, SpecialUse};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,29 +25,41 @@ pub struct ListedMailbox {
     pub special_use: Option<SpecialUse>,
     /// Whether the user is subscribed to it.
     pub subscribed: bool,
-    /// MESSAGES, if that was asked for and the server tells it along with the list (RFC 5819).
-    pub messages: Option<u32>,
+    /// Its figures, if they were asked for and the server told them. `None` says nothing about the mailbox: a server
+    /// may leave out the line of one that it cannot open (RFC 5819 §2).
+    pub status: Option<MailboxStatus>,
 }
 
+/// What LIST is asked to return beside names and attributes.
+const SPECIAL_USE: &str = "SPECIAL-USE";
+const SUBSCRIBED: &str = "SUBSCRIBED";
+
 /// Every mailbox, in the order of the names' octets. With LIST-EXTENDED one command tells special use and
-/// subscriptions as well, and with LIST-STATUS how many messages there are, if `counts` asks for that; a server that
-/// announces these and then refuses them is asked the old way.
-pub(crate) async fn list_mailboxes(talk: &mut Talk<'_>, counts: bool) -> Result<Vec<ListedMailbox>, ImapError> {
+/// subscriptions as well; a server that announces it and then refuses it is asked the old way.
+pub(crate) async fn list_mailboxes(talk: &mut Talk<'_>) -> Result<Vec<ListedMailbox>, ImapError> {
     if talk.capabilities.list_extended() {
-        let mut returned = Vec::new();
-        if talk.capabilities.special_use() {
-            returned.push("SPECIAL-USE");
-        }
-        returned.push("SUBSCRIBED");
-        if counts && talk.capabilities.has("LIST-STATUS") {
-            returned.push("STATUS (MESSAGES)");
-        }
-        let command = Command::new("LIST").text(&format!(" \"\" \"*\" RETURN ({})", returned.join(" ")));
-        match collect(talk, command, "LIST").await {
+        match list_extended(talk, None).await {
             Err(ImapError::Refused { .. }) => {}
-            listed => return listed.map(|listed| listed.into_values().collect()),
+            listed => return listed,
         }
     }
+    list_plainly(talk).await
+}
+
+/// One LIST that returns what the server can tell along with it, and with `status_items` every mailbox's figures
+/// (RFC 5819).
+pub(crate) async fn list_extended(
+    talk: &mut Talk<'_>,
+    status_items: Option<&str>,
+) -> Result<Vec<ListedMailbox>, ImapError> {
+    let special_use = talk.capabilities.special_use().then(|| SPECIAL_USE.to_owned());
+    let status = status_items.map(|items| format!("STATUS ({items})"));
+    let returned: Vec<String> = special_use.into_iter().chain([SUBSCRIBED.to_owned()]).chain(status).collect();
+    let command = Command::new("LIST").text(&format!(" \"\" \"*\" RETURN ({})", returned.join(" ")));
+    collect(talk, command, "LIST").await.map(|listed| listed.into_values().collect())
+}
+
+async fn list_plainly(talk: &mut Talk<'_>) -> Result<Vec<ListedMailbox>, ImapError> {
     let mut listed = collect(talk, Command::new("LIST").text(" \"\" \"*\""), "LIST").await?;
     let subscribed = collect(talk, Command::new("LSUB").text(" \"\" \"*\""), "LSUB").await?;
     let subscribed: BTreeSet<Vec<u8>> = subscribed.into_keys().collect();
@@ -64,12 +76,12 @@ async fn collect(
 ) -> Result<BTreeMap<Vec<u8>, ListedMailbox>, ImapError> {
     let encoding = talk.encoding;
     let mut listed = BTreeMap::new();
-    let mut counts = BTreeMap::new();
+    let mut figures = BTreeMap::new();
     let mut unreadable = 0_u32;
     let mut take = |response: Response<'_>| {
         let Response::Data { word: seen, rest, .. } = response else { return };
-        if seen.eq_ignore_ascii_case(b"STATUS") && counts.len() <= MAILBOXES_MAX {
-            counts.extend(read_status(rest));
+        if seen.eq_ignore_ascii_case(b"STATUS") && figures.len() <= MAILBOXES_MAX {
+            figures.extend(read_status(rest));
             return;
         }
         if !seen.eq_ignore_ascii_case(word.as_bytes()) || listed.len() > MAILBOXES_MAX {
@@ -90,9 +102,9 @@ async fn collect(
         return Err(ImapError::Protocol { during: word, detail: format!("{unreadable} lines could not be read") });
     }
     // A mailbox may come without its STATUS line (RFC 5819 §2), and a STATUS line without its mailbox.
-    for (wire, status) in counts {
-        if let Some(mailbox) = listed.get_mut(&wire) {
-            mailbox.messages = status.messages;
+    for (wire, status) in figures {
+        if let Some(mailbox) = listed.get_mut(&wire).filter(|mailbox| mailbox.selectable) {
+            mailbox.status = Some(status);
         }
     }
     Ok(listed)
@@ -119,7 +131,7 @@ pub(crate) fn read_listed(mut tokens: Tokens<'_>, encoding: NameEncoding) -> Opt
         selectable: true,
         special_use: None,
         subscribed: false,
-        messages: None,
+        status: None,
     };
     for attribute in attributes.split(u8::is_ascii_whitespace).filter_map(|word| std::str::from_utf8(word).ok()) {
         match attribute {

@@ -21,21 +21,45 @@ pub(crate) type InFlight<J> = VecDeque<(u64, J)>;
 pub(crate) trait Pipelined {
     /// What one command asks for.
     type Job: Send;
-    /// The command's text without tag and line end.
-    fn text(&self, job: &Self::Job) -> String;
+    /// The command without tag and line end.
+    fn command(&self, job: &Self::Job) -> Vec<u8>;
     /// An untagged response; `cut` if a literal in it was cut at [`CUT_OCTETS`].
     fn untagged(&mut self, frame: &Bytes, cut: bool, in_flight: &mut InFlight<Self::Job>);
     /// A command was answered OK; further jobs that follow from that.
     fn answered(&mut self, job: Self::Job, line: &StatusLine) -> Result<Vec<Self::Job>, ImapError>;
+    /// A command was answered NO or BAD.
+    fn refused(&mut self, _job: Self::Job, _line: &StatusLine) -> Refusals {
+        Refusals::End
+    }
 }
 
-/// Runs all jobs. A refusal ends the work, but only after the answers to everything in flight have been read, so that
-/// the connection stays in step.
+/// What a refusal means for the commands behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusals {
+    /// It is the result of the whole work.
+    End,
+    /// It concerned this job alone.
+    GoOn,
+}
+
+/// Runs all jobs, a few at a time; see [`run_many`].
 pub(crate) async fn run<P: Pipelined + Send>(
     wire: &mut Wire,
     name: &'static str,
     work: &mut P,
+    jobs: VecDeque<P::Job>,
+) -> Result<(), ImapError> {
+    run_many(wire, name, work, jobs, DEPTH).await
+}
+
+/// Runs all jobs. A refusal ends the work, but only after the answers to everything in flight have been read, so that
+/// the connection stays in step.
+pub(crate) async fn run_many<P: Pipelined + Send>(
+    wire: &mut Wire,
+    name: &'static str,
+    work: &mut P,
     mut jobs: VecDeque<P::Job>,
+    depth: usize,
 ) -> Result<(), ImapError> {
     if jobs.is_empty() {
         return Ok(());
@@ -45,10 +69,12 @@ pub(crate) async fn run<P: Pipelined + Send>(
     let mut in_flight: InFlight<P::Job> = VecDeque::new();
     let mut refusal: Option<ImapError> = None;
     loop {
-        while refusal.is_none() && in_flight.len() < DEPTH {
+        while refusal.is_none() && in_flight.len() < depth {
             let Some(job) = jobs.pop_front() else { break };
             let tag = wire.next_tag();
-            wire.writer.put(format!("M{tag} {}\r\n", work.text(&job)).as_bytes());
+            wire.writer.put(format!("M{tag} ").as_bytes());
+            wire.writer.put(&work.command(&job));
+            wire.writer.put(b"\r\n");
             in_flight.push_back((tag, job));
         }
         if in_flight.is_empty() {
@@ -67,12 +93,15 @@ pub(crate) async fn run<P: Pipelined + Send>(
                         Ok(more) => jobs.extend(more),
                         Err(error) => drop(refusal.get_or_insert(error)),
                     }
-                } else {
+                } else if work.refused(job, &line) == Refusals::End {
                     refusal.get_or_insert(ImapError::Refused { command: name, status: line });
                 }
             }
             Response::Status(line) if line.is_bye() => return Err(bye(wire, &line.to_line())),
-            _ => work.untagged(&frame, cut, &mut in_flight),
+            other => {
+                wire.overhear(&other);
+                work.untagged(&frame, cut, &mut in_flight);
+            }
         }
     }
     wire.back_in_step();

@@ -9,6 +9,9 @@ use memchr::memchr;
 
 /// Octets of a server's words that are kept.
 const WORDS_MAX: usize = 4_096;
+/// Octets of a response code that are kept: COPYUID names every UID twice. A longer one is dropped as a whole, because
+/// a number that is cut reads as another number.
+const CODE_MAX: usize = 256 * 1024;
 
 /// A response, by its beginning.
 pub(crate) enum Response<'a> {
@@ -50,16 +53,28 @@ impl StatusWords<'_> {
     }
 
     pub(crate) fn to_line(&self) -> StatusLine {
-        let lossy = |octets: &[u8]| String::from_utf8_lossy(&octets[..octets.len().min(WORDS_MAX)]).trim().to_owned();
-        StatusLine { status: self.status, code: self.code.map(lossy), text: lossy(self.text) }
+        let lossy = |octets: &[u8]| String::from_utf8_lossy(octets).trim().to_owned();
+        StatusLine {
+            status: self.status,
+            code: self.code.filter(|code| code.len() <= CODE_MAX).map(lossy),
+            text: lossy(&self.text[..self.text.len().min(WORDS_MAX)]),
+        }
     }
 
     /// The arguments of the response code, if it is this one.
     pub(crate) fn code_arguments(&self, name: &str) -> Option<&[u8]> {
-        let code = self.code?;
-        let (word, rest) = code.split_at(code.iter().position(|octet| *octet == b' ').unwrap_or(code.len()));
-        word.eq_ignore_ascii_case(name.as_bytes()).then(|| rest.trim_ascii())
+        arguments_of(self.code?, name)
     }
+}
+
+/// The arguments of the response code of a verdict that was kept, if it is this one.
+pub(crate) fn code_arguments<'a>(line: &'a StatusLine, name: &str) -> Option<&'a [u8]> {
+    arguments_of(line.code.as_deref()?.as_bytes(), name)
+}
+
+fn arguments_of<'a>(code: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let (word, rest) = code.split_at(code.iter().position(|octet| *octet == b' ').unwrap_or(code.len()));
+    word.eq_ignore_ascii_case(name.as_bytes()).then(|| rest.trim_ascii())
 }
 
 impl<'a> Response<'a> {

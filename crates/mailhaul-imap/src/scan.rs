@@ -2,6 +2,7 @@
 
 use crate::error::ImapError;
 use crate::fetch_items::FetchItems;
+use crate::message_limit::{FOLLOWED_MAX, around, is_cut_short, no_progress, widen};
 use crate::pipeline::{self, InFlight, Pipelined};
 use crate::response::Response;
 use crate::sequence::elements;
@@ -9,20 +10,19 @@ use crate::session::Talk;
 use crate::status_line::StatusLine;
 use crate::tokens::Tokens;
 use bytes::Bytes;
-use mailhaul_types::{InternalDate, Uid, UidRange};
-
-/// Times that a server may cut its answers short in one scan.
-const FOLLOWED_MAX: u32 = 1_000_000;
+use mailhaul_types::{Flags, InternalDate, Uid, UidRange};
 
 /// What a scan asks for beside UID and RFC822.SIZE.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ScanItems {
     /// Also INTERNALDATE.
     pub internal_date: bool,
+    /// Also FLAGS.
+    pub flags: bool,
 }
 
 /// One message of a scan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanRow {
     /// Its UID.
     pub uid: Uid,
@@ -30,6 +30,8 @@ pub struct ScanRow {
     pub size: u64,
     /// INTERNALDATE, if it was asked for and could be read.
     pub internal_date: Option<InternalDate>,
+    /// FLAGS, if they were asked for and could be read.
+    pub flags: Option<Flags>,
 }
 
 /// What a scan saw beside its rows. It is returned only when every command was answered OK.
@@ -80,9 +82,10 @@ impl Asked {
 impl Pipelined for Scan<'_> {
     type Job = Asked;
 
-    fn text(&self, job: &Asked) -> String {
+    fn command(&self, job: &Asked) -> Vec<u8> {
         let date = if self.items.internal_date { " INTERNALDATE" } else { "" };
-        format!("UID FETCH {} (UID RFC822.SIZE{date})", job.range)
+        let flags = if self.items.flags { " FLAGS" } else { "" };
+        format!("UID FETCH {} (UID RFC822.SIZE{date}{flags})", job.range).into_bytes()
     }
 
     fn untagged(&mut self, frame: &Bytes, _: bool, in_flight: &mut InFlight<Asked>) {
@@ -99,20 +102,14 @@ impl Pipelined for Scan<'_> {
     }
 
     fn answered(&mut self, job: Asked, line: &StatusLine) -> Result<Vec<Asked>, ImapError> {
-        if line.code_name().as_deref() != Some("MESSAGELIMIT") {
+        if !is_cut_short(line) {
             return Ok(Vec::new());
         }
-        // RFC 9738 §3: the answer covers only a part of the range. Whatever lies on either side of what came is
-        // asked for again, so that it does not matter from which end the server began.
         let Some(seen) = job.seen.filter(|_| self.tally.message_limit_followed < FOLLOWED_MAX) else {
-            return Err(ImapError::Protocol { during: "UID FETCH", detail: format!("no progress under \"{line}\"") });
+            return Err(no_progress("UID FETCH", line));
         };
         self.tally.message_limit_followed += 1;
-        let below =
-            (job.range.first < seen.first).then(|| UidRange { first: job.range.first, last: Uid(seen.first.0 - 1) });
-        let above =
-            (seen.last < job.range.last).then(|| UidRange { first: Uid(seen.last.0 + 1), last: job.range.last });
-        Ok(below.into_iter().chain(above).map(Asked::new).collect())
+        Ok(around(job.range, seen).into_iter().map(Asked::new).collect())
     }
 }
 
@@ -131,12 +128,9 @@ impl Scan<'_> {
         let Some(asked) = asked.into_iter().find(|job| job.range.first <= uid && uid <= job.range.last) else {
             return;
         };
-        asked.seen = Some(match asked.seen {
-            Some(seen) => UidRange { first: seen.first.min(uid), last: seen.last.max(uid) },
-            None => UidRange { first: uid, last: uid },
-        });
+        asked.seen = Some(widen(asked.seen, uid));
         self.tally.rows += 1;
-        (self.row)(ScanRow { uid, size, internal_date: read.date });
+        (self.row)(ScanRow { uid, size, internal_date: read.date, flags: read.flags });
     }
 }
 

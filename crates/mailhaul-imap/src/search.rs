@@ -2,71 +2,75 @@
 
 use crate::command::Command;
 use crate::error::ImapError;
+use crate::message_limit::{FOLLOWED_MAX, is_cut_short, left_of_set, no_progress};
 use crate::response::Response;
 use crate::sequence::{Element, elements};
 use crate::session::Talk;
+use crate::sets::{intersect, portions};
+use crate::status_line::{Status, StatusLine};
 use crate::tokens::{Tokens, exact_u32};
 use mailhaul_types::{Uid, UidRange, UidSet};
 
 /// UIDs asked for in one command: their answer as single numbers is at most half a line's bound.
 const UIDS_MAX: u64 = 40_000;
 
+/// What a search found.
+pub(crate) struct Found {
+    /// The UIDs among those that were asked for.
+    pub(crate) uids: UidSet,
+    /// The verdict, if it says that the search was carried out only in part (RFC 9738).
+    pub(crate) cut_short: Option<StatusLine>,
+}
+
 /// Which of `uids` exist. An OK without any SEARCH or ESEARCH response proves nothing and is an error.
 pub(crate) async fn present(talk: &mut Talk<'_>, uids: &UidSet) -> Result<UidSet, ImapError> {
     let mut present = UidSet::new();
-    for asked in portions(uids) {
-        for set in asked.to_sequence_sets(talk.set_octets_max) {
-            let command = Command::new("UID SEARCH").text(&format!(" UID {set}"));
-            let mut answered = false;
-            let mut found = UidSet::new();
-            let mut take = |response: Response<'_>| {
-                if let Response::Data { number: None, word, rest } = response {
-                    if word.eq_ignore_ascii_case(b"SEARCH") {
-                        answered |= read_search(rest, &asked, &mut found);
-                    } else if word.eq_ignore_ascii_case(b"ESEARCH") {
-                        answered |= read_esearch(rest, &asked, &mut found);
-                    }
-                }
-            };
-            talk.run(command, &mut take).await?;
-            if !answered {
-                return Err(ImapError::Protocol {
-                    during: "UID SEARCH",
-                    detail: "OK without an answer that can be read".to_owned(),
-                });
-            }
-            for range in found.ranges() {
-                present.insert_range(*range);
-            }
+    let mut open = portions(uids, UIDS_MAX, talk.set_octets_max);
+    let mut followed = 0;
+    while let Some(asked) = open.pop() {
+        let found = search(talk, &format!("UID {asked}"), &asked).await?;
+        present.extend_ranges(&found.uids);
+        if let Some(line) = found.cut_short {
+            followed += 1;
+            let left = left_of_set(&asked, &line).filter(|_| followed <= FOLLOWED_MAX);
+            open.extend(left.ok_or_else(|| no_progress("UID SEARCH", &line))?);
         }
     }
     Ok(present)
 }
 
-/// Cuts a set so that no portion holds more than [`UIDS_MAX`] UIDs.
-fn portions(uids: &UidSet) -> Vec<UidSet> {
-    let mut portions = Vec::new();
-    let mut current = UidSet::new();
-    for range in uids.ranges() {
-        let mut first = range.first.0;
-        loop {
-            let room = UIDS_MAX - current.len();
-            let width = u64::from(range.last.0 - first) + 1;
-            let taken = u32::try_from(width.min(room)).unwrap_or(u32::MAX);
-            current.insert_range(UidRange { first: Uid(first), last: Uid(first + (taken - 1)) });
-            if current.len() >= UIDS_MAX {
-                portions.push(std::mem::take(&mut current));
-            }
-            if u64::from(taken) == width {
-                break;
-            }
-            first += taken;
+/// One search; only UIDs among `asked` are taken. With ESEARCH the answer comes as ranges (RFC 4731 §3.1), and a server
+/// that refuses the form it announced is asked the plain way.
+pub(crate) async fn search(talk: &mut Talk<'_>, key: &str, asked: &UidSet) -> Result<Found, ImapError> {
+    if talk.capabilities.esearch() {
+        match search_in_form(talk, &format!(" RETURN (ALL) {key}"), asked).await {
+            Err(ImapError::Refused { status, .. }) if status.status == Status::Bad => {}
+            found => return found,
         }
     }
-    if !current.is_empty() {
-        portions.push(current);
+    search_in_form(talk, &format!(" {key}"), asked).await
+}
+
+async fn search_in_form(talk: &mut Talk<'_>, arguments: &str, asked: &UidSet) -> Result<Found, ImapError> {
+    let mut answered = false;
+    let mut uids = UidSet::new();
+    let mut take = |response: Response<'_>| {
+        if let Response::Data { number: None, word, rest } = response {
+            if word.eq_ignore_ascii_case(b"SEARCH") {
+                answered |= read_search(rest, asked, &mut uids);
+            } else if word.eq_ignore_ascii_case(b"ESEARCH") {
+                answered |= read_esearch(rest, asked, &mut uids);
+            }
+        }
+    };
+    let line = talk.run(Command::new("UID SEARCH").text(arguments), &mut take).await?;
+    if !answered {
+        return Err(ImapError::Protocol {
+            during: "UID SEARCH",
+            detail: "OK without an answer that can be read".to_owned(),
+        });
     }
-    portions
+    Ok(Found { uids, cut_short: Some(line).filter(is_cut_short) })
 }
 
 /// `SEARCH 2 3 6 (MODSEQ 917162500)`. Whether it could be read.
@@ -97,15 +101,6 @@ fn read_esearch(mut tokens: Tokens<'_>, asked: &UidSet, found: &mut UidSet) -> b
     true
 }
 
-fn intersect(asked: &UidSet, range: UidRange, found: &mut UidSet) {
-    for known in asked.ranges() {
-        let (first, last) = (known.first.max(range.first), known.last.min(range.last));
-        if first <= last {
-            found.insert_range(UidRange { first, last });
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,12 +127,5 @@ mod tests {
         assert!(found.is_empty());
         assert!(!read_search(Tokens::new(b" 3 x\r\n"), &asked, &mut found));
         assert!(!read_esearch(Tokens::new(b" UID ALL 1:*\r\n"), &asked, &mut found));
-    }
-
-    #[test]
-    fn wide_questions_are_cut() {
-        let portions = portions(&set(&[(1, 5), (10, 100_000), (4_294_967_290, 4_294_967_295)]));
-        assert!(portions.iter().all(|portion| portion.len() <= UIDS_MAX));
-        assert_eq!(portions.iter().map(UidSet::len).sum::<u64>(), 5 + 99_991 + 6);
     }
 }

@@ -4,7 +4,7 @@ use crate::command::Command;
 use crate::error::ImapError;
 use crate::response::{Response, StatusWords};
 use crate::session::Talk;
-use crate::tokens::{Tokens, Value, exact_u32, lenient_number};
+use crate::tokens::{Tokens, Value, exact_u32, mod_seq, object_id};
 use mailhaul_types::{Flags, MailboxName, ModSeq, SystemFlag, Uid, UidValidity};
 
 /// What the server said when a mailbox was opened.
@@ -54,17 +54,23 @@ struct Collected {
     read_only: Option<bool>,
 }
 
+/// With `condstore` the server is asked to keep modification sequences from here on (RFC 7162 §3.1.8), so that the
+/// HIGHESTMODSEQ it tells is one to ask for changes from. Whether it took that is told beside the mailbox.
 pub(crate) async fn open(
     talk: &mut Talk<'_>,
     name: &MailboxName,
     access: Access,
+    condstore: bool,
 ) -> Result<SelectedMailbox, ImapError> {
     let word = match access {
         Access::ReadOnly => "EXAMINE",
         Access::ReadWrite => "SELECT",
     };
     let mut collected = Collected::default();
-    let command = Command::new(word).mailbox(name)?;
+    let mut command = Command::new(word).mailbox(name)?;
+    if condstore {
+        command = command.text(" (CONDSTORE)");
+    }
     let line = talk.run(command, &mut |response| collected.take(&response)).await?;
     let read_only = match line.code_name().as_deref() {
         Some("READ-ONLY") => true,
@@ -82,6 +88,43 @@ pub(crate) async fn open(
         permanent_flags: collected.permanent_flags.unwrap_or_else(|| assumed(collected.flags)),
         read_only,
     })
+}
+
+/// Opens with CONDSTORE where it is announced, and the plain way where the server refuses that after all. `takes` is
+/// what is known of this server, and is kept for the connection.
+pub(crate) async fn open_for_changes(
+    talk: &mut Talk<'_>,
+    name: &MailboxName,
+    access: Access,
+    takes: &mut CondStore,
+) -> Result<SelectedMailbox, ImapError> {
+    let asked = *takes != CondStore::Refused && talk.capabilities.condstore();
+    let refused = match open(talk, name, access, asked).await {
+        Err(error @ ImapError::Refused { .. }) if asked && *takes == CondStore::Untried => error,
+        opened => {
+            if asked && opened.is_ok() {
+                *takes = CondStore::Taken;
+            }
+            return opened;
+        }
+    };
+    // A NO may as well mean the mailbox: only if the plain form succeeds was it the parameter.
+    let opened = open(talk, name, access, false).await;
+    match opened {
+        Ok(_) => *takes = CondStore::Refused,
+        Err(ImapError::Refused { .. }) => return Err(refused),
+        Err(_) => {}
+    }
+    opened
+}
+
+/// Whether the server takes the CONDSTORE parameter that it announces.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum CondStore {
+    #[default]
+    Untried,
+    Taken,
+    Refused,
 }
 
 impl Collected {
@@ -107,13 +150,17 @@ impl Collected {
         self.uid_validity = number("UIDVALIDITY").map(UidValidity).or(self.uid_validity);
         self.uid_next = number("UIDNEXT").map(Uid).or(self.uid_next);
         if let Some(text) = line.code_arguments("HIGHESTMODSEQ") {
-            // Zoho sends -1; 0 is the mark of a mailbox without them (RFC 7162 §3.1.2.2).
-            self.highest_modseq = lenient_number(text).filter(|modseq| *modseq != 0).map(ModSeq);
+            // Zoho sends -1.
+            self.highest_modseq = mod_seq(text);
+        }
+        if line.code_arguments("NOMODSEQ").is_some() {
+            // RFC 7162 §3.1.2.2: this mailbox has none, whatever was said before.
+            self.highest_modseq = None;
         }
         if let Some(text) = line.code_arguments("MAILBOXID") {
             let id = text.strip_prefix(b"(").unwrap_or(text);
             let id = id.strip_suffix(b")").unwrap_or(id);
-            self.mailbox_id = std::str::from_utf8(id).ok().filter(|id| !id.is_empty()).map(str::to_owned);
+            self.mailbox_id = object_id(id);
         }
         if let Some(text) = line.code_arguments("PERMANENTFLAGS") {
             self.permanent_flags = read_permanent_flags(Tokens::new(text));

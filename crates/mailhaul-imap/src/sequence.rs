@@ -1,7 +1,8 @@
 //! Sequence sets as servers send them (RFC 9051 §9, `sequence-set`): read element by element, never expanded.
 
 use crate::tokens::exact_u32;
-use mailhaul_types::{Uid, UidValidity};
+use mailhaul_types::{Uid, UidSet, UidValidity};
+use std::collections::BTreeSet;
 
 /// `first:last` as it stood there; a single number is a range of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,50 @@ pub(crate) fn read_append_uid(arguments: &[u8], count: u32) -> Option<(UidValidi
     Some((UidValidity(validity), uids))
 }
 
+/// The arguments of COPYUID (RFC 4315 §3): UIDVALIDITY of the other mailbox, and the UIDs before and after, which
+/// correspond by their order.
+///
+/// `None` unless both sets have the same width, name no UID twice, and the first holds nothing that was not asked for.
+pub(crate) fn read_copy_uid(arguments: &[u8], asked: &UidSet) -> Option<(UidValidity, Vec<(Uid, Uid)>)> {
+    let mut words = arguments.split(|octet| *octet == b' ').filter(|word| !word.is_empty());
+    let validity = exact_u32(words.next()?).filter(|validity| *validity != 0)?;
+    let (before, after) = (words.next()?, words.next()?);
+    if words.next().is_some() {
+        return None;
+    }
+    let width = width_within(before, asked.len())?;
+    if width_within(after, asked.len())? != width {
+        return None;
+    }
+    // Only now are the sets known to be no larger than what we asked for.
+    let (before, after) = (expand(before), expand(after));
+    let is_ours = before.iter().all(|uid| asked.contains(*uid));
+    let distinct = |uids: &[Uid]| uids.iter().collect::<BTreeSet<_>>().len() == uids.len();
+    if !is_ours || !distinct(&before) || !distinct(&after) {
+        return None;
+    }
+    Some((UidValidity(validity), before.into_iter().zip(after).collect()))
+}
+
+/// How many UIDs a set spans, if that is no more than `most`.
+fn width_within(set: &[u8], most: u64) -> Option<u64> {
+    let mut width = 0;
+    for element in elements(set) {
+        let Element { first, last } = element?;
+        width += u64::from(first.abs_diff(last)) + 1;
+        if width > most {
+            return None;
+        }
+    }
+    Some(width)
+}
+
+/// Every UID of a set in the order in which it stands there; `5:3` means `3:5` (RFC 9051 §9, `seq-range`).
+fn expand(set: &[u8]) -> Vec<Uid> {
+    let ascending = |element: Element| element.first.min(element.last)..=element.first.max(element.last);
+    elements(set).flatten().flat_map(|element| ascending(element).map(Uid)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +107,34 @@ mod tests {
         assert_eq!(validity, UidValidity(38_505));
         assert_eq!(uids, [3955, 3956, 3957, 3960].map(Uid));
         assert_eq!(read_append_uid(b"1 4294967295", 1).expect("fits").1, [Uid(u32::MAX)]);
+    }
+
+    #[test]
+    fn copies_are_mapped_in_the_order_of_the_sets() {
+        let asked: UidSet = [3, 4, 5, 9].map(Uid).into_iter().collect();
+        let pairs = |arguments: &[u8]| {
+            let (validity, pairs) = read_copy_uid(arguments, &asked)?;
+            assert_eq!(validity, UidValidity(7));
+            Some(pairs.into_iter().map(|(before, after)| (before.0, after.0)).collect::<Vec<_>>())
+        };
+        assert_eq!(pairs(b"7 3:5,9 10:13"), Some(vec![(3, 10), (4, 11), (5, 12), (9, 13)]));
+        assert_eq!(pairs(b"7 9,3 10:11"), Some(vec![(9, 10), (3, 11)]));
+        assert_eq!(pairs(b"7 4:3 11:10"), Some(vec![(3, 10), (4, 11)]));
+        for nonsense in [
+            &b"7 3:5 10:11"[..],
+            b"7 3:6 10:13",
+            b"7 3,3 10:11",
+            b"7 3,4 10,10",
+            b"7 1:4294967295 1:4294967295",
+            b"7 3 0",
+            b"7 * 1",
+            b"0 3 1",
+            b"7 3",
+            b"7 3 1 x",
+            b"",
+        ] {
+            assert_eq!(pairs(nonsense), None, "{}", String::from_utf8_lossy(nonsense));
+        }
     }
 
     #[test]

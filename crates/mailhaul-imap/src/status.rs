@@ -1,14 +1,18 @@
 //! STATUS (RFC 9051 §6.3.11): a mailbox's figures without selecting it.
 
+use crate::capabilities::Capabilities;
 use crate::command::Command;
 use crate::error::ImapError;
 use crate::response::Response;
 use crate::session::Talk;
-use crate::tokens::{Tokens, Value, exact_u32, lenient_number};
-use mailhaul_types::{MailboxName, Uid, UidValidity};
+use crate::tokens::{Tokens, Value, exact_u32, lenient_number, mod_seq, object_id};
+use mailhaul_types::{MailboxName, ModSeq, Uid, UidValidity};
+
+/// What is asked of every mailbox.
+pub(crate) const PLAIN_ITEMS: &str = "MESSAGES UIDNEXT UIDVALIDITY";
 
 /// The figures of one mailbox; whatever the server does not say, or says nonsense about, is `None`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MailboxStatus {
     /// MESSAGES.
     pub messages: Option<u32>,
@@ -16,10 +20,28 @@ pub struct MailboxStatus {
     pub uid_next: Option<Uid>,
     /// UIDVALIDITY.
     pub uid_validity: Option<UidValidity>,
+    /// HIGHESTMODSEQ (RFC 7162 §3.1.8), where CONDSTORE is announced and the mailbox has one. Good for telling whether
+    /// anything changed, not as the point to ask for changes from: it may already tell of what the asking misses.
+    pub highest_modseq: Option<ModSeq>,
+    /// MAILBOXID (RFC 8474 §4.3), where OBJECTID is announced. It survives renames.
+    pub mailbox_id: Option<String>,
     /// SIZE: the octets of all messages together, if it was asked for.
     pub size: Option<u64>,
     /// APPENDLIMIT of this mailbox in octets, if it was asked for and there is one.
     pub append_limit: Option<u64>,
+}
+
+/// [`PLAIN_ITEMS`], and what tells changes and renames as far as the server announces it. Dovecot 2.3 answers
+/// `STATUS (MAILBOXID)` with BAD, so nothing is asked on the off chance.
+pub(crate) fn items_for_changes(capabilities: &Capabilities) -> String {
+    let mut items = PLAIN_ITEMS.to_owned();
+    if capabilities.condstore() {
+        items.push_str(" HIGHESTMODSEQ");
+    }
+    if capabilities.object_id() {
+        items.push_str(" MAILBOXID");
+    }
+    items
 }
 
 pub(crate) async fn status(talk: &mut Talk<'_>, name: &MailboxName) -> Result<MailboxStatus, ImapError> {
@@ -39,7 +61,15 @@ pub(crate) async fn status_with_size(talk: &mut Talk<'_>, name: &MailboxName) ->
 }
 
 async fn ask(talk: &mut Talk<'_>, name: &MailboxName, more: &str) -> Result<MailboxStatus, ImapError> {
-    let items = format!(" (MESSAGES UIDNEXT UIDVALIDITY{more})");
+    ask_items(talk, name, &format!("{PLAIN_ITEMS}{more}")).await
+}
+
+pub(crate) async fn ask_items(
+    talk: &mut Talk<'_>,
+    name: &MailboxName,
+    items: &str,
+) -> Result<MailboxStatus, ImapError> {
+    let items = format!(" ({items})");
     let command = Command::new("STATUS").mailbox(name)?.text(&items);
     let mut read = None;
     let mut take = |response: Response<'_>| {
@@ -76,7 +106,7 @@ pub(crate) fn read_status(mut tokens: Tokens<'_>) -> Option<(Vec<u8>, MailboxSta
     let mut status = MailboxStatus::default();
     while let Some(item) = items.item_name() {
         let value = items.value()?;
-        let text = items.string_of(value);
+        let text = items.string_of(value.clone());
         let number = text.as_deref().and_then(exact_u32);
         if item.eq_ignore_ascii_case(b"MESSAGES") {
             status.messages = number;
@@ -84,6 +114,10 @@ pub(crate) fn read_status(mut tokens: Tokens<'_>) -> Option<(Vec<u8>, MailboxSta
             status.uid_next = number.filter(|uid| *uid != 0).map(Uid);
         } else if item.eq_ignore_ascii_case(b"UIDVALIDITY") {
             status.uid_validity = number.filter(|validity| *validity != 0).map(UidValidity);
+        } else if item.eq_ignore_ascii_case(b"HIGHESTMODSEQ") {
+            status.highest_modseq = text.as_deref().and_then(mod_seq);
+        } else if item.eq_ignore_ascii_case(b"MAILBOXID") {
+            status.mailbox_id = id_of(&value, &items);
         } else if item.eq_ignore_ascii_case(b"SIZE") {
             status.size = text.as_deref().and_then(lenient_number);
         } else if item.eq_ignore_ascii_case(b"APPENDLIMIT") {
@@ -91,6 +125,15 @@ pub(crate) fn read_status(mut tokens: Tokens<'_>) -> Option<(Vec<u8>, MailboxSta
         }
     }
     Some((name, status))
+}
+
+/// RFC 8474 §4.3: `MAILBOXID (F2212ea87-6097-4256-9d51-71338625)`. Without the parentheses it is taken as well.
+fn id_of(value: &Value, items: &Tokens<'_>) -> Option<String> {
+    match value {
+        Value::List(range) => object_id(items.octets(range.clone())),
+        Value::Atom(range) => object_id(items.octets(range.clone())),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -107,11 +150,32 @@ mod tests {
             messages: Some(3),
             uid_next: Some(Uid(9)),
             size: Some(99_999_999_999),
+            mailbox_id: Some("F1".to_owned()),
             ..MailboxStatus::default()
         };
         assert_eq!(status, expected);
         let (_, empty) = read_status(Tokens::new(b" x y ()\r\n")).expect("readable");
         assert_eq!(empty, MailboxStatus::default());
         assert!(read_status(Tokens::new(b" x\r\n")).is_none());
+    }
+
+    #[test]
+    fn a_modification_sequence_that_makes_no_sense_is_none() {
+        for (text, expected) in [
+            ("917162500", Some(917_162_500)),
+            ("9223372036854775807", Some(i64::MAX.unsigned_abs())),
+            ("9223372036854775808", None),
+            ("99999999999999999999999", None),
+            ("0", None),
+            ("-1", None),
+            ("NIL", None),
+            ("(5)", None),
+            ("1e9", None),
+            ("\"\"", None),
+        ] {
+            let line = format!(" a (HIGHESTMODSEQ {text} MESSAGES 3)\r\n");
+            let (_, status) = read_status(Tokens::new(line.as_bytes())).expect("readable");
+            assert_eq!((status.highest_modseq.map(|modseq| modseq.0), status.messages), (expected, Some(3)), "{text}");
+        }
     }
 }

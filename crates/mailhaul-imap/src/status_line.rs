@@ -51,7 +51,8 @@ impl fmt::Display for Status {
 pub struct StatusLine {
     /// The verdict.
     pub status: Status,
-    /// What stood between the brackets, as it stood there: `OVERQUOTA`, `APPENDUID 1 2:3`.
+    /// What stood between the brackets, as it stood there: `OVERQUOTA`, `APPENDUID 1 2:3`. `None` also if it was absurdly
+    /// long.
     pub code: Option<String>,
     /// The words for people, decoded lossily. At most a few KiB are kept.
     pub text: String,
@@ -76,11 +77,11 @@ impl fmt::Display for StatusLine {
 pub enum Context {
     /// Signing in.
     SignIn,
-    /// SELECT, EXAMINE, STATUS, CREATE, SUBSCRIBE: one mailbox as a whole.
+    /// SELECT, EXAMINE, STATUS, CREATE, RENAME, SUBSCRIBE, UID EXPUNGE: one mailbox as a whole.
     Mailbox,
     /// Reading messages.
     Fetch,
-    /// Storing messages.
+    /// Storing messages, also by copying or moving them on the server, and changing their flags.
     Append,
     /// Anything else.
     Other,
@@ -92,9 +93,11 @@ impl Context {
     pub fn of_command(command: &str) -> Self {
         match command {
             "LOGIN" | "AUTHENTICATE" => Self::SignIn,
-            "SELECT" | "EXAMINE" | "STATUS" | "CREATE" | "SUBSCRIBE" => Self::Mailbox,
+            "SELECT" | "EXAMINE" | "STATUS" | "CREATE" | "RENAME" | "SUBSCRIBE" | "UNSUBSCRIBE" | "UID EXPUNGE" => {
+                Self::Mailbox
+            }
             "UID FETCH" | "FETCH" | "UID SEARCH" => Self::Fetch,
-            "APPEND" => Self::Append,
+            "APPEND" | "UID COPY" | "UID MOVE" | "UID STORE" => Self::Append,
             _ => Self::Other,
         }
     }

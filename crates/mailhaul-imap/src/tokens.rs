@@ -3,6 +3,7 @@
 //! It never panics, never looks twice at an octet outside of a lookahead, does not recurse, and answers `None` to
 //! what it cannot read; what that means is the caller's matter.
 
+use mailhaul_types::ModSeq;
 use memchr::memchr2;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -248,6 +249,26 @@ pub(crate) fn exact_u32(text: &[u8]) -> Option<u32> {
     }
     let value = text.iter().fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
     u32::try_from(value).ok()
+}
+
+/// A modification sequence (RFC 7162 §7, `mod-sequence-value`: 63 bits, not 0). Some servers send -1, NIL or 0 where they
+/// have none; whatever is not exactly a sequence is none, because changes would be asked for from a wrong point.
+pub(crate) fn mod_seq(text: &[u8]) -> Option<ModSeq> {
+    if text.is_empty() || text.len() > 19 || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let value = text.iter().fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    (1..=i64::MAX.unsigned_abs()).contains(&value).then_some(ModSeq(value))
+}
+
+/// The longest object id (RFC 8474 §7: 255 characters).
+const OBJECT_ID_MAX: usize = 255;
+
+/// An object id (RFC 8474 §7) without its parentheses.
+pub(crate) fn object_id(text: &[u8]) -> Option<String> {
+    let text = text.trim_ascii();
+    let fits = !text.is_empty() && text.len() <= OBJECT_ID_MAX && text.iter().all(u8::is_ascii_graphic);
+    fits.then(|| String::from_utf8_lossy(text).into_owned())
 }
 
 fn unescape(quoted: &[u8]) -> Cow<'_, [u8]> {

@@ -99,7 +99,7 @@ async fn a_scan_asks_ahead_and_counts_what_went_away() {
     };
     let mut rows = Vec::new();
     let mut take = |row: crate::ScanRow| rows.push((row.uid.0, row.size, row.internal_date.is_some()));
-    let items = ScanItems { internal_date: true };
+    let items = ScanItems { internal_date: true, ..ScanItems::default() };
     let (tally, ()) =
         tokio::join!(async { connection.scan(&[range(1, 5), range(10, 10)], items, &mut take).await }, script);
     let tally = tally.expect("scanned");

@@ -10,7 +10,10 @@ pub(crate) mod relay;
 pub(crate) mod writer;
 
 use crate::error::ImapError;
+use crate::news::{News, Overheard};
+use crate::response::Response;
 use io::{BoxedIo, Patience, Progress};
+use mailhaul_types::NameEncoding;
 use reader::{Oversize, Piece, Reader};
 use relay::Relay;
 use std::future::poll_fn;
@@ -31,6 +34,8 @@ pub(crate) struct Wire {
     /// Whether every command that was sent has been answered.
     in_step: bool,
     idle: Duration,
+    /// What was told unasked, once somebody wants to know.
+    overheard: Option<Overheard>,
 }
 
 /// See [`Wire::halves`].
@@ -62,6 +67,7 @@ impl Wire {
             earlier: (0, 0),
             in_step: true,
             idle,
+            overheard: None,
         }
     }
 
@@ -160,6 +166,35 @@ impl Wire {
                 None => self.exchange().await?,
             }
         }
+    }
+
+    /// From now on, what the server tells unasked is kept.
+    pub(crate) fn listen(&mut self) {
+        self.overheard.get_or_insert_default();
+    }
+
+    /// Takes note of a response that came while nothing was asked.
+    pub(crate) fn hear(&mut self, response: &Response<'_>) {
+        if let Some(overheard) = &mut self.overheard {
+            overheard.take(response);
+        }
+    }
+
+    /// Takes note of an untagged response that came in the middle of a command.
+    pub(crate) fn overhear(&mut self, response: &Response<'_>) {
+        if let Some(overheard) = &mut self.overheard {
+            overheard.take_during(self.reader.during(), response);
+        }
+    }
+
+    /// Whether something was told that nobody has asked for yet.
+    pub(crate) fn has_news(&self) -> bool {
+        self.overheard.as_ref().is_some_and(|overheard| !overheard.is_empty())
+    }
+
+    /// What was told so far.
+    pub(crate) fn tell_news(&mut self, encoding: NameEncoding) -> News {
+        self.overheard.as_mut().map(|overheard| overheard.tell(encoding)).unwrap_or_default()
     }
 
     /// For commands that answer with lines: what is being done, and that large literals are an error.
