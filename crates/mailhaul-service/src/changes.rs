@@ -45,7 +45,7 @@ impl CopyOptions {
             return Err(ServiceError::usage(
                 "--deletions mirror and --switched contradict each other: the users work on the target, and nothing is \
                  removed there any more",
-                "--deletions ignore leaves the copies where they are, --deletions trash moves them to the target's trash",
+                "--deletions ignore leaves the copies where they are",
             ));
         }
         if policy.flags == FlagPolicy::Source {

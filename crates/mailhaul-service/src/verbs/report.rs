@@ -7,7 +7,9 @@ use crate::service::Service;
 use mailhaul_db::queue::{AccountFilter, AccountRow, AttemptRow, JobFilter, JobRow};
 use mailhaul_db::{ExceptionState as Stored, MailboxReport, PairReport};
 use mailhaul_queue::{AccountId, JobState};
-use mailhaul_report::{AccountLine, Counts, Exception, ExceptionState, MailboxLine, Remark, Standing, WaveReport};
+use mailhaul_report::{
+    AccountLine, Changes, Counts, Exception, ExceptionState, MailboxLine, Remark, Standing, WaveReport,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -121,7 +123,7 @@ fn line(
             .filter(|job| job.state != JobState::Done && !job.words.is_empty())
             .map(|job| job.words.clone()),
         exceptions,
-        remarks: known.map(remarks).unwrap_or_default(),
+        remarks: changes(&counts).into_iter().chain(known.map(remarks).unwrap_or_default()).collect(),
         mailboxes,
     }
 }
@@ -249,6 +251,23 @@ fn other_exceptions(counts: &Value, known: &[Exception]) -> Vec<Exception> {
     stopped.chain(differs).collect()
 }
 
+/// What all attempts together changed on the target besides delivering mail.
+fn changes(counts: &[Value]) -> Option<Remark> {
+    let mut all = Changes::default();
+    for counted in counts.iter().map(|counts| &counts["changes"]) {
+        let number = |name: &str| counted[name].as_u64().unwrap_or_default();
+        all += Changes {
+            flags: number("flags"),
+            moved: number("moved"),
+            left_to_owner: number("left_to_owner"),
+            deleted: number("deleted"),
+            carried_over: number("carried_over"),
+        };
+    }
+    let text = format!("after the first copy: {}", all.in_words());
+    (!all.is_empty()).then_some(Remark { mailbox: None, text })
+}
+
 fn remarks(known: &PairReport) -> Vec<Remark> {
     let of_account = known.remarks.iter().map(|remark| Remark { mailbox: None, text: remark.text.clone() });
     let of_mailboxes = known.mailboxes.iter().flat_map(|mailbox| {
@@ -270,6 +289,17 @@ mod tests {
         assert!(all.adds_up());
         // Three of those settled have left the source since.
         assert_eq!(in_all(counts, 8, 4), counts);
+    }
+
+    #[test]
+    fn changes_of_all_passes_are_told_together() {
+        let pass = |changes: Changes| serde_json::json!({ "changes": changes, "bytes": 7 });
+        let first = pass(Changes { flags: 3, deleted: 1, ..Changes::default() });
+        let second = pass(Changes { flags: 1, moved: 2, left_to_owner: 1, carried_over: 4, ..Changes::default() });
+        let told = changes(&[Value::Null, first, second]).expect("there were some").text;
+        let expected = Changes { flags: 4, moved: 2, left_to_owner: 1, deleted: 1, carried_over: 4 };
+        assert_eq!(told, format!("after the first copy: {}", expected.in_words()));
+        assert_eq!(changes(&[pass(Changes::default()), Value::Null]), None);
     }
 
     #[test]
