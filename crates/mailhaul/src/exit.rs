@@ -61,8 +61,8 @@ pub(crate) fn of_run(report: &RunReport) -> Exit {
         (Some(stop), _) => stop.class.into(),
         (None, Verdict::Complete) => Exit::Done,
         (None, Verdict::Stopped) => Exit::Decision,
-        // An exception is a difference that is explained already.
-        (None, _) if report.differs() && report.exceptions.is_empty() => Exit::Differences,
+        // What was refused or set aside is no difference: the comparison leaves to the exceptions what they explain.
+        (None, _) if report.differs() => Exit::Differences,
         (None, _) => Exit::Exceptions,
     }
 }
@@ -108,11 +108,11 @@ mod tests {
         };
         let mut report = RunReport { verified: Some(VerifyReport::default()), ..RunReport::default() };
         assert_eq!(of_run(&report), Exit::Done);
-        report.verified = Some(VerifyReport { differences: vec![difference], ..VerifyReport::default() });
-        assert_eq!(of_run(&report), Exit::Differences);
         let (mailbox, reason) = ("INBOX".to_owned(), "too large".to_owned());
         report.exceptions.push(Exception { mailbox, uid: Some(7), state: ExceptionState::Refused, reason });
-        assert_eq!(of_run(&report), Exit::Exceptions, "what differs is what was refused");
+        assert_eq!(of_run(&report), Exit::Exceptions);
+        report.verified = Some(VerifyReport { differences: vec![difference], ..VerifyReport::default() });
+        assert_eq!(of_run(&report), Exit::Differences);
         let stop = Some(Stop::new(StopCause::Network, "lost".to_owned(), String::new()));
         report.verified = Some(VerifyReport { stop, ..VerifyReport::default() });
         assert_eq!(of_run(&report), Exit::Unreachable);

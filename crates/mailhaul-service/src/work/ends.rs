@@ -81,10 +81,10 @@ pub(super) fn of_copy(report: &RunReport, control: &JobControl, now_unix_ms: i64
 /// What is to be known first.
 fn words_of_copy(report: &RunReport) -> String {
     let differs = report.verified.as_ref().filter(|_| report.differs());
-    match (report.any_stop(), report.exceptions.first(), differs) {
+    match (report.any_stop(), differs, report.exceptions.first()) {
         (Some(stop), _, _) => stop.reason.clone(),
-        (None, Some(first), _) => format!("{}: {}: {}", first.mailbox, first.state.label(), first.reason),
-        (None, None, Some(verified)) => words_of_differences(verified),
+        (None, Some(verified), _) => words_of_differences(verified),
+        (None, None, Some(first)) => format!("{}: {}: {}", first.mailbox, first.state.label(), first.reason),
         (None, None, None) => report.last_line(),
     }
 }
