@@ -17,13 +17,17 @@ impl Desk {
         desk.done(&["init"]);
         desk.done(&["endpoint", "add", "old", "imaps://old.example"]);
         desk.done(&["endpoint", "add", "new", "imaps://new.example"]);
-        let list = "account,source_user,source_password,target_user,target_password\n\
-                    alice,alice,a,alice,b\nbob,bob,c,bob,d\n";
-        let file = desk.path("list");
+        desk.import(&["alice", "bob"], "staff");
+        desk
+    }
+
+    fn import(&self, names: &[&str], wave: &str) {
+        let mut list = "account,source_user,source_password,target_user,target_password\n".to_owned();
+        list.extend(names.iter().map(|name| format!("{name},{name},a,{name},b\n")));
+        let file = self.path("list");
         std::fs::write(&file, list).expect("a list");
         let file = file.to_str().expect("a path in plain letters");
-        desk.done(&["accounts", "import", file, "--wave", "staff", "--from", "old", "--to", "new"]);
-        desk
+        self.done(&["accounts", "import", file, "--wave", wave, "--from", "old", "--to", "new"]);
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -159,15 +163,30 @@ fn mirror_and_the_switch_exclude_each_other_wherever_they_are_said() {
 #[test]
 fn an_account_is_not_moved_to_where_its_options_contradict_those_in_force() {
     let desk = Desk::ready();
-    let list = "account,source_user,source_password,target_user,target_password\ncarol,carol,e,carol,f\n";
-    let file = desk.path("more");
-    std::fs::write(&file, list).expect("a list");
-    let file = file.to_str().expect("a path in plain letters");
-    desk.done(&["accounts", "import", file, "--wave", "late", "--from", "old", "--to", "new"]);
+    desk.import(&["carol"], "late");
     desk.done(&["wave", "set", "staff", "--switched"]);
     desk.done(&["accounts", "set", "carol", "--deletions", "mirror", "--yes"]);
     let parts = ["account `carol` says --deletions mirror", "wave `staff` says --switched"];
     desk.refused("accounts set carol --wave staff", &parts);
     desk.done(&["accounts", "set", "carol", "--wave", "staff", "--deletions", "flag"]);
     assert_eq!(desk.options("accounts", "carol"), serde_json::json!({ "deletions": "flag" }));
+}
+
+#[test]
+fn a_job_does_not_begin_under_options_that_a_list_has_brought_together() {
+    let desk = Desk::ready();
+    desk.import(&["carol"], "late");
+    desk.done(&["accounts", "set", "carol", "--deletions", "mirror", "--yes"]);
+    desk.import(&["dave"], "moved");
+    desk.done(&["wave", "set", "moved", "--switched"]);
+    desk.done(&["accounts", "remove", "dave"]);
+    // A list asks nobody; it is the job that refuses.
+    desk.import(&["carol"], "moved");
+    let said = desk.say(&["run", "--wave", "moved"]);
+    assert_ne!(said.code, 0, "{said:?}");
+    let jobs: Value = serde_json::from_str(&desk.done(&["jobs", "--wave", "moved", "--json"])).expect("JSON");
+    let job = &jobs["jobs"][0];
+    assert_eq!((&job["account"], &job["state"], &job["class"]), (&"carol".into(), &"failed".into(), &"usage".into()));
+    let words = job["words"].as_str().expect("words");
+    assert!(words.contains("--deletions mirror and --switched contradict each other"), "{words}");
 }
