@@ -9,6 +9,9 @@ ALTER TABLE mailbox ADD COLUMN sync_sum INTEGER;
 ALTER TABLE mailbox ADD COLUMN departed_sum INTEGER;
 -- The target's name when we made it; it is ours while it is still called so. Absent: it was there, or is not yet.
 ALTER TABLE mailbox ADD COLUMN made_as TEXT;
+-- The target's name when the source mailbox was renamed and the target's could not be; it stays while the target is
+-- called so, although no rule leads there. Absent: rules lead there.
+ALTER TABLE mailbox ADD COLUMN kept_as TEXT;
 
 -- What a source mailbox was when a pass last accounted for everything in it.
 --

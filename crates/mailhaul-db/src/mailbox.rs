@@ -193,6 +193,16 @@ impl MailboxLedger {
         self.writer.order(&self.lease, Change::Check).await?.wait().await
     }
 
+    /// Queues that the target mailbox keeps its present name, although the source mailbox is called otherwise and no
+    /// rule leads there. Holds until the target is mapped to another name; to be noted before the source's new name is
+    /// recorded ([`crate::PairLease::rename_mailboxes`]), so that the name is never without its reason.
+    ///
+    /// # Errors
+    /// If the writer has failed.
+    pub async fn note_name_kept(&self) -> Result<(), DbError> {
+        self.queue(MailboxChange::NoteNameKept).await
+    }
+
     async fn queue(&self, change: MailboxChange) -> Result<(), DbError> {
         self.writer.queue(&self.lease, Change::Mailbox(self.mailbox_id, change)).await
     }

@@ -426,6 +426,9 @@ pub struct MailboxBrief {
     pub counts: SettledCounts,
     /// See [`MailboxState::made`].
     pub made: bool,
+    /// Whether the target's name stays although no rule leads there: the source mailbox was renamed, and its copy
+    /// could not be.
+    pub name_kept: bool,
     /// Whether an exception stands against the mailbox itself: one of `mailbox_exceptions`.
     pub mailbox_failed: bool,
     /// Which exceptions stand against the mailbox itself ([`ExceptionState::concerns_mailbox`]), ascending. That one

@@ -14,7 +14,8 @@ const THIRD: &str = "
     CREATE TEMP VIEW IF NOT EXISTS mailbox AS
         SELECT mailbox_id, pair_id, source_name, target_name, source_uid_validity, target_uid_validity, target_mark,
                sent_first, sent_last, scan_uid_next, scan_exists, scan_highest_modseq, scan_mailbox_id, copied, adopted,
-               adopted_altered, row_count, row_sum, NULL AS sync_sum, NULL AS departed_sum, NULL AS made_as, checksum
+               adopted_altered, row_count, row_sum, NULL AS sync_sum, NULL AS departed_sum, NULL AS made_as,
+               NULL AS kept_as, checksum
         FROM main.mailbox;
     CREATE TEMP TABLE IF NOT EXISTS mailbox_sync (
         mailbox_id, source_uid_validity, uid_next, message_count, highest_modseq, object_id, target_uid_validity,

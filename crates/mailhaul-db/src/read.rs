@@ -185,6 +185,7 @@ async fn read_overview(db: &mut SqliteConnection, pair_id: i64) -> Result<Vec<Ma
             sent: row.sent,
             counts: row.counts,
             made: row.is_made(),
+            name_kept: row.is_name_kept(),
             mailbox_failed: !mailbox_exceptions.is_empty(),
             mailbox_exceptions,
             synced: sync.map(|sync| Synced { departed: departed.clone(), ..sync.synced }),

@@ -64,6 +64,7 @@ pub(crate) enum MailboxChange {
     SetFlags(Vec<(Uid, Flags)>),
     RenumberSource(Renumbering),
     NoteMade,
+    NoteNameKept,
 }
 
 impl Change {
@@ -468,6 +469,10 @@ impl Work<'_> {
             MailboxChange::RenumberSource(renumbering) => cache.renumber(db, renumbering).await,
             MailboxChange::NoteMade => {
                 cache.row.made_as = Some(cache.row.mapping.target.clone());
+                Ok(())
+            }
+            MailboxChange::NoteNameKept => {
+                cache.row.kept_as = Some(cache.row.mapping.target.clone());
                 Ok(())
             }
         }

@@ -28,6 +28,8 @@ pub(crate) struct MailboxRow {
     pub(crate) departed_sum: Option<u32>,
     /// What the target was called when we made it; `None` if we did not.
     pub(crate) made_as: Option<String>,
+    /// What the target was called when its name was decided to stay, whatever the source mailbox is called.
+    pub(crate) kept_as: Option<String>,
 }
 
 /// Number and sum of the checksums of the rows that hang on a mailbox. Each row proves only itself; this proves that
@@ -87,6 +89,7 @@ impl StoredRow for MailboxRow {
             sync_sum: columns.optional_number()?,
             departed_sum: columns.optional_number()?,
             made_as: columns.optional_text()?,
+            kept_as: columns.optional_text()?,
         })
     }
 
@@ -111,13 +114,15 @@ impl StoredRow for MailboxRow {
             .int(count_to_sql(self.counts.adopted_altered))
             .int(i64::from(self.tally.count))
             .int(i64::from(self.tally.sum));
-        // Rows of the first two schemas have no such columns: as long as all three are absent they do not count.
-        if self.sync_sum.is_none() && self.departed_sum.is_none() && self.made_as.is_none() {
+        // Rows of the first two schemas have no such columns: as long as all four are absent they do not count.
+        let names = [&self.made_as, &self.kept_as];
+        if self.sync_sum.is_none() && self.departed_sum.is_none() && names.iter().all(|name| name.is_none()) {
             return sum.finish();
         }
         sum.optional_int(self.sync_sum.map(i64::from))
             .optional_int(self.departed_sum.map(i64::from))
             .optional_text(self.made_as.as_deref())
+            .optional_text(self.kept_as.as_deref())
             .finish()
     }
 }
@@ -150,12 +155,18 @@ impl MailboxRow {
             sync_sum: None,
             departed_sum: None,
             made_as: None,
+            kept_as: None,
         }
     }
 
     /// Whether the target mailbox was made by us and is still called so.
     pub(crate) fn is_made(&self) -> bool {
         self.made_as.as_ref() == Some(&self.mapping.target)
+    }
+
+    /// Whether the target's name stays although no rule leads to it.
+    pub(crate) fn is_name_kept(&self) -> bool {
+        self.kept_as.as_ref() == Some(&self.mapping.target)
     }
 
     /// The name of the mailbox, for people.
@@ -182,7 +193,7 @@ impl MailboxRow {
             "SELECT mailbox_id, pair_id, source_name, target_name, source_uid_validity, target_uid_validity, \
                     target_mark, sent_first, sent_last, scan_uid_next, scan_exists, scan_highest_modseq, \
                     scan_mailbox_id, copied, adopted, adopted_altered, row_count, row_sum, sync_sum, \
-                    departed_sum, made_as, checksum \
+                    departed_sum, made_as, kept_as, checksum \
              FROM mailbox WHERE pair_id = $1 AND source_name = $2",
         )
         .bind(pair_id)
@@ -198,7 +209,7 @@ impl MailboxRow {
             "SELECT mailbox_id, pair_id, source_name, target_name, source_uid_validity, target_uid_validity, \
                     target_mark, sent_first, sent_last, scan_uid_next, scan_exists, scan_highest_modseq, \
                     scan_mailbox_id, copied, adopted, adopted_altered, row_count, row_sum, sync_sum, \
-                    departed_sum, made_as, checksum \
+                    departed_sum, made_as, kept_as, checksum \
              FROM mailbox WHERE mailbox_id = $1",
         )
         .bind(mailbox_id)
@@ -213,7 +224,7 @@ impl MailboxRow {
             "SELECT mailbox_id, pair_id, source_name, target_name, source_uid_validity, target_uid_validity, \
                     target_mark, sent_first, sent_last, scan_uid_next, scan_exists, scan_highest_modseq, \
                     scan_mailbox_id, copied, adopted, adopted_altered, row_count, row_sum, sync_sum, \
-                    departed_sum, made_as, checksum \
+                    departed_sum, made_as, kept_as, checksum \
              FROM mailbox WHERE pair_id = $1 ORDER BY source_name",
         )
         .bind(pair_id)
@@ -240,9 +251,9 @@ impl MailboxRow {
             "INSERT INTO mailbox (mailbox_id, pair_id, source_name, target_name, source_uid_validity, \
                  target_uid_validity, target_mark, sent_first, sent_last, scan_uid_next, scan_exists, \
                  scan_highest_modseq, scan_mailbox_id, copied, adopted, adopted_altered, row_count, row_sum, \
-                 sync_sum, departed_sum, made_as, checksum) \
+                 sync_sum, departed_sum, made_as, kept_as, checksum) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
-                     $22) \
+                     $22, $23) \
              ON CONFLICT (mailbox_id) DO UPDATE SET source_name = excluded.source_name, \
                  target_name = excluded.target_name, \
                  source_uid_validity = excluded.source_uid_validity, \
@@ -252,7 +263,8 @@ impl MailboxRow {
                  scan_highest_modseq = excluded.scan_highest_modseq, scan_mailbox_id = excluded.scan_mailbox_id, \
                  copied = excluded.copied, adopted = excluded.adopted, adopted_altered = excluded.adopted_altered, \
                  row_count = excluded.row_count, row_sum = excluded.row_sum, sync_sum = excluded.sync_sum, \
-                 departed_sum = excluded.departed_sum, made_as = excluded.made_as, checksum = excluded.checksum",
+                 departed_sum = excluded.departed_sum, made_as = excluded.made_as, \
+                 kept_as = excluded.kept_as, checksum = excluded.checksum",
         )
         .bind(self.mailbox_id)
         .bind(self.pair_id)
@@ -275,6 +287,7 @@ impl MailboxRow {
         .bind(self.sync_sum)
         .bind(self.departed_sum)
         .bind(self.made_as.as_deref())
+        .bind(self.kept_as.as_deref())
         .bind(self.checksum())
         .execute(db)
         .await?;

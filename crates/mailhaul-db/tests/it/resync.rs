@@ -366,3 +366,27 @@ async fn a_target_made_by_us_is_ours_only_while_it_is_mapped_there() {
     lease.remap_mailbox(mapping("INBOX")).await.expect("on disk");
     assert!(!inbox.load().await.expect("whole").made, "somebody else may have made it since");
 }
+
+#[tokio::test]
+async fn a_name_that_is_kept_is_kept_only_while_the_target_has_it() {
+    let place = Place::new();
+    let (ledger, lease, inbox) = place.inbox().await;
+    lease.map_mailboxes(vec![mapping("Archive")]).await.expect("mapped");
+    let archive = lease.mailbox("Archive").await.expect("mapped");
+    archive.bind(SOURCE, TARGET, Uid(1)).await.expect("bound");
+    archive.note_name_kept().await.expect("queued");
+    let (old, new) = renamed("Archive", "Archive-2025", &mapping("Archive").target);
+    lease.rename_mailbox(&old, new).await.expect("on disk");
+    drop((archive, inbox, lease));
+    ledger.close().await.expect("closed");
+
+    let (_ledger, lease, _inbox) = place.inbox().await;
+    let kept = async || {
+        let briefs = lease.overview().await.expect("whole");
+        briefs.into_iter().filter(|brief| brief.name_kept).map(|brief| brief.mapping.source).collect::<Vec<_>>()
+    };
+    assert_eq!(kept().await, ["Archive-2025"]);
+    let (old, new) = renamed("Archive-2025", "Archive-2025", "Archive-2025");
+    lease.rename_mailbox(&old, new).await.expect("on disk");
+    assert!(kept().await.is_empty(), "a rule leads there");
+}

@@ -156,7 +156,7 @@ async fn make_old(place: &Place) {
     for (kind, name) in made {
         db.execute(sqlx::AssertSqlSafe(format!("DROP {kind} {name}"))).await.expect("dropped");
     }
-    for column in ["sync_sum", "departed_sum", "made_as"] {
+    for column in ["sync_sum", "departed_sum", "made_as", "kept_as"] {
         db.execute(sqlx::AssertSqlSafe(format!("ALTER TABLE mailbox DROP COLUMN {column}"))).await.expect("dropped");
     }
     db.execute("DELETE FROM _sqlx_migrations WHERE version > 1").await.expect("forgotten");
