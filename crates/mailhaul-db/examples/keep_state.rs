@@ -7,13 +7,13 @@ use mailhaul_db::queue::{
 };
 use mailhaul_db::{
     AccountIdentity, Exception, ExceptionState, Ledger, Mapping, OpenOptions, PairIdentity, PassCounts, RunVerdict,
-    Settled, SettledState, Settlement,
+    Settled, SettledState, Settlement, Synced,
 };
 use mailhaul_queue::{
     AccountId, Clock, FailureClass, Finished, HostSign, JobEnd, JobId, Limits, NewJob, Now, Outcome, Phase, Priority,
     Scope, Side, Store, Tick, WorkerId,
 };
-use mailhaul_types::{Flags, KeyStrength, MessageKey, Uid, UidValidity};
+use mailhaul_types::{Flags, KeyStrength, MessageKey, ModSeq, Uid, UidValidity};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,6 +86,23 @@ async fn copy_alice(ledger: &Ledger) -> Result<(), Box<dyn Error>> {
     inbox.record_exception(refused).await?;
     let counts = PassCounts { source: 41, copied: 40, refused: 1, bytes: 81_920, ..PassCounts::default() };
     inbox.record_pass(counts, Vec::new()).await?;
+    let synced = Synced {
+        source_uid_validity: UidValidity(17),
+        uid_next: Uid(42),
+        exists: 38,
+        highest_modseq: Some(ModSeq(4_711)),
+        mailbox_id: Some("M1".to_owned()),
+        target_uid_validity: UidValidity(4),
+        departed: [3, 7, 8].into_iter().map(Uid).collect(),
+        skipped: 0,
+        refused: 1,
+        unreadable: 0,
+        exceptions: 1,
+        policy: 0x5eed,
+        at_unix_secs: 1_795_000_000,
+    };
+    inbox.record_synced(synced).await?;
+    inbox.note_made().await?;
     lease.finish_run(RunVerdict::Exceptions, "40 copied, 1 refused").await?;
     Ok(())
 }

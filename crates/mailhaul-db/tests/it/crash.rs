@@ -3,8 +3,8 @@
 //! The victim is this test program itself, started again with a variable that makes it work instead of test.
 
 use crate::setup::*;
-use mailhaul_db::{DbErrorKind, Ledger, MailboxState, OpenOptions, Settlement};
-use mailhaul_types::Uid;
+use mailhaul_db::{DbErrorKind, Ledger, MailboxState, OpenOptions, Renumbering, Settled, Settlement, Synced};
+use mailhaul_types::{Flags, Uid, UidSet, UidValidity};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -45,14 +45,130 @@ async fn victim() {
     println!("\nfailed {:?}", outcome.expect_err("it never ends by itself").kind());
 }
 
+/// Passes one after the other: messages come, some get other flags, some leave, the synced row says so; and every
+/// fourth pass begins with the source under new UIDs.
+#[tokio::test]
+#[ignore = "the victim of the tests below, which start it themselves"]
+#[expect(clippy::print_stdout, reason = "its killer listens")]
+async fn resyncing_victim() {
+    let Some(file) = std::env::var_os(STATE) else { return };
+    let quick = OpenOptions { group_delay: Duration::from_millis(1), ..options() };
+    let outcome = async {
+        let ledger = Ledger::open(Path::new(&file), quick).await?;
+        let lease = ledger.claim_pair(&identity("alice")).await?;
+        lease.map_mailboxes(vec![mapping("INBOX")]).await?;
+        let inbox = lease.mailbox("INBOX").await?;
+        let mut validity = inbox.load().await?.source_uid_validity.unwrap_or(UidValidity(1));
+        inbox.bind(validity, TARGET, Uid(1)).await?;
+        let mut count = u32::try_from(inbox.load().await?.settled.len()).expect("small");
+        for pass in 1.. {
+            if pass % 4 == 0 {
+                validity = UidValidity(validity.0 + 1);
+                let messages = (1..=count).map(|number| passed(validity, number, count)).collect();
+                inbox.renumber_source(Renumbering { source: validity, messages }).await?;
+            }
+            for _ in 0..4 {
+                let messages = (count + 1..=count + 50).map(|number| passed(validity, number, 0)).collect();
+                inbox.settle(settlement(messages)).await?;
+                count += 50;
+            }
+            let changes = (1..=count).map(|number| passed(validity, number, count));
+            inbox.set_flags(changes.map(|message| (message.source_uid, message.flags)).collect()).await?;
+            let row = synced(passed(validity, count + 1, 0).source_uid.0, left(validity, count));
+            inbox.record_synced(Synced { source_uid_validity: validity, exists: count, ..row }).await?;
+            println!("\nmarked {count}");
+            if pass % 3 == 0 {
+                inbox.flush().await?;
+                println!("\nsettled {count}");
+            }
+        }
+        Ok(())
+    };
+    let outcome: Result<(), mailhaul_db::DbError> = outcome.await;
+    println!("\nfailed {:?}", outcome.expect_err("it never ends by itself").kind());
+}
+
+/// A message of the victim above. Its source UID tells the UIDVALIDITY, and its flags whether the pass that ended
+/// with `synced` messages has been here.
+fn passed(validity: UidValidity, number: u32, synced: u32) -> Settled {
+    let flags = Flags::from_parts(u8::from(number <= synced), []);
+    Settled { source_uid: Uid(validity.0 * 7 + number), flags, ..copied(number, number) }
+}
+
+/// What has left the source of the victim above when it has `count` messages.
+fn left(validity: UidValidity, count: u32) -> UidSet {
+    (1..=count).filter(|number| number % 60 == 0).map(|number| passed(validity, number, 0).source_uid).collect()
+}
+
+/// All of a renumbering or nothing; and a synced row only behind everything that it stands for.
+async fn check_resynced(file: &Path, said: &Said) -> (UidValidity, u64) {
+    let ledger = Ledger::open(file, options()).await.expect("whole after whatever happened");
+    let lease = ledger.claim_pair(&identity("alice")).await.expect("nobody lives");
+    let inbox = lease.mailbox("INBOX").await.expect("mapped");
+    let state = inbox.load().await.expect("whole");
+    let count = u32::try_from(state.settled.len()).expect("small");
+    assert!(count.is_multiple_of(50) && count >= said.settled, "{count} are settled, {} were said to be", said.settled);
+    let validity = state.source_uid_validity.expect("bound");
+    let behind = state.synced.as_ref().map_or(0, |synced| synced.exists);
+    let mut found = inbox.settled_in(&state.settled).await.expect("whole");
+    for (number, message) in (1..=count).zip(&mut found) {
+        if number > behind {
+            // Of a pass that was not finished, or of one before the renumbering: any flags.
+            message.flags = passed(validity, number, 0).flags;
+        }
+        assert_eq!(*message, passed(validity, number, behind), "{number} of {count}");
+    }
+    if let Some(synced) = state.synced {
+        assert_eq!(synced.source_uid_validity, validity);
+        assert_eq!(synced.uid_next, passed(validity, synced.exists + 1, 0).source_uid);
+        assert_eq!(synced.departed, left(validity, synced.exists));
+    }
+    drop((inbox, lease));
+    ledger.close().await.expect("closed");
+    (validity, state.settled.len())
+}
+
+#[tokio::test]
+async fn a_kill_at_any_moment_leaves_a_renumbering_whole_and_no_synced_row_before_its_time() {
+    let place = Place::new();
+    let mut before = (UidValidity(1), 0);
+    for lines in [1, 2, 3, 4, 5, 7, 8, 9, 11, 12] {
+        let said = kill_after(start_as("resyncing_victim", &place.file, None), lines);
+        let after = check_resynced(&place.file, &said).await;
+        assert!(after >= before, "{after:?}, and it was {before:?}");
+        before = after;
+    }
+    assert!(before.0 > UidValidity(4) && before.1 > 1_000, "{before:?}");
+}
+
+#[tokio::test]
+async fn a_write_that_fails_at_any_place_leaves_a_renumbering_whole() {
+    let place = Place::new();
+    let mut failed = 0;
+    for blocks in [150, 170, 200, 230, 260, 300, 360, 420] {
+        let output = start_as("resyncing_victim", &place.file, Some(blocks)).wait_with_output().expect("ended").stdout;
+        let mut said = Said::default();
+        output.lines().map_while(Result::ok).for_each(|line| said.hear(&line));
+        failed += u32::from(said.failed.as_deref() == Some(&format!("{:?}", DbErrorKind::Io)));
+        if said.marked > 0 {
+            check_resynced(&place.file, &said).await;
+        }
+    }
+    assert!(failed >= 6, "only {failed} of the limits were met as a failing disk");
+}
+
 fn start(file: &Path, limit_blocks: Option<usize>) -> Child {
+    start_as("victim", file, limit_blocks)
+}
+
+fn start_as(victim: &str, file: &Path, limit_blocks: Option<usize>) -> Child {
     let program = std::env::current_exe().expect("known");
     // A process whose file size limit is reached is killed unless it ignores the signal; then the write fails.
     let limit = limit_blocks.map_or(String::new(), |blocks| format!("trap '' XFSZ; ulimit -f {blocks}; "));
     Command::new("bash")
         .args([
             "-c",
-            &format!("{limit}exec \"$0\" crash::victim --exact --ignored --nocapture"),
+            &format!("{limit}exec \"$0\" crash::{victim} --exact --ignored --nocapture"),
             program.to_str().expect("UTF-8"),
         ])
         .env(STATE, file)

@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod fencing;
+mod histories;
 mod opening;
 mod queue;
 mod resync;

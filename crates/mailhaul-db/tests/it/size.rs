@@ -24,6 +24,9 @@ async fn cost(gap: impl Fn(u32) -> u32, one_by_one: bool) -> f64 {
         }
     }
     assert_eq!(inbox.load().await.expect("whole").settled.len(), u64::from(MESSAGES));
+    // One in ten has left the source, each on its own.
+    let departed = inbox.load().await.expect("whole").settled.iter().step_by(10).collect();
+    inbox.record_synced(synced(source + 1, departed)).await.expect("queued");
     drop((inbox, lease));
     ledger.close().await.expect("closed");
     std::fs::metadata(&place.file).expect("there").len() as f64 / f64::from(MESSAGES)

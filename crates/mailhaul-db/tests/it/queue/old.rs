@@ -72,3 +72,19 @@ async fn the_first_state_with_a_queue_is_what_it_was_and_goes_on() {
     assert_eq!(claimed, [jobs[7].id, jobs[8].id]);
     assert_eq!((tock.unsettled, tock.workers), (3, 1));
 }
+
+#[tokio::test]
+async fn the_first_state_with_a_synced_row_tells_what_the_source_was() {
+    let place = copy_of("schema-3.state");
+    let ledger = Ledger::open(&place.file, options()).await.expect("opens");
+    let identity = ledger.read_report().await.expect("whole")[0].identity.clone();
+    let lease = ledger.claim_pair(&identity).await.expect("free");
+    let briefs = lease.overview().await.expect("whole");
+    let synced = briefs[0].synced.as_ref().expect("there is one");
+    assert_eq!((synced.uid_next.0, synced.exists, synced.policy), (42, 38, 0x5eed));
+    assert_eq!((synced.highest_modseq.map(|modseq| modseq.0), synced.mailbox_id.as_deref()), (Some(4_711), Some("M1")));
+    assert_eq!((synced.refused, synced.exceptions, synced.at_unix_secs), (1, 1, START_MS / 1_000));
+    assert_eq!((synced.departed.to_string().as_str(), briefs[0].made), ("3,7:8", true));
+    let state = lease.mailbox("INBOX").await.expect("mapped").load().await.expect("whole");
+    assert_eq!((state.synced.as_ref(), state.settled.len()), (Some(synced), 40));
+}
