@@ -524,6 +524,8 @@ impl Work<'_> {
             moving.push((self.known(old_source).await?, mapping));
         }
         for (mailbox_id, _) in &moving {
+            // Read before its row is not as it was written any more.
+            self.cached(*mailbox_id).await?;
             MailboxRow::step_aside(self.db, *mailbox_id).await?;
         }
         for (mailbox_id, mapping) in moving {
