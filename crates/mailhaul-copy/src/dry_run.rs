@@ -11,6 +11,7 @@ use crate::words;
 use mailhaul_db::{ExceptionState as Stored, Ledger, MailboxState, PairView};
 use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping, changed, map_mailboxes};
 use mailhaul_plan::steps::{difference, intersection, is_mass_absence};
+use mailhaul_plan::visits::Figures;
 use mailhaul_report::{Counts, Exception, ExceptionState, MailboxLine, PlanReport, Remark, Stop, StopCause};
 use mailhaul_types::{Escaped, MailboxName, Side, UidSet, escape};
 use std::collections::BTreeMap;
@@ -44,14 +45,14 @@ impl Planner<'_> {
             stored.extend(pair.mappings().await?.into_iter().map(|mapping| (mapping.source, mapping.target)));
         }
         let mut links = connect(&self.job.accounts).await.map_err(WalkError::Link)?;
-        let Listings { source, target, counts } = list_both(&mut links).await?;
+        let Listings { source, target, source_figures, .. } = list_both(&mut links).await?;
         let mapping =
             map_mailboxes(&source, &target, &self.job.rules, &stored).map_err(|error| WalkError::Decision {
                 cause: StopCause::Brake,
                 reason: error.to_string(),
                 hint: words::MERGED_HINT.to_owned(),
             })?;
-        self.leave_out(&mut links, &mapping, &counts).await?;
+        self.leave_out(&mut links, &mapping, &source_figures).await?;
         for mapped in &mapping.mailboxes {
             self.remark_on(mapped);
             match self.look_at(&mut links, pair.as_ref(), mapped).await {
@@ -88,7 +89,7 @@ impl Planner<'_> {
         &mut self,
         links: &mut Links,
         mapping: &Mapping,
-        counts: &BTreeMap<String, u32>,
+        told: &BTreeMap<String, Figures>,
     ) -> Result<(), WalkError> {
         if let Some(text) = words::parents(mapping) {
             self.report.remarks.push(Remark { mailbox: None, text });
@@ -103,8 +104,8 @@ impl Planner<'_> {
                 }
                 _ => self.remark(&left_out.source, text),
             }
-            let messages = match counts.get(left_out.source.text()) {
-                Some(messages) => *messages,
+            let messages = match told.get(left_out.source.text()).and_then(|figures| figures.messages) {
+                Some(messages) => messages,
                 None => match links.source.status(&left_out.source).await {
                     Ok(status) => status.messages.unwrap_or_default(),
                     Err(error) if error.leaves_connection_usable() => 0,
@@ -178,8 +179,9 @@ impl Planner<'_> {
 
     /// What earlier runs have left behind, and a run would end with.
     fn look_at_earlier(&mut self, mapped: &MappedMailbox, listing: &Listing, state: &MailboxState) {
-        if is_mass_absence(&listing.listed, &state.settled) && !self.job.accept_mass_absence {
-            let reason = words::mass_absence(listing.listed.len(), state.settled.len());
+        let settled = difference(&state.settled, &state.departed);
+        if is_mass_absence(&listing.listed, &settled) && !self.job.accept_mass_absence {
+            let reason = words::mass_absence(listing.listed.len(), settled.len());
             self.except(&mapped.source, ExceptionState::MailboxStopped, reason);
         }
         for exception in state.exceptions.iter().map(|stored| &stored.exception) {
@@ -187,11 +189,7 @@ impl Planner<'_> {
                 Stored::Refused => ExceptionState::Refused,
                 Stored::Unreadable => ExceptionState::Unreadable,
                 Stored::PossibleDuplicate => ExceptionState::PossibleDuplicate,
-                Stored::Gone
-                | Stored::ViewIncomplete
-                | Stored::MailboxFailed
-                | Stored::ViewDoubtful
-                | Stored::MailboxStopped => continue,
+                _ => continue,
             };
             if let Some(uid) = exception.uid.filter(|uid| listing.listed.contains(*uid)) {
                 let (mailbox, reason) = (mapped.source.to_string(), escape(&exception.reason));

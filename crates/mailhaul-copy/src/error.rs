@@ -51,6 +51,8 @@ pub(crate) enum WalkError {
     MailboxDecision(String),
     /// Everything listed is copied, but the source does not list everything it says it has.
     ViewIncomplete(String),
+    /// Everything listed is copied, but the source may show only a part of what it has.
+    ViewDoubtful(String),
     /// The operator asked for something that cannot be meant.
     Usage { reason: String, hint: String },
     /// The account waits for the operator.
@@ -90,9 +92,10 @@ pub(crate) fn stop_of(error: WalkError) -> Stop {
             };
             Stop::new(StopCause::Interrupted, reason, "run the same command again to go on".to_owned())
         }
-        WalkError::Mailbox(reason) | WalkError::MailboxDecision(reason) | WalkError::ViewIncomplete(reason) => {
-            Stop::new(StopCause::Internal, reason, String::new())
-        }
+        WalkError::Mailbox(reason)
+        | WalkError::MailboxDecision(reason)
+        | WalkError::ViewIncomplete(reason)
+        | WalkError::ViewDoubtful(reason) => Stop::new(StopCause::Internal, reason, String::new()),
     }
 }
 

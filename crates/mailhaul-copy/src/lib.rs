@@ -1,8 +1,9 @@
 //! The walkers: account, mailbox, batch; and verify.
 //!
 //! ```text
-//! account ──▶ listing ──▶ mapping ──▶ for each mailbox pair: prepare ──▶ pass
-//! pass    ──▶ scan (source) ──▶ tail (target) ──▶ transfer ──▶ ledger
+//! account ──▶ listing ──▶ renames ──▶ mapping ──▶ visits ──▶ survey ──▶ passes ──▶ deletions
+//! passes  ──▶ for each mailbox that has changed: prepare ──▶ pass
+//! pass    ──▶ scan or changes (source) ──▶ tail (target) ──▶ moves ──▶ flags ──▶ transfer ──▶ ledger
 //! ```
 //!
 //! The rule of the house: nothing is appended into a mailbox whose tail has not been read. Everything else follows
@@ -12,30 +13,42 @@
 mod account;
 mod bodies;
 mod bounds;
+mod carry_over;
 mod compare_mailbox;
 mod comparison;
+mod deletions;
 mod dry_run;
 mod error;
+mod flag_sync;
+mod flag_table;
 mod flag_view;
 mod flags;
 mod job;
 mod listing;
 mod mapping;
 mod meter;
+mod moves;
 mod oversight;
 mod pass;
+mod passes;
 mod pause;
+mod plan_run;
 mod preflight;
 mod prepare;
 mod progress;
+mod reconnect;
+mod renames;
 mod rounds;
 mod scan;
 mod stop;
 mod summary;
+mod survey;
 mod tail;
 mod tally;
 mod transfer;
 mod verify;
+mod views;
+mod visits;
 mod walk;
 mod words;
 

@@ -3,8 +3,9 @@
 use crate::error::{LinkError, WalkError, on};
 use crate::job::AccountPair;
 use crate::walk::Links;
-use mailhaul_imap::{Connection, ImapError, ListedMailbox};
+use mailhaul_imap::{Connection, ImapError, ListedMailbox, MailboxStatus};
 use mailhaul_plan::mailboxes::{AccountListing, MailboxEntry, Namespace, Namespaces};
+use mailhaul_plan::visits::Figures;
 use mailhaul_types::{MailboxName, Side};
 use std::collections::BTreeMap;
 
@@ -24,32 +25,42 @@ pub(crate) async fn connect(accounts: &AccountPair) -> Result<Links, LinkError> 
 pub(crate) struct Listings {
     pub(crate) source: AccountListing,
     pub(crate) target: AccountListing,
-    /// Messages in source mailboxes, by name, as far as the server told them along with the list.
-    pub(crate) counts: BTreeMap<String, u32>,
+    /// What the source tells of its mailboxes along with their list, by name as text. A mailbox may be missing.
+    pub(crate) source_figures: BTreeMap<String, Figures>,
+    /// The same of the target.
+    pub(crate) target_figures: BTreeMap<String, Figures>,
+}
+
+impl Listings {
+    /// Messages in source mailboxes, by name, as far as the source told them.
+    pub(crate) fn counts(&self) -> BTreeMap<String, u32> {
+        let told = self.source_figures.iter();
+        told.filter_map(|(name, figures)| Some((name.clone(), figures.messages?))).collect()
+    }
 }
 
 /// Lists the mailboxes of both sides at once.
 pub(crate) async fn list_both(links: &mut Links) -> Result<Listings, WalkError> {
-    let ((source, counts), (target, _)) =
+    let ((source, source_figures), (target, target_figures)) =
         tokio::try_join!(list(&mut links.source, Side::Source), list(&mut links.target, Side::Target))?;
-    Ok(Listings { source, target, counts })
+    Ok(Listings { source, target, source_figures, target_figures })
 }
 
-async fn list(connection: &mut Connection, side: Side) -> Result<(AccountListing, BTreeMap<String, u32>), WalkError> {
+async fn list(
+    connection: &mut Connection,
+    side: Side,
+) -> Result<(AccountListing, BTreeMap<String, Figures>), WalkError> {
     let declared = connection.capabilities().has("NAMESPACE");
     let namespaces = connection.namespaces().await.map_err(on(side))?;
-    let mailboxes = match side {
-        Side::Source => connection.list_mailboxes_with_status().await,
-        Side::Target => connection.list_mailboxes().await,
-    };
-    let mailboxes = mailboxes.map_err(on(side))?;
+    let mut mailboxes = connection.list_mailboxes_with_status().await.map_err(on(side))?;
     if side == Side::Source && !mailboxes.iter().any(|listed| listed.name.is_inbox()) {
         // RFC 9051 §5.1: INBOX always exists. A list without it is not the whole list.
         let detail = format!("the list of {} mailboxes has no INBOX", mailboxes.len());
         return Err(on(side)(ImapError::Protocol { during: "LIST", detail }));
     }
-    let counts =
-        mailboxes.iter().filter_map(|listed| Some((listed.name.text().to_owned(), listed.status.as_ref()?.messages?))).collect();
+    let told = mailboxes.iter_mut();
+    let told = told.filter_map(|listed| Some((listed.name.text().to_owned(), figures(listed.status.take()?))));
+    let told = told.collect();
     let encoding = connection.name_encoding();
     let convert = |namespaces: Vec<mailhaul_imap::Namespace>| {
         let convert = |namespace: mailhaul_imap::Namespace| Namespace {
@@ -67,7 +78,17 @@ async fn list(connection: &mut Connection, side: Side) -> Result<(AccountListing
             declared,
         },
     };
-    Ok((listing, counts))
+    Ok((listing, told))
+}
+
+fn figures(status: MailboxStatus) -> Figures {
+    Figures {
+        uid_validity: status.uid_validity,
+        uid_next: status.uid_next,
+        messages: status.messages,
+        highest_modseq: status.highest_modseq,
+        mailbox_id: status.mailbox_id,
+    }
 }
 
 fn entry(listed: ListedMailbox) -> MailboxEntry {

@@ -3,6 +3,7 @@
 use crate::error::WalkError;
 use crate::walk::Walk;
 use crate::words;
+use mailhaul_db::MailboxBrief;
 use mailhaul_plan::mailboxes::{AccountListing, MappedMailbox, Mapping, changed, map_mailboxes};
 use mailhaul_report::StopCause;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,9 +14,10 @@ pub(crate) async fn agree_on_mapping(
     walk: &Walk<'_>,
     source: &AccountListing,
     target: &AccountListing,
+    briefs: &BTreeMap<String, MailboxBrief>,
 ) -> Result<(Mapping, Vec<String>), WalkError> {
     let stored: BTreeMap<String, String> =
-        walk.lease.mappings().await?.into_iter().map(|mapping| (mapping.source, mapping.target)).collect();
+        briefs.values().map(|brief| (brief.mapping.source.clone(), brief.mapping.target.clone())).collect();
     let mapping = map_mailboxes(source, target, &walk.job.rules, &stored).map_err(|error| WalkError::Decision {
         cause: StopCause::Brake,
         reason: error.to_string(),
@@ -39,7 +41,10 @@ pub(crate) async fn agree_on_mapping(
         walk.lease.remap_mailbox(stored_mapping(&change.source, &change.now)).await?;
     }
     let new = mapping.mailboxes.iter().filter(|mapped| !stored.contains_key(mapped.source.text()));
-    walk.lease.map_mailboxes(new.map(as_stored).collect()).await?;
+    let new: Vec<_> = new.map(as_stored).collect();
+    if !new.is_empty() {
+        walk.lease.map_mailboxes(new).await?;
+    }
     let here: BTreeSet<&str> = mapping
         .mailboxes
         .iter()

@@ -5,36 +5,71 @@
 //! from memory: what it believed to be in flight is found out by reading the target's tail.
 
 use crate::bounds;
+use crate::carry_over::{MovedGround, carry_over};
 use crate::error::{WalkError, mailbox_error, on};
+use crate::flag_sync::sync_flags;
 use crate::flags::FlagFilter;
+use crate::moves::{Arrivals, Departures, follow_moves};
+use crate::prepare::create_again;
 use crate::rounds::Sender;
 use crate::scan::{Known, Listing, scan_mailbox};
 use crate::tail::{match_tail, present_in, read_known, rematch_settled, target_uid_next, unclaimed};
 use crate::tally::Tally;
 use crate::transfer::{FlagsSent, Shipment};
+use crate::views::doubt;
+use crate::visits::policy_digest;
 use crate::walk::{Links, Pair, Target, Walk};
 use crate::words;
-use mailhaul_db::{Exception, ExceptionState, MailboxState, Scan, Settlement};
+use mailhaul_db::{Exception, ExceptionState, MailboxState, Scan, Settlement, Synced};
 use mailhaul_imap::SelectedMailbox;
 use mailhaul_plan::batches::{BatchLimits, plan_batches};
-use mailhaul_plan::steps::{difference, intersection, is_mass_absence, remaining};
+use mailhaul_plan::policy::FlagPolicy;
+use mailhaul_plan::selection::Selection;
+use mailhaul_plan::steps::{difference, intersection, remaining};
 use mailhaul_types::{Side, Uid, UidRange, UidSet, UidValidity};
 
-/// Copies everything that one mailbox pair still lacks. What it learned stands in `tally` even if it fails.
+/// How a pass ended that came to its end.
+#[derive(Debug, Default)]
+pub(crate) struct PassEnd {
+    /// What the source was, if everything in it is accounted for.
+    pub(crate) synced: Option<Synced>,
+    /// Settled messages that have left the source and have not been dealt with.
+    pub(crate) departed: UidSet,
+    /// Settled messages that had not left it when it was last looked at.
+    pub(crate) settled: UidSet,
+}
+
+/// Copies everything that one mailbox pair still lacks, and hands over what has changed. What it learned stands in
+/// `tally` even if it fails.
 pub(crate) async fn pass(
     walk: &Walk<'_>,
     links: &mut Links,
     pair: &Pair<'_>,
     tally: &mut Tally,
-) -> Result<(), WalkError> {
+    departures: &mut Departures,
+) -> Result<PassEnd, WalkError> {
     let state = pair.ledger.load().await?;
     let state = forget_what_to_retry(walk, pair, tally, state).await?;
     tally.before.get_or_insert_with(|| state.settled.clone());
 
-    let listing = read_source(walk, links, pair, tally, &state).await?;
+    let (mut listing, state) = read_source(walk, links, pair, tally, state).await?;
+    departures.learn(pair.source, pair.target, &listing.departed);
+    let present = difference(&state.settled, &state.departed);
+    if pair.target_is_missing {
+        if listing.todo.is_empty() {
+            tally.note("target", words::target_is_gone(pair.target.text()), 0);
+            return Ok(PassEnd { synced: None, departed: listing.departed, settled: present });
+        }
+        create_again(links, pair, state.settled.len()).await?;
+    }
     let opened = open_target(walk, links, pair, &state).await?;
     let mut target = meet(links, walk, pair, &listing, opened, &state).await?;
-    let adopted = read_tail(walk, links, pair, tally, &listing, &state, &mut target).await?;
+    let mut adopted = read_tail(walk, links, pair, tally, &mut listing, &state, &mut target).await?;
+    let arrivals = Arrivals { listing: &mut listing, state: &state, adopted: &adopted };
+    let moved = follow_moves(walk, links, pair, tally, arrivals, &mut target, departures).await?;
+    adopted.extend_ranges(&moved);
+    listing.flags.sort();
+    sync_flags(walk, links, pair, tally, &listing, &target).await?;
 
     let mut settled = state.settled.clone();
     settled.extend_ranges(&adopted);
@@ -48,17 +83,59 @@ pub(crate) async fn pass(
         *tally.dropped_flags.entry(flag).or_default() += messages;
     }
     result?;
+    if let Some(contradiction) = &listing.missing {
+        let words = format!("{contradiction}, three times over; what it listed is copied");
+        return Err(WalkError::ViewIncomplete(words));
+    }
+    if let Some(words) = doubt(walk, links, pair, &listing).await? {
+        return Err(WalkError::ViewDoubtful(words));
+    }
+    let synced = account_for(walk, tally, &listing, &state, target.uid_validity);
+    Ok(PassEnd { synced, departed: listing.departed, settled: present })
+}
 
-    if is_mass_absence(&listing.listed, &state.settled) && !walk.job.accept_mass_absence {
-        let words = words::mass_absence(listing.listed.len(), state.settled.len());
-        return Err(WalkError::MailboxDecision(words));
+/// What the source was, if the pass has accounted for everything in it: then the next run can tell from its figures
+/// alone that nothing has changed, and where changes begin.
+fn account_for(
+    walk: &Walk<'_>,
+    tally: &Tally,
+    listing: &Listing,
+    state: &MailboxState,
+    target_uid_validity: UidValidity,
+) -> Option<Synced> {
+    let counts = tally.counts();
+    if counts.remaining > 0 || tally.flags_refused {
+        return None;
     }
-    match listing.missing {
-        Some(contradiction) => {
-            Err(WalkError::ViewIncomplete(format!("{contradiction}, three times over; what it listed is copied")))
-        }
-        None => Ok(()),
+    let mut known = state.settled.clone();
+    known.extend_ranges(&state.set_aside());
+    let mut departed = difference(&known, &listing.listed);
+    departed = difference(&departed, &listing.departed);
+    let mut doubles = 0;
+    for stored in &state.exceptions {
+        let listed = stored.exception.uid.is_some_and(|uid| listing.listed.contains(uid));
+        doubles += u64::from(listed && stored.exception.state == ExceptionState::PossibleDuplicate);
     }
+    Some(Synced {
+        source_uid_validity: listing.uid_validity,
+        uid_next: listing.uid_next?,
+        exists: listing.exists,
+        highest_modseq: listing.highest_modseq,
+        mailbox_id: listing.mailbox_id.clone(),
+        target_uid_validity,
+        departed,
+        skipped: counts.skipped,
+        refused: counts.refused,
+        unreadable: counts.unreadable,
+        exceptions: counts.refused + counts.unreadable + doubles + tally.possible_duplicates,
+        policy: policy_digest(walk.job),
+        at_unix_secs: unix_secs(),
+    })
+}
+
+fn unix_secs() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// With `--retry-exceptions`, what was refused or unreadable becomes work again.
@@ -82,20 +159,19 @@ async fn read_source(
     links: &mut Links,
     pair: &Pair<'_>,
     tally: &mut Tally,
-    state: &MailboxState,
-) -> Result<Listing, WalkError> {
+    mut state: MailboxState,
+) -> Result<(Listing, MailboxState), WalkError> {
     let selected = links.source.examine(pair.source).await.map_err(|error| mailbox_error(Side::Source, error))?;
     let Some(uid_validity) = selected.uid_validity else {
         return Err(WalkError::Mailbox("the source keeps no UIDs for this mailbox (no UIDVALIDITY)".to_owned()));
     };
-    if let Some(known) = state.source_uid_validity.filter(|known| *known != uid_validity) {
-        return Err(WalkError::MailboxDecision(words::renumbered_source(known, uid_validity)));
+    if let Some(why) = has_moved(&selected, uid_validity, &state) {
+        let ground = MovedGround { selected: &selected, uid_validity, why };
+        state = carry_over(walk, links, pair, tally, ground, state).await?;
+        tally.before = Some(state.settled.clone());
     }
-    if let Some(reason) = is_put_back(&selected, state) {
-        return Err(WalkError::MailboxDecision(reason));
-    }
-    let known = Known::new(Some(state), &walk.job.selection);
-    let listing = scan_mailbox(&mut links.source, Side::Source, pair.source, selected, uid_validity, &known).await?;
+    let listing = list_source(walk, links, pair, selected, uid_validity, &state).await?;
+    tally.gone_unseen = tally.gone_unseen.max(gone_unseen(walk, &listing, &state));
     walk.progress.listed(pair.source.text(), listing.todo.len() as u64, listing.bytes());
     tally.listed.clone_from(&listing.listed);
     tally.skipped.clone_from(&listing.skipped);
@@ -117,7 +193,50 @@ async fn read_source(
         };
         pair.ledger.record_scan(scan).await?;
     }
-    Ok(listing)
+    Ok((listing, state))
+}
+
+/// Lists the source mailbox.
+async fn list_source(
+    walk: &Walk<'_>,
+    links: &mut Links,
+    pair: &Pair<'_>,
+    selected: SelectedMailbox,
+    uid_validity: UidValidity,
+    state: &MailboxState,
+) -> Result<Listing, WalkError> {
+    let mut known = Known::new(Some(state), &walk.job.selection);
+    if walk.job.resync.flags != FlagPolicy::None {
+        known = known.with_flags();
+    }
+    scan_mailbox(&mut links.source, Side::Source, pair.source, selected, uid_validity, &known).await
+}
+
+/// How many messages were at the source when it was last listed, were not copied then, and are not listed now, as far
+/// as counts prove it: what is settled or set aside by now may all have been there then, and counts as if it had.
+fn gone_unseen(walk: &Walk<'_>, listing: &Listing, state: &MailboxState) -> u64 {
+    let Some(Scan { uid_next: Some(uid_next), exists, .. }) = state.scan else { return 0 };
+    // What was left out was not to be copied, and nobody has counted how much of it there was.
+    if walk.job.selection != Selection::default() || listing.missing.is_some() {
+        return 0;
+    }
+    let mut known = state.settled.clone();
+    known.extend_ranges(&state.set_aside());
+    let below = |uids: &UidSet| {
+        intersection(uids, &set_of(UidRange { first: Uid(1), last: uid_next })).len()
+            - u64::from(uids.contains(uid_next))
+    };
+    let known_then = below(&difference(&known, &state.departed));
+    let uncopied_now = below(&difference(&listing.listed, &known));
+    u64::from(exists).saturating_sub(known_then).saturating_sub(uncopied_now)
+}
+
+/// In what way the ground has moved under the source mailbox since the ledger was written.
+fn has_moved(selected: &SelectedMailbox, uid_validity: UidValidity, state: &MailboxState) -> Option<String> {
+    match state.source_uid_validity.filter(|known| *known != uid_validity) {
+        Some(known) => Some(words::renumbered_source(known, uid_validity)),
+        None => is_put_back(selected, state),
+    }
 }
 
 /// Whether the source mailbox is another one than the last counted scan saw, although its UIDVALIDITY is the same:
@@ -294,7 +413,7 @@ async fn read_tail(
     links: &mut Links,
     pair: &Pair<'_>,
     tally: &mut Tally,
-    listing: &Listing,
+    listing: &mut Listing,
     state: &MailboxState,
     target: &mut Target,
 ) -> Result<UidSet, WalkError> {

@@ -2,26 +2,41 @@
 
 use crate::error::{WalkError, mailbox_error};
 use crate::mapping::as_stored;
-use crate::walk::Links;
-use crate::walk::Walk;
+use crate::plan_run::Planned;
+use crate::walk::{Links, Pair, Walk};
+use mailhaul_db::MailboxLedger;
 use mailhaul_imap::{ErrorClass, ImapError};
 use mailhaul_plan::mailboxes::{MappedMailbox, Mapping};
 use mailhaul_types::{MailboxName, Side, escape};
-use std::collections::BTreeSet;
 
-/// Creates and subscribes what is missing; returns the name to write to. `place` is the mailbox's place in the mapping;
-/// `subscribed` holds what is subscribed on the target.
+/// The target mailbox, as far as it can be made ready before the source was looked at.
+pub(crate) struct Prepared {
+    /// The name to write to.
+    pub(crate) name: MailboxName,
+    /// Whether it is not there, although messages were settled in it: [`create_again`] makes it, if it is needed.
+    pub(crate) is_missing: bool,
+}
+
+/// Creates and subscribes what is missing. `place` is the mailbox's place in the mapping.
 pub(crate) async fn prepare_target(
     walk: &Walk<'_>,
     links: &mut Links,
-    mapping: &mut Mapping,
+    planned: &mut Planned,
     place: usize,
-    subscribed: &BTreeSet<String>,
-) -> Result<MailboxName, WalkError> {
+    ledger: &MailboxLedger,
+) -> Result<Prepared, WalkError> {
+    let Planned { mapping, subscribed, briefs, .. } = planned;
     let mapped = mapping.mailboxes[place].clone();
     let mut name = mapped.target_name(links.target.name_encoding());
     if !mapped.exists_on_target && !name.is_inbox() {
-        name = create_somehow(walk, links, &mapped, mapping, name).await?;
+        if briefs.get(mapped.source.text()).is_some_and(|brief| brief.counts.total() > 0) {
+            return Ok(Prepared { name, is_missing: true });
+        }
+        let (made_as, made) = create_somehow(walk, links, &mapped, mapping, name).await?;
+        name = made_as;
+        if made {
+            ledger.note_made().await?;
+        }
     }
     if mapped.subscribed && !subscribed.contains(name.text()) {
         match links.target.subscribe(&name).await {
@@ -31,42 +46,52 @@ pub(crate) async fn prepare_target(
             Ok(()) => {}
         }
     }
-    Ok(name)
+    Ok(Prepared { name, is_missing: false })
+}
+
+/// Creates a mailbox that was there in an earlier run, under its own name only: under another one everything would be
+/// copied a second time.
+pub(crate) async fn create_again(links: &mut Links, pair: &Pair<'_>, settled: u64) -> Result<(), WalkError> {
+    let wanted = pair.target;
+    match create(links, wanted).await {
+        Ok(true) => Ok(pair.ledger.note_made().await?),
+        Ok(false) => Ok(()),
+        Err(refused) if may_be_about_the_name(&refused) => Err(WalkError::MailboxDecision(format!(
+            "the target mailbox `{wanted}`, which holds {settled} messages copied earlier, is gone and cannot be made \
+             again: \"{}\"; nothing was done. If it was renamed there, --map with --remap follows it",
+            escape(&refused.to_string()),
+        ))),
+        Err(refused) => Err(mailbox_error(Side::Target, refused)),
+    }
 }
 
 /// Creates the mailbox; if the target refuses its name, under the first safer name that it accepts. The mapping changes
-/// only once a name was accepted: a target that refuses everything for the moment must not change any name.
+/// only once a name was accepted: a target that refuses everything for the moment must not change any name. Returns the
+/// name, and whether it was made just now.
 async fn create_somehow(
     walk: &Walk<'_>,
     links: &mut Links,
     mapped: &MappedMailbox,
     mapping: &mut Mapping,
     wanted: MailboxName,
-) -> Result<MailboxName, WalkError> {
-    let Err(refused) = create(links, &wanted).await else { return Ok(wanted) };
+) -> Result<(MailboxName, bool), WalkError> {
+    let refused = match create(links, &wanted).await {
+        Ok(made) => return Ok((wanted, made)),
+        Err(refused) => refused,
+    };
     if !may_be_about_the_name(&refused) {
         return Err(mailbox_error(Side::Target, refused));
-    }
-    let state = walk.lease.mailbox(mapped.source.text()).await?.load().await?;
-    if !state.settled.is_empty() {
-        // Under another name everything would be copied a second time.
-        return Err(WalkError::MailboxDecision(format!(
-            "the target mailbox `{wanted}`, which holds {} messages copied earlier, is gone and cannot be made again: \
-             \"{}\"; nothing was done. If it was renamed there, --map with --remap follows it",
-            state.settled.len(),
-            escape(&refused.to_string()),
-        )));
     }
     tracing::warn!(mailbox = %mapped.source, name = %wanted, error = %refused, "the target refuses this name");
     let mut attempt = 0;
     while let Some(safer) = mapping.safer_name(&mapped.source, attempt) {
         let name = MailboxName::from_text(&safer, links.target.name_encoding());
         match create(links, &name).await {
-            Ok(()) => {
+            Ok(made) => {
                 mapping.rename(&mapped.source, &safer);
                 let renamed = MappedMailbox { target_text: safer, ..mapped.clone() };
                 walk.lease.remap_mailbox(as_stored(&renamed)).await?;
-                return Ok(name);
+                return Ok((name, made));
             }
             Err(error) if may_be_about_the_name(&error) => attempt += 1,
             Err(error) => return Err(mailbox_error(Side::Target, error)),
@@ -76,14 +101,14 @@ async fn create_somehow(
 }
 
 /// CREATE, which is also satisfied if the mailbox is there already: an earlier connection may have been lost between
-/// the command and its answer.
-async fn create(links: &mut Links, name: &MailboxName) -> Result<(), ImapError> {
+/// the command and its answer. Whether it was made just now.
+async fn create(links: &mut Links, name: &MailboxName) -> Result<bool, ImapError> {
     let refused = match links.target.create(name).await {
         Err(error @ ImapError::Refused { .. }) => error,
-        other => return other,
+        other => return other.map(|()| true),
     };
     match links.target.status(name).await {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(false),
         Err(error) if error.leaves_connection_usable() => Err(refused),
         Err(error) => Err(error),
     }

@@ -13,6 +13,7 @@ pub struct Progress {
     bytes_settled: AtomicU64,
     mailboxes_expected: AtomicU64,
     mailboxes_finished: AtomicU64,
+    mailboxes_unchanged: AtomicU64,
     steps: AtomicU64,
     wires: Mutex<Vec<WirePulse>>,
     waits_until: Mutex<Option<Instant>>,
@@ -43,6 +44,8 @@ pub struct Snapshot {
     pub mailboxes_expected: u64,
     /// Mailboxes finished.
     pub mailboxes_finished: u64,
+    /// Those of them that were not visited, because nothing has changed in them.
+    pub mailboxes_unchanged: u64,
     /// What is being done, for people, already escaped.
     pub activity: String,
 }
@@ -86,6 +89,7 @@ impl Progress {
             is_whole: mailboxes_expected > 0 && known >= mailboxes_expected,
             mailboxes_expected,
             mailboxes_finished,
+            mailboxes_unchanged: load(&self.mailboxes_unchanged),
             activity: ahead.activity.clone(),
         }
     }
@@ -159,6 +163,13 @@ impl Progress {
         ahead.foreseen.remove(mailbox);
         ahead.listed = None;
         ahead.moved = 0;
+    }
+
+    /// A mailbox in which nothing has changed.
+    pub(crate) fn leave_unchanged(&self) {
+        self.step();
+        self.mailboxes_unchanged.fetch_add(1, Ordering::Relaxed);
+        self.mailboxes_finished.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn doing(&self, activity: String) {

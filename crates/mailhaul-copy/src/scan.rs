@@ -1,10 +1,12 @@
 //! Listing a source mailbox until the listing can be believed.
 
 use crate::error::{WalkError, mailbox_error, on};
+use crate::flag_table::FlagTable;
 use mailhaul_db::MailboxState;
 use mailhaul_imap::{Connection, ScanItems, ScanRow, SelectedMailbox};
 use mailhaul_plan::scan::{SCANS_MAX, ScanVerdict, judge_scan, scan_ranges};
 use mailhaul_plan::selection::{Judgement, Selection, SkipReason};
+use mailhaul_plan::steps::difference;
 use mailhaul_types::{MailboxName, ModSeq, Side, Uid, UidSet, UidValidity};
 use std::collections::BTreeMap;
 
@@ -23,6 +25,11 @@ pub(crate) struct Listing {
     pub(crate) skipped: BTreeMap<SkipReason, UidSet>,
     /// In what way the listing contradicts what the server says of the mailbox, if it does so every time.
     pub(crate) missing: Option<String>,
+    /// Settled messages that have left the source and have not been dealt with.
+    pub(crate) departed: UidSet,
+    /// What the source says of the flags of settled messages: of all of them, or of those that may have changed. Flags
+    /// of messages that are settled while the pass goes on may be added.
+    pub(crate) flags: FlagTable,
 }
 
 impl Listing {
@@ -45,6 +52,12 @@ impl Listing {
 
     fn take(&mut self, row: ScanRow, known: &Known<'_>) {
         self.listed.insert(row.uid);
+        if known.wants_flags
+            && known.settled.contains(row.uid)
+            && let Some(flags) = row.flags.clone()
+        {
+            self.flags.insert(row.uid, flags);
+        }
         if known.settled.contains(row.uid) || known.set_aside.contains(row.uid) {
             return;
         }
@@ -57,15 +70,26 @@ impl Listing {
 
 /// What is known of a mailbox before it is listed, and what is wanted of it.
 pub(crate) struct Known<'a> {
-    settled: UidSet,
-    set_aside: UidSet,
-    selection: &'a Selection,
+    pub(crate) settled: UidSet,
+    pub(crate) set_aside: UidSet,
+    /// What has left the source and was dealt with.
+    pub(crate) departed: UidSet,
+    /// Whether the flags of settled messages are looked at.
+    pub(crate) wants_flags: bool,
+    pub(crate) selection: &'a Selection,
 }
 
 impl<'a> Known<'a> {
     pub(crate) fn new(state: Option<&MailboxState>, selection: &'a Selection) -> Self {
         let settled = state.map(|state| state.settled.clone()).unwrap_or_default();
-        Self { settled, set_aside: state.map(MailboxState::set_aside).unwrap_or_default(), selection }
+        let departed = state.map(|state| state.departed.clone()).unwrap_or_default();
+        let set_aside = state.map(MailboxState::set_aside).unwrap_or_default();
+        Self { settled, set_aside, departed, wants_flags: false, selection }
+    }
+
+    /// The same, with a look at the flags of settled messages.
+    pub(crate) fn with_flags(self) -> Self {
+        Self { wants_flags: !self.settled.is_empty(), ..self }
     }
 }
 
@@ -78,7 +102,7 @@ pub(crate) async fn scan_mailbox(
     uid_validity: UidValidity,
     known: &Known<'_>,
 ) -> Result<Listing, WalkError> {
-    let items = ScanItems { internal_date: known.selection.needs_dates(), flags: false };
+    let items = ScanItems { internal_date: known.selection.needs_dates(), flags: known.wants_flags };
     for attempt in 1.. {
         let uid_next = match selected.uid_next {
             Some(uid_next) => Some(uid_next),
@@ -94,6 +118,8 @@ pub(crate) async fn scan_mailbox(
             todo: Vec::new(),
             skipped: BTreeMap::new(),
             missing: None,
+            departed: UidSet::new(),
+            flags: FlagTable::default(),
         };
         let ranges = scan_ranges(uid_next, selected.exists);
         let mut take = |row: ScanRow| {
@@ -104,6 +130,7 @@ pub(crate) async fn scan_mailbox(
         let tally = connection.scan(&ranges, items, &mut take).await.map_err(on(side))?;
         listing.todo.sort_unstable_by_key(|(uid, _)| *uid);
         listing.todo.dedup_by_key(|(uid, _)| *uid);
+        listing.flags.sort();
         listing.missing = match judge_scan(listing.listed.len(), selected.exists, tally.expunged) {
             ScanVerdict::Counted => None,
             ScanVerdict::TooFew(missing) => {
@@ -115,6 +142,9 @@ pub(crate) async fn scan_mailbox(
                 Some(format!("the server says that there are {} messages and lists {more} more", selected.exists))
             }
         };
+        if listing.missing.is_none() {
+            listing.departed = difference(&difference(&known.settled, &known.departed), &listing.listed);
+        }
         if listing.missing.is_none() || attempt >= SCANS_MAX {
             return Ok(listing);
         }

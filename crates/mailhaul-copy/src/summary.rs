@@ -5,16 +5,19 @@ use crate::job::AccountPair;
 use crate::tally::Tally;
 use crate::walk::Walk;
 use crate::words;
-use mailhaul_db::{ExceptionState as Stored, MailboxLedger, MailboxState};
+use mailhaul_db::{ExceptionState as Stored, MailboxLedger, MailboxState, Synced};
 use mailhaul_imap::TlsMode;
 use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping};
 use mailhaul_report::{Counts, Exception, ExceptionState, MailboxLine, Remark, RunReport, Stop, count_of};
-use mailhaul_types::{Escaped, MailboxName, escape};
+use mailhaul_types::{Escaped, MailboxName, Uid, escape};
+use std::collections::BTreeMap;
 
 /// A report in the making.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
     report: RunReport,
+    /// Source mailboxes by their place in the report.
+    order: BTreeMap<String, usize>,
 }
 
 impl Summary {
@@ -33,6 +36,7 @@ impl Summary {
             Err(WalkError::Mailbox(reason)) => (Some((ExceptionState::MailboxFailed, reason)), None),
             Err(WalkError::MailboxDecision(reason)) => (Some((ExceptionState::MailboxStopped, reason)), None),
             Err(WalkError::ViewIncomplete(reason)) => (Some((ExceptionState::ViewIncomplete, reason)), None),
+            Err(WalkError::ViewDoubtful(reason)) => (Some((ExceptionState::ViewDoubtful, reason)), None),
             Err(fatal) => (None, Some(fatal)),
         };
         let visited = tally.before.is_some();
@@ -54,7 +58,7 @@ impl Summary {
             self.except(&name, None, state, reason);
         }
         if fatal.is_none() {
-            self.file_exceptions(&ledger, &name, tally).await?;
+            self.file_exceptions(&ledger, &name, |_, uid| tally.listed.contains(uid)).await?;
         }
         let counts = tally.counts();
         if !counts.adds_up() {
@@ -65,10 +69,52 @@ impl Summary {
             target: Some(escape(target)),
             messages: counts,
             bytes: tally.bytes,
+            changes: tally.changes(),
             visited: true,
-            ..MailboxLine::default()
         });
         fatal.map_or(Ok(()), Err)
+    }
+
+    /// A mailbox that is not visited, as the last pass over it left it.
+    pub(crate) async fn unchanged(
+        &mut self,
+        walk: &Walk<'_>,
+        mapped: &MappedMailbox,
+        synced: &Synced,
+        target_is_gone: bool,
+    ) -> Result<(), WalkError> {
+        let name = mapped.source.to_string();
+        if target_is_gone {
+            self.remark(Some(&name), words::target_is_gone(&mapped.target_text));
+        }
+        if synced.skipped > 0 {
+            let text = format!("{} left out, as in the last pass", synced.skipped);
+            self.remark(Some(&name), text);
+        }
+        if synced.exceptions > 0 {
+            let ledger = walk.lease.mailbox(mapped.source.text()).await?;
+            self.file_exceptions(&ledger, &name, |state, uid| !state.departed.contains(uid)).await?;
+        }
+        let Synced { skipped, refused, unreadable, .. } = *synced;
+        let source = u64::from(synced.exists);
+        let already = source.saturating_sub(skipped + refused + unreadable);
+        self.report.mailboxes.push(MailboxLine {
+            source: name,
+            target: Some(escape(&mapped.target_text)),
+            messages: Counts { source, already, skipped, refused, unreadable, ..Counts::default() },
+            ..MailboxLine::default()
+        });
+        Ok(())
+    }
+
+    /// Lists mailboxes in this order in the end, whatever the order in which they are filed; others stay in front.
+    pub(crate) fn keep_order(&mut self, sources: impl Iterator<Item = String>) {
+        self.order = sources.enumerate().map(|(place, source)| (source, place)).collect();
+    }
+
+    /// Adds remarks of others.
+    pub(crate) fn remark_all(&mut self, remarks: Vec<Remark>) {
+        self.report.remarks.extend(remarks);
     }
 
     /// Whether no mailbox has been worked on yet.
@@ -150,26 +196,30 @@ impl Summary {
     }
 
     pub(crate) fn into_report(mut self, stop: Option<Stop>) -> RunReport {
+        let order = self.order;
+        self.report.mailboxes.sort_by_key(|line| order.get(&line.source).copied());
         self.report.stop = stop;
         self.report
     }
 
     /// What stands in the ledger against messages that the source still lists.
-    async fn file_exceptions(&mut self, ledger: &MailboxLedger, name: &str, tally: &Tally) -> Result<(), WalkError> {
-        for stored in ledger.load().await?.exceptions {
-            let exception = stored.exception;
-            let state = match exception.state {
+    async fn file_exceptions(
+        &mut self,
+        ledger: &MailboxLedger,
+        name: &str,
+        is_there: impl Fn(&MailboxState, Uid) -> bool + Send + Sync,
+    ) -> Result<(), WalkError> {
+        let state = ledger.load().await?;
+        for stored in &state.exceptions {
+            let exception = &stored.exception;
+            let kind = match exception.state {
                 Stored::Refused => ExceptionState::Refused,
                 Stored::Unreadable => ExceptionState::Unreadable,
                 Stored::PossibleDuplicate => ExceptionState::PossibleDuplicate,
-                Stored::Gone
-                | Stored::ViewIncomplete
-                | Stored::MailboxFailed
-                | Stored::ViewDoubtful
-                | Stored::MailboxStopped => continue,
+                _ => continue,
             };
-            if exception.uid.is_some_and(|uid| tally.listed.contains(uid)) {
-                self.except(name, exception.uid.map(|uid| uid.0), state, escape(&exception.reason));
+            if exception.uid.is_some_and(|uid| is_there(&state, uid)) {
+                self.except(name, exception.uid.map(|uid| uid.0), kind, escape(&exception.reason));
             }
         }
         Ok(())
@@ -191,11 +241,13 @@ async fn record(
     visited: bool,
     problem: Option<&(ExceptionState, String)>,
 ) -> Result<(), WalkError> {
-    let about_mailbox = [Stored::MailboxFailed, Stored::ViewIncomplete];
+    let about_mailbox = Stored::ALL.into_iter().filter(|state| state.concerns_mailbox()).collect::<Vec<_>>();
     ledger.clear_exceptions(&about_mailbox).await?;
     if let Some((state, reason)) = problem {
         let state = match state {
-            ExceptionState::ViewIncomplete | ExceptionState::ViewDoubtful => Stored::ViewIncomplete,
+            ExceptionState::ViewIncomplete => Stored::ViewIncomplete,
+            ExceptionState::ViewDoubtful => Stored::ViewDoubtful,
+            ExceptionState::MailboxStopped => Stored::MailboxStopped,
             _ => Stored::MailboxFailed,
         };
         let exception = mailhaul_db::Exception { uid: None, state, reason: reason.clone(), key: None };

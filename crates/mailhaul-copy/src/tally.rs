@@ -3,7 +3,7 @@
 use mailhaul_db::{PassCounts, Settled, SettledState};
 use mailhaul_plan::selection::SkipReason;
 use mailhaul_plan::steps::{difference, intersection};
-use mailhaul_report::{Counts, count_of};
+use mailhaul_report::{Changes, Counts, count_of};
 use mailhaul_types::UidSet;
 use std::collections::BTreeMap;
 
@@ -28,6 +28,25 @@ pub(crate) struct Tally {
     pub(crate) undated: u64,
     /// Flags that could not be handed over, with the number of messages.
     pub(crate) dropped_flags: BTreeMap<String, u64>,
+    /// Messages that were at the source when it was last listed, were not copied then, and are not there any more.
+    pub(crate) gone_unseen: u64,
+    /// Copies that were sent again although an earlier one may have landed.
+    pub(crate) possible_duplicates: u64,
+    /// Whether the target has refused a change of flags, which is to be tried again.
+    pub(crate) flags_refused: bool,
+    /// Messages whose flags were changed on the target.
+    pub(crate) flags_changed: UidSet,
+    /// Settled without a copy: the copy that another mailbox had was moved here.
+    pub(crate) moved: UidSet,
+    /// Settled without a copy: its owner has filed or deleted the copy that another mailbox had.
+    pub(crate) left_to_owner: UidSet,
+    /// Messages that left the source and whose copies were deleted, marked or put into the trash.
+    pub(crate) deleted: UidSet,
+    /// Messages recognised under new UIDs.
+    pub(crate) carried_over: u64,
+    /// What else there is to know: a word that groups remarks, the sentence, and how many messages it concerns. By its
+    /// word, so that a pass that starts again does not say it twice.
+    pub(crate) notes: BTreeMap<&'static str, (String, u64)>,
 }
 
 impl Tally {
@@ -48,16 +67,39 @@ impl Tally {
     /// What is on the target, whatever else may have been said of it.
     fn settled(&self) -> UidSet {
         let mut settled = self.before.clone().unwrap_or_default();
-        settled.extend_ranges(&self.copied);
-        settled.extend_ranges(&self.adopted);
+        for set in [&self.copied, &self.adopted, &self.moved, &self.left_to_owner] {
+            settled.extend_ranges(set);
+        }
         settled
+    }
+
+    /// A number that grows with what was achieved.
+    pub(crate) fn progress(&self) -> u64 {
+        let sets = [&self.copied, &self.adopted, &self.moved, &self.left_to_owner, &self.flags_changed, &self.deleted];
+        sets.into_iter().map(UidSet::len).sum()
+    }
+
+    /// Says something once, whatever was said under the same word before.
+    pub(crate) fn note(&mut self, word: &'static str, text: String, messages: u64) {
+        self.notes.insert(word, (text, messages));
+    }
+
+    /// What the run changed on the target besides delivering mail.
+    pub(crate) fn changes(&self) -> Changes {
+        Changes {
+            flags: self.flags_changed.len(),
+            moved: self.moved.len(),
+            left_to_owner: self.left_to_owner.len(),
+            deleted: self.deleted.len(),
+            carried_over: self.carried_over,
+        }
     }
 
     /// Every message in exactly one column. Whatever happened to it, a settled message counts as settled.
     pub(crate) fn counts(&self) -> Counts {
         let nothing = UidSet::new();
         let mut seen = self.listed.clone();
-        for set in [&self.copied, &self.adopted, &self.gone] {
+        for set in [&self.copied, &self.adopted, &self.moved, &self.left_to_owner, &self.gone] {
             seen.extend_ranges(set);
         }
         let mut left = seen.clone();
@@ -68,13 +110,16 @@ impl Tally {
         };
         let copied = take(&self.copied);
         let adopted = take(&self.adopted);
-        let already = take(self.before.as_ref().unwrap_or(&nothing));
+        // What was moved was copied by an earlier run, into another mailbox.
+        let moved = take(&self.moved) + take(&self.left_to_owner);
+        let already = take(self.before.as_ref().unwrap_or(&nothing)) + moved;
         let refused = take(&self.refused);
         let unreadable = take(&self.unreadable);
-        let gone = take(&self.gone);
+        let gone = take(&self.gone) + self.gone_unseen;
         let skipped = self.skipped.values().map(&mut take).sum();
         let remaining = left.len();
-        Counts { source: seen.len(), already, copied, adopted, skipped, refused, gone, unreadable, remaining }
+        let source = seen.len() + self.gone_unseen;
+        Counts { source, already, copied, adopted, skipped, refused, gone, unreadable, remaining }
     }
 
     pub(crate) fn pass_counts(&self) -> PassCounts {
@@ -103,8 +148,8 @@ impl Tally {
                 remarks.push(("skipped", format!("{number} left out: {reason}"), number));
             }
         }
-        if !self.gone.is_empty() {
-            let number = self.gone.len();
+        let number = self.gone.len() + self.gone_unseen;
+        if number > 0 {
             remarks.push(("gone", format!("{number} disappeared at the source before they could be copied"), number));
         }
         if self.altered > 0 {
@@ -119,6 +164,7 @@ impl Tally {
             let text = format!("{} have no readable internal date; the target gave them one", self.undated);
             remarks.push(("dates", text, self.undated));
         }
+        remarks.extend(self.notes.iter().map(|(word, (text, messages))| (*word, text.clone(), *messages)));
         remarks
     }
 }

@@ -92,7 +92,9 @@ impl Verifier<'_> {
     async fn work(&mut self) -> Result<Option<Stop>, WalkError> {
         self.progress.doing("signing in".to_owned());
         self.connect().await?;
-        let Listings { source, target, counts } = self.list().await?;
+        let listings = self.list().await?;
+        let counts = listings.counts();
+        let Listings { source, target, .. } = listings;
         let mapping = map(&source, &target, &self.job.rules)?;
         if !mapping.unused_rules.is_empty() {
             // Nothing compared must not look like nothing different.

@@ -10,6 +10,7 @@ use crate::stop::StopSignal;
 use mailhaul_db::{MailboxLedger, PairLease};
 use mailhaul_imap::Connection;
 use mailhaul_plan::keys::KeyMaker;
+use mailhaul_plan::visits::Figures;
 use mailhaul_types::{MailboxName, Uid, UidValidity};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -75,6 +76,10 @@ pub(crate) struct Links {
 pub(crate) struct Pair<'a> {
     pub(crate) source: &'a MailboxName,
     pub(crate) target: &'a MailboxName,
+    /// Whether the target mailbox is not there any more, although messages were settled in it.
+    pub(crate) target_is_missing: bool,
+    /// What the source told of its mailbox along with its list.
+    pub(crate) figures: Option<&'a Figures>,
     pub(crate) ledger: &'a MailboxLedger,
 }
 

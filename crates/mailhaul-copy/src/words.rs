@@ -60,6 +60,14 @@ pub(crate) fn renumbered_source(known: UidValidity, now: UidValidity) -> String 
     )
 }
 
+/// The target mailbox is not there any more, and nothing has to be put into it.
+pub(crate) fn target_is_gone(target: &str) -> String {
+    format!(
+        "the target mailbox `{}` is gone; nothing new has to be put into it, so it was not made again",
+        Escaped(target)
+    )
+}
+
 /// The source lists hardly anything of what was copied.
 pub(crate) fn mass_absence(listed: u64, settled: u64) -> String {
     format!(

@@ -88,7 +88,7 @@ impl Look<'_> {
         };
         if let Some(mapping) = self.map(&listings, pair.as_ref()).await? {
             self.pass_on_both();
-            self.look_into(&mut links, &mapping, &listings.counts, pair.as_ref()).await?;
+            self.look_into(&mut links, &mapping, &listings.counts(), pair.as_ref()).await?;
         }
         say_good_bye(links).await;
         Ok(())

@@ -1,0 +1,231 @@
+//! One mailbox after the other, over as many connections as it takes, and the filing of what became of each.
+
+use crate::account::Run;
+use crate::deletions::apply_deletions;
+use crate::error::WalkError;
+use crate::pass::{PassEnd, pass};
+use crate::pause;
+use crate::plan_run::Planned;
+use crate::prepare::prepare_target;
+use crate::tally::Tally;
+use crate::visits::Visited;
+use crate::walk::Pair;
+use crate::words;
+use mailhaul_plan::mailboxes::MappedMailbox;
+use mailhaul_plan::steps::{difference, is_mass_absence};
+use tracing::Instrument as _;
+
+/// A mailbox that was passed to its end and is not filed yet: messages have left it, and what that means is not known
+/// before every mailbox was passed.
+pub(crate) struct Held {
+    place: usize,
+    mapped: MappedMailbox,
+    target: String,
+    tally: Tally,
+    end: PassEnd,
+}
+
+impl Run<'_> {
+    /// Passes over what is to be visited.
+    pub(crate) async fn pass_over(&mut self, planned: &mut Planned, visits: &[Visited]) -> Result<(), WalkError> {
+        let order = in_order(planned, visits);
+        for (number, visit) in order.iter().enumerate() {
+            if !self.walk.supervisor.goes_on() {
+                self.not_reached(&order[number..], planned);
+                return Err(WalkError::Interrupted { unanswered: 0 });
+            }
+            let end = self.pass_one(planned, visit.place).await;
+            if let Err(error) = end {
+                self.not_reached(&order[number + 1..], planned);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// One mailbox, from its first pass to its line in the report. An error concerns more than this mailbox.
+    async fn pass_one(&mut self, planned: &mut Planned, place: usize) -> Result<(), WalkError> {
+        let walk = self.walk;
+        let mapped = planned.mapping.mailboxes[place].clone();
+        let mut tally = Tally::default();
+        let span = tracing::info_span!("mailbox", mailbox.name = %mapped.source);
+        let result = self.work_on(place, planned, &mut tally).instrument(span).await;
+        tell_of(&mapped, &tally);
+        let target = planned.mapping.mailboxes[place].target_text.clone();
+        let filed = match result {
+            Ok(end) if !end.departed.is_empty() => {
+                self.held.push(Held { place, mapped: mapped.clone(), target, tally, end });
+                Ok(())
+            }
+            result => {
+                self.all_passed &= result.as_ref().is_ok_and(|end| end.synced.is_some());
+                self.file(&mapped, &target, &tally, result).await
+            }
+        };
+        walk.progress.finish_mailbox(mapped.source.text());
+        filed
+    }
+
+    /// Files one mailbox. What the source was is recorded only behind everything that was found out about it.
+    async fn file(
+        &mut self,
+        mapped: &MappedMailbox,
+        target: &str,
+        tally: &Tally,
+        result: Result<PassEnd, WalkError>,
+    ) -> Result<(), WalkError> {
+        let (result, synced) = match result {
+            Ok(end) => (Ok(()), end.synced),
+            Err(error) => (Err(error), None),
+        };
+        self.summary.file(self.walk, mapped, target, tally, result).await?;
+        if let Some(synced) = synced {
+            let ledger = self.walk.lease.mailbox(mapped.source.text()).await?;
+            ledger.record_synced(synced).await?;
+            ledger.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Files what was passed and not filed when the run ended early. What has left these mailboxes is found again by
+    /// the next run.
+    pub(crate) async fn file_held(&mut self) {
+        for held in std::mem::take(&mut self.held) {
+            let filed = self.summary.file(self.walk, &held.mapped, &held.target, &held.tally, Ok(())).await;
+            if let Err(error) = filed {
+                tracing::warn!(mailbox.name = %held.mapped.source, ?error, "could not be filed");
+            }
+        }
+    }
+
+    /// Files the mailboxes that the run did not come to, as far as it is still known what they hold.
+    fn not_reached(&mut self, rest: &[Visited], planned: &Planned) {
+        for visit in rest {
+            let mapped = &planned.mapping.mailboxes[visit.place];
+            let brief = planned.briefs.get(mapped.source.text());
+            let settled = brief.map_or(0, |brief| brief.counts.total());
+            let scanned = brief.and_then(|brief| brief.scan.as_ref()).map(|scan| scan.exists);
+            let messages = planned.messages(&mapped.source).or(scanned).map_or(settled, u64::from);
+            self.summary.not_reached(mapped, messages, settled);
+        }
+    }
+
+    /// Passes over one mailbox until one comes to its end.
+    async fn work_on(&mut self, place: usize, planned: &mut Planned, tally: &mut Tally) -> Result<PassEnd, WalkError> {
+        let walk = self.walk;
+        let source = planned.mapping.mailboxes[place].source.clone();
+        let mut pauses = pause::reconnects(self.walk.supervisor.reconnects());
+        let mut first = true;
+        loop {
+            let settled = tally.progress();
+            let error = match self.try_to_pass(place, planned, tally).await {
+                Ok(end) => return Ok(end),
+                Err(error) => error,
+            };
+            if tally.progress() > settled {
+                pauses = pause::reconnects(walk.supervisor.reconnects());
+            }
+            tracing::debug!(mailbox.name = %source, "the pass was broken off");
+            self.recover(error, &mut pauses, first).await?;
+            first = false;
+        }
+    }
+
+    async fn try_to_pass(
+        &mut self,
+        place: usize,
+        planned: &mut Planned,
+        tally: &mut Tally,
+    ) -> Result<PassEnd, WalkError> {
+        let walk = self.walk;
+        let source = planned.mapping.mailboxes[place].source.clone();
+        self.connected().await?;
+        let Self { links: Some(links), departures, .. } = self else {
+            return Err(WalkError::Mailbox("not connected".to_owned()));
+        };
+        let ledger = walk.lease.mailbox(source.text()).await?;
+        let prepared = prepare_target(walk, links, planned, place, &ledger).await?;
+        let pair = Pair {
+            source: &source,
+            target: &prepared.name,
+            target_is_missing: prepared.is_missing,
+            ledger: &ledger,
+            figures: planned.source.get(source.text()),
+        };
+        walk.doing(&pair, "copying");
+        let result = pass(walk, links, &pair, tally, departures).await;
+        ledger.flush().await?;
+        result
+    }
+
+    /// Deals with what has left its mailbox and was not found in another, once every mailbox was passed, and files
+    /// what was held until then.
+    pub(crate) async fn settle_departures(&mut self, planned: &Planned) -> Result<(), WalkError> {
+        self.held.reverse();
+        while let Some(mut held) = self.held.pop() {
+            let left = self.departures.left(&held.mapped.source);
+            let present = difference(&held.end.settled, &left);
+            let result = if is_mass_absence(&present, &held.end.settled) && !self.walk.job.accept_mass_absence {
+                let words = words::mass_absence(held.tally.listed.len(), held.end.settled.len());
+                Err(WalkError::MailboxDecision(words))
+            } else if self.all_passed && !left.is_empty() {
+                self.delete(planned, &mut held, &left).await
+            } else {
+                Ok(())
+            };
+            let result = result.map(|()| {
+                let synced = held.end.synced.take().filter(|_| self.all_passed).map(|mut synced| {
+                    synced.departed.extend_ranges(&held.end.departed);
+                    synced
+                });
+                PassEnd { synced, ..PassEnd::default() }
+            });
+            self.file(&held.mapped, &held.target, &held.tally, result).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(
+        &mut self,
+        planned: &Planned,
+        held: &mut Held,
+        left: &mailhaul_types::UidSet,
+    ) -> Result<(), WalkError> {
+        let walk = self.walk;
+        let mut pauses = pause::reconnects(walk.supervisor.reconnects());
+        loop {
+            let links = self.connected().await?;
+            let mapped = &planned.mapping.mailboxes[held.place];
+            let name = mapped.target_name(links.target.name_encoding());
+            let ledger = walk.lease.mailbox(mapped.source.text()).await?;
+            let pair = Pair {
+                source: &mapped.source,
+                target: &name,
+                target_is_missing: false,
+                ledger: &ledger,
+                figures: planned.source.get(mapped.source.text()),
+            };
+            let error = match apply_deletions(walk, links, &pair, &mut held.tally, left).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            self.recover(error, &mut pauses, true).await?;
+        }
+    }
+}
+
+/// Mailboxes that have only lost messages come first: what has left them is then known to those in which mail arrives.
+fn in_order(planned: &Planned, visits: &[Visited]) -> Vec<Visited> {
+    let (losing, rest): (Vec<Visited>, Vec<Visited>) = visits
+        .iter()
+        .copied()
+        .partition(|visit| planned.may_have_lost(visit.place) && !planned.may_arrive(visit.place));
+    losing.into_iter().chain(rest).collect()
+}
+
+/// One line of the story an operator can follow.
+fn tell_of(mapped: &MappedMailbox, tally: &Tally) {
+    let (listed, copied, adopted) = (tally.listed.len(), tally.copied.len(), tally.adopted.len());
+    tracing::info!(mailbox.name = %mapped.source, listed, copied, adopted, "mailbox {}: {copied} of {listed} messages \
+        copied, {adopted} found on the target", mapped.source);
+}

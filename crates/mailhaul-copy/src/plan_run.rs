@@ -1,0 +1,116 @@
+//! The first phase of a run: what both sides show, what earlier runs knew, and which mailbox goes where.
+
+use crate::account::Run;
+use crate::bounds;
+use crate::error::{LinkError, WalkError};
+use crate::listing::{Listings, list_both};
+use crate::mapping::agree_on_mapping;
+use crate::pause;
+use crate::renames::follow_renames;
+use mailhaul_db::MailboxBrief;
+use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping};
+use mailhaul_plan::visits::Figures;
+use mailhaul_types::{MailboxName, Side};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a run knows before it works on the first mailbox.
+pub(crate) struct Planned {
+    /// What the source tells of its mailboxes along with their list, by name as text.
+    pub(crate) source: BTreeMap<String, Figures>,
+    /// The same of the target.
+    pub(crate) target: BTreeMap<String, Figures>,
+    /// Names of the target mailboxes that are subscribed.
+    pub(crate) subscribed: BTreeSet<String>,
+    pub(crate) mapping: Mapping,
+    /// What earlier runs have left in the ledger, by source mailbox.
+    pub(crate) briefs: BTreeMap<String, MailboxBrief>,
+    /// Source mailboxes that earlier runs knew and that are not listed any more.
+    pub(crate) vanished: Vec<String>,
+}
+
+impl Planned {
+    /// MESSAGES of a source mailbox, if the source told them.
+    pub(crate) fn messages(&self, source: &MailboxName) -> Option<u32> {
+        self.source.get(source.text())?.messages
+    }
+
+    /// The source mailboxes that are copied, with their places in the mapping.
+    pub(crate) fn mailboxes(&self) -> impl Iterator<Item = (usize, &MappedMailbox)> {
+        self.mapping.mailboxes.iter().enumerate()
+    }
+}
+
+/// What earlier runs have left in the ledger, by source mailbox.
+pub(crate) fn by_source(briefs: Vec<MailboxBrief>) -> BTreeMap<String, MailboxBrief> {
+    briefs.into_iter().map(|brief| (brief.mapping.source.clone(), brief)).collect()
+}
+
+impl Run<'_> {
+    /// Signs in, lists both sides, and settles which mailbox goes where.
+    pub(crate) async fn plan(&mut self) -> Result<Planned, WalkError> {
+        let mut pauses = pause::reconnects(self.walk.supervisor.reconnects());
+        loop {
+            match self.try_to_plan().await {
+                Ok(planned) => return Ok(planned),
+                Err(error) => self.recover(error, &mut pauses, true).await?,
+            }
+        }
+    }
+
+    async fn try_to_plan(&mut self) -> Result<Planned, WalkError> {
+        let walk = self.walk;
+        let links = self.connected().await?;
+        walk.progress.doing("looking for changes".to_owned());
+        let mut listings = list_both(links).await?;
+        let mut briefs = by_source(walk.lease.overview().await?);
+        let renamed = follow_renames(walk, links, &listings, &briefs).await?;
+        if renamed.target_changed {
+            listings = list_both(links).await?;
+        }
+        if renamed.any {
+            briefs = by_source(walk.lease.overview().await?);
+        }
+        let (mapping, vanished) = agree_on_mapping(walk, &listings.source, &listings.target, &briefs).await?;
+        self.summary.remark_all(renamed.remarks);
+        self.summary.remark_on_mapping(&mapping);
+        let Listings { target, source_figures, target_figures, .. } = listings;
+        let subscribed = target.mailboxes.iter().filter(|entry| entry.subscribed);
+        let subscribed = subscribed.map(|entry| entry.name.text().to_owned()).collect();
+        Ok(Planned { source: source_figures, target: target_figures, subscribed, mapping, briefs, vanished })
+    }
+
+    /// Says what is not copied: what is left out, and what is not there any more.
+    pub(crate) async fn tell_of_the_rest(&mut self, planned: &Planned) -> Result<(), WalkError> {
+        self.summary.keep_order(planned.mailboxes().map(|(_, mapped)| mapped.source.to_string()));
+        for left_out in &planned.mapping.left_out {
+            let wanted = left_out.reason != LeftOutReason::NotSelectable;
+            let messages = match planned.messages(&left_out.source) {
+                Some(messages) => Some(messages),
+                None if wanted => self.messages_at_source(&left_out.source).await?,
+                None => None,
+            };
+            self.summary.leave_out(&left_out.source, &left_out.reason, messages);
+        }
+        self.look_at_vanished(&planned.vanished, planned.mapping.mailboxes.len()).await
+    }
+
+    /// Says what became of mailboxes that earlier runs knew. All of them gone at once is no tidying.
+    async fn look_at_vanished(&mut self, vanished: &[String], listed: usize) -> Result<(), WalkError> {
+        let all = vanished.len() >= bounds::MAILBOXES_FOR_MASS_ABSENCE && vanished.len() > listed;
+        for source in vanished {
+            let state = self.walk.lease.mailbox(source).await?.load().await?;
+            self.summary.vanished(source, &state, all && !self.walk.job.accept_mass_absence);
+        }
+        Ok(())
+    }
+
+    /// STATUS MESSAGES; `None` if the server will not say.
+    async fn messages_at_source(&mut self, name: &MailboxName) -> Result<Option<u32>, WalkError> {
+        let links = self.connected().await?;
+        match links.source.status(name).await {
+            Ok(status) => Ok(status.messages),
+            Err(error) if error.leaves_connection_usable() => Ok(None),
+            Err(error) => Err(WalkError::Link(LinkError { side: Side::Source, error })),
+        }
+    }
+}
