@@ -103,6 +103,7 @@ async fn copy_alice(ledger: &Ledger) -> Result<(), Box<dyn Error>> {
     };
     inbox.record_synced(synced).await?;
     inbox.note_made().await?;
+    inbox.note_name_kept().await?;
     lease.finish_run(RunVerdict::Exceptions, "40 copied, 1 refused").await?;
     Ok(())
 }

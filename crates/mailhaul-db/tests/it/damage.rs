@@ -40,6 +40,7 @@ async fn full_ledger() -> (Place, MailboxState) {
     let row = Synced { mailbox_id: Some("M1".to_owned()), ..synced(1_101, set(&[4, 5, 90, 1_000])) };
     inbox.record_synced(row).await.expect("queued");
     inbox.note_made().await.expect("queued");
+    inbox.note_name_kept().await.expect("queued");
     inbox.mark_sent(range(1_101, 1_200), Uid(1_000)).await.expect("queued").wait().await.expect("on disk");
     lease.finish_run(RunVerdict::Complete, "done").await.expect("on disk");
     let state = inbox.load().await.expect("whole");

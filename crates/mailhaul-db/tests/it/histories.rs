@@ -24,6 +24,7 @@ enum Step {
     SetAside(u32),
     MailboxFailed,
     Made,
+    NameKept,
     Remap,
     Rename,
     Swap,
@@ -47,6 +48,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => uid.prop_map(Step::SetAside),
         1 => Just(Step::MailboxFailed),
         1 => Just(Step::Made),
+        1 => Just(Step::NameKept),
         1 => Just(Step::Remap),
         2 => Just(Step::Rename),
         1 => Just(Step::Swap),
@@ -67,6 +69,7 @@ struct Model {
     synced: Option<Synced>,
     departed: UidSet,
     made: bool,
+    name_kept: bool,
 }
 
 impl Model {
@@ -81,6 +84,7 @@ impl Model {
             synced: None,
             departed: UidSet::new(),
             made: false,
+            name_kept: false,
         }
     }
 
@@ -108,12 +112,14 @@ struct History {
     open: Option<(Ledger, PairLease, Vec<MailboxLedger>)>,
     models: Vec<Model>,
     names: u32,
+    /// Whether the mailboxes are bound. Later they are not even read before something is asked for them.
+    begun: bool,
 }
 
 impl History {
     async fn begin() -> Self {
         let models = ["A", "B"].map(|name| Model::new(mapping(name))).to_vec();
-        let mut history = Self { place: Place::new(), open: None, models, names: 0 };
+        let mut history = Self { place: Place::new(), open: None, models, names: 0, begun: false };
         history.reopen().await;
         history
     }
@@ -129,9 +135,12 @@ impl History {
         let mut mailboxes = Vec::new();
         for model in &self.models {
             let mailbox = lease.mailbox(&model.mapping.source).await.expect("mapped");
-            mailbox.bind(model.source, model.target, Uid(1)).await.expect("bound");
+            if !self.begun {
+                mailbox.bind(model.source, model.target, Uid(1)).await.expect("bound");
+            }
             mailboxes.push(mailbox);
         }
+        self.begun = true;
         self.open = Some((ledger, lease, mailboxes));
     }
 
@@ -216,6 +225,10 @@ impl History {
                 model.made = true;
                 mailbox.note_made().await
             }
+            Step::NameKept => {
+                model.name_kept = true;
+                mailbox.note_name_kept().await
+            }
             Step::Reopen | Step::Rename | Step::Swap | Step::Remap | Step::Look => unreachable!("taken above"),
         }
         .expect("queued");
@@ -235,11 +248,13 @@ impl History {
             }
             Step::Rename => {
                 self.models[at].mapping = mapping(&name);
+                self.models[at].name_kept = false;
                 lease.rename_mailbox(&old, mapping(&name)).await.expect("on disk");
             }
             _ => {
                 let [a, b] = [0, 1].map(|at: usize| self.models[at].mapping.clone());
                 (self.models[0].mapping, self.models[1].mapping) = (b.clone(), a.clone());
+                self.models.iter_mut().for_each(|model| model.name_kept = false);
                 lease.rename_mailboxes(vec![(a.source.clone(), b.clone()), (b.source, a)]).await.expect("on disk");
             }
         }
@@ -261,6 +276,7 @@ impl History {
             let brief = briefs.iter().find(|brief| brief.mapping == model.mapping).expect("in the overview");
             assert_eq!((&brief.synced, &brief.departed), (&model.synced, &model.departed));
             assert_eq!((brief.counts, brief.made, brief.mailbox_failed), (state.counts, model.made, model.failed));
+            assert_eq!(brief.name_kept, model.name_kept);
             let mut asked = UidSet::new();
             asked.insert_range(range(700, 1_900));
             let found = mailbox.settled_in(&asked).await.expect("whole");
