@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help demo test test-long check lint docs deny audit fmt bench servers picture clean
+.PHONY: help demo test test-long histories check lint docs deny audit fmt bench servers picture clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test: servers check ## What CI runs: installs what tests need, checks, then all 
 
 test-long: servers ## What takes too long for every day: many more deaths at random moments
 	$(CARGO) test -p mailhaul --test it --no-fail-fast -- --ignored
+
+histories: servers ## Thousands of random histories of both sides, judged by a model (HISTORIES=n, HISTORY_SEED=n)
+	$(CARGO) test -p mailhaul --test it thousands_of_histories -- --ignored --nocapture
 
 check: lint docs deny ## Format, clippy without warnings, documentation, licences and bans
 

@@ -8,6 +8,7 @@ mod first_copy;
 mod fleet;
 mod ground;
 mod harness;
+mod histories;
 mod interrupted;
 mod journeys;
 mod options;

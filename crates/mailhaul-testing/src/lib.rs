@@ -5,6 +5,7 @@ mod process;
 pub mod corpus;
 pub mod cyrus;
 pub mod dovecot;
+pub mod histories;
 pub mod imap_client;
 pub mod judge;
 pub mod many;
