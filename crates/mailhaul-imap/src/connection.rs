@@ -59,8 +59,8 @@ pub struct Connection {
     set_octets_max: usize,
     /// Whether the server takes the CONDSTORE that it announces.
     condstore: CondStore,
-    /// EXISTS of the mailbox that was opened last.
-    pub(crate) selected_exists: u32,
+    /// EXISTS of the mailbox that is open, when it was opened.
+    pub(crate) selected: Option<u32>,
     /// Whether the server said ENABLED QRESYNC.
     pub(crate) qresync_enabled: bool,
     /// Whether the server said OK to NOTIFY.
@@ -126,7 +126,7 @@ impl Connection {
             timeouts: *timeouts,
             set_octets_max,
             condstore: CondStore::default(),
-            selected_exists: 0,
+            selected: None,
             qresync_enabled: false,
             notifying: false,
         };
@@ -262,7 +262,8 @@ impl Connection {
         let mut takes = self.condstore;
         let opened = select::open_for_changes(&mut self.talk(), name, access, &mut takes).await;
         self.condstore = takes;
-        self.selected_exists = opened.as_ref().map_or(0, |mailbox| mailbox.exists);
+        // RFC 9051 §6.3.2: a failed SELECT leaves nothing selected.
+        self.selected = opened.as_ref().ok().map(|mailbox| mailbox.exists);
         opened
     }
 

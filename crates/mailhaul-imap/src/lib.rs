@@ -11,8 +11,10 @@
 //!   (`introduction`, `certificate`) is kept for whoever wants to know.
 //! * **Control** (`control`): once signed in, the transport is handed to `async_imap::Session`, which drives
 //!   CAPABILITY, ID, NOOP and LOGOUT.
-//! * **Bulk** (one file per command: `list`, `namespace`, `status`, `quota`, `select`, `search`, `scan`, `headers`,
-//!   `bodies`, `append`): everything that names a mailbox, carries data or decides something, on a tolerant tokenizer.
+//! * **Bulk** (one file per command): everything that names a mailbox, carries data or decides something, on a tolerant
+//!   tokenizer. What there is: `list`, `list_status`, `namespace`, `status`, `quota`. Reading: `select`, `search`,
+//!   `search_all`, `scan`, `headers`, `bodies`, `fetch_flags`, `changes`. Writing: `append`, `store`, `moving`, `expunge`,
+//!   `manage`. Waiting: `watch`, with what it hears in `news`.
 //!
 //! What holds everywhere: a command ends only with its own tagged response, and its status is looked at; NO, BAD,
 //! BYE, end of file and silence are errors and never an empty result.

@@ -20,7 +20,7 @@ impl Connection {
     /// # Errors
     /// As every command; also if an OK came without an answer.
     pub async fn uid_search_all(&mut self) -> Result<UidSet, ImapError> {
-        let exists = self.selected_exists;
+        let exists = self.selected.unwrap_or(0);
         search_all(&mut self.talk(), exists).await
     }
 }

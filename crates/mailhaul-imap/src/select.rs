@@ -1,6 +1,7 @@
 //! SELECT and EXAMINE (RFC 9051 §6.3.2, §6.3.3).
 
 use crate::command::Command;
+use crate::connection::Connection;
 use crate::error::ImapError;
 use crate::response::{Response, StatusWords};
 use crate::session::Talk;
@@ -33,6 +34,28 @@ pub struct PermanentFlags {
     pub flags: Flags,
     /// `\*`: new keywords may be made.
     pub any_keyword: bool,
+}
+
+impl Connection {
+    /// Leaves the selected mailbox without expunging anything (UNSELECT, RFC 3691), where the server announces that and a
+    /// mailbox is selected. With none selected, figures are never stale, and NOTIFY tells of every mailbox alike.
+    ///
+    /// # Errors
+    /// As every command, except that a refusal leaves everything as it is.
+    pub async fn unselect(&mut self) -> Result<(), ImapError> {
+        let announced = self.capabilities().has("UNSELECT") || self.capabilities().has("IMAP4REV2");
+        if self.selected.is_none() || !announced {
+            return Ok(());
+        }
+        match self.talk().run(Command::new("UNSELECT"), &mut |_| {}).await {
+            Err(ImapError::Refused { .. }) => Ok(()),
+            answered => {
+                answered?;
+                self.selected = None;
+                Ok(())
+            }
+        }
+    }
 }
 
 /// The two ways to open a mailbox.

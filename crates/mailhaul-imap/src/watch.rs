@@ -1,7 +1,7 @@
 //! Watching: NOTIFY (RFC 5465), IDLE (RFC 2177), and waiting for what a server tells unasked.
 //!
-//! With NOTIFY one connection hears of every mailbox, and nothing has to be sent to hear it. With IDLE it hears of the
-//! selected mailbox; without either it waits and then asks by NOOP. What a server tells in the middle of other commands,
+//! With NOTIFY one connection hears of every mailbox, and while none is selected nothing has to be sent to hear it. With
+//! IDLE it hears of the selected mailbox; without either it waits and then asks by NOOP. What a server tells in the middle of other commands,
 //! once watching has begun, is kept until the next waiting.
 //!
 //! A waiting that is ended from outside leaves no command unanswered: IDLE is always ended by DONE, and its verdict is
@@ -88,7 +88,9 @@ impl Connection {
     pub async fn wait_for_news(&mut self, limit: Duration, until: impl Future<Output = ()>) -> Result<News, ImapError> {
         let deadline = Instant::now() + limit.min(LIMIT_MAX);
         let mut until = pin!(until);
-        let silent = self.notifying || !self.capabilities().idle();
+        // Seen with Dovecot 2.3.19: outside of IDLE, NOTIFY tells of what is not selected within a fifth of a second,
+        // and of the selected mailbox late or when something else happens.
+        let silent = (self.notifying && self.selected.is_none()) || !self.capabilities().idle();
         let control = self.timeouts().control;
         self.talk().wire.listen();
         while !self.talk().wire.has_news() {

@@ -1,10 +1,13 @@
 //! The edge against a scripted peer in the same process: every ending of every command, literals in every mode,
 //! odd orders, injections, bombs.
 
+mod altering;
 mod appending;
+mod changes;
 mod control;
 mod endings;
 mod fetching;
+mod figures;
 mod framing;
 mod limits;
 mod looking;
@@ -12,3 +15,4 @@ mod peer;
 mod reading;
 mod signing_in;
 mod tls;
+mod watching;
