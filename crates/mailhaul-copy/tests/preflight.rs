@@ -292,6 +292,15 @@ async fn a_view_that_shows_less_than_there_is_is_told() {
     let found = look(&job(account(cut.address(), "x"), at(&target))).await;
     assert_eq!(remarks(&found), [RemarkKind::CappedView], "{}", found.to_text());
 
+    let round = capped(1_000, 1_000, 1_000);
+    let found = look(&job(account(round.address(), "x"), at(&target))).await;
+    assert_eq!(remarks(&found), [RemarkKind::CappedView], "{}", found.to_text());
+    assert!(found.remarks.iter().any(|remark| remark.text.contains("--accept-view 'INBOX'")), "{}", found.to_text());
+    let mut accepted = job(account(round.address(), "x"), at(&target));
+    accepted.resync.accepted_views = vec!["INBOX".to_owned()];
+    let found = look(&accepted).await;
+    assert_eq!(remarks(&found), [], "{}", found.to_text());
+
     let limited = Dovecot::builder().with_capability("APPENDLIMIT=4000").start();
     let silent = capped(40, 40, 30);
     let found = look(&job(account(silent.address(), "x"), at(&limited))).await;

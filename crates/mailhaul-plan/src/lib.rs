@@ -36,4 +36,5 @@ pub mod scan;
 pub mod selection;
 pub mod steps;
 pub mod tail;
+pub mod views;
 pub mod visits;

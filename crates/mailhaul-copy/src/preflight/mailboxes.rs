@@ -7,6 +7,7 @@
 use super::Look;
 use crate::error::{WalkError, mailbox_error, on};
 use crate::scan::{Known, Listing, scan_mailbox};
+use crate::views;
 use crate::walk::Links;
 use crate::words;
 use mailhaul_db::{ExceptionState as Stored, MailboxState, PairView};
@@ -14,12 +15,10 @@ use mailhaul_imap::SelectedMailbox;
 use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping};
 use mailhaul_plan::selection::Selection;
 use mailhaul_plan::steps::{intersection, is_mass_absence};
-use mailhaul_report::{PreflightMailbox, RemarkKind, bytes_for_people, count_of, number_for_people};
+use mailhaul_plan::views::{Doubt, looks_capped};
+use mailhaul_report::{PreflightMailbox, RemarkKind, bytes_for_people, count_of};
 use mailhaul_types::{MailboxName, Side, UidSet, escape};
 use std::collections::BTreeMap;
-
-/// Where the settings of a Gmail account can cap what IMAP shows of a mailbox.
-const GMAIL_CAPS: [u64; 4] = [1_000, 2_000, 5_000, 10_000];
 
 /// What a server says of a mailbox without opening it.
 #[derive(Clone, Copy, Default)]
@@ -183,28 +182,22 @@ impl Look<'_> {
         }
     }
 
-    /// Whether the source shows all that there is: some servers cap what a client can see.
+    /// Whether the source shows all that there is, by the signs that a copy goes by too.
     fn doubt_the_view(&mut self, links: &Links, source: &MailboxName, selected: &SelectedMailbox, claims: Claimed) {
-        let shown = u64::from(selected.exists);
-        let side = Some(Side::Source);
+        if views::is_accepted(&self.job.resync.accepted_views, source) {
+            return;
+        }
+        let shown = selected.exists;
+        let told = claims.messages.unwrap_or_default();
+        let capped = looks_capped(shown, views::is_gmail(links.source.capabilities()));
         // Mail that came in between makes the opened mailbox the larger one, and mail may go as well; what does not
         // fit by more than that is a view that shows less than there is.
-        let told = u64::from(claims.messages.unwrap_or_default());
-        if told > shown + shown / 100 + 10 {
-            let text = format!(
-                "the source tells of {} messages, and shows {} when the mailbox is opened",
-                number_for_people(told),
-                number_for_people(shown)
-            );
-            self.remark(RemarkKind::CappedView, side, Some(source), text);
-        }
-        if links.source.capabilities().has("X-GM-EXT-1") && GMAIL_CAPS.contains(&shown) {
-            let text = format!(
-                "exactly {} messages: this account may be set to show IMAP no more than that; look at \"Folder size \
-                 limits\" in its settings",
-                number_for_people(shown)
-            );
-            self.remark(RemarkKind::CappedView, side, Some(source), text);
+        let doubt = match told > shown.saturating_add(shown / 100 + 10) {
+            true => Some(Doubt::Differs { told, shown }),
+            false => capped,
+        };
+        if let Some(doubt) = doubt {
+            self.remark(RemarkKind::CappedView, Some(Side::Source), Some(source), views::in_words(doubt, source));
         }
     }
 }

@@ -206,7 +206,8 @@ fn exceptions(known: &PairReport) -> Vec<Exception> {
                 Stored::Refused => ExceptionState::Refused,
                 Stored::Unreadable => ExceptionState::Unreadable,
                 Stored::PossibleDuplicate => ExceptionState::PossibleDuplicate,
-                Stored::ViewIncomplete | Stored::ViewDoubtful => ExceptionState::ViewIncomplete,
+                Stored::ViewIncomplete => ExceptionState::ViewIncomplete,
+                Stored::ViewDoubtful => ExceptionState::ViewDoubtful,
                 Stored::MailboxStopped => ExceptionState::MailboxStopped,
                 Stored::MailboxFailed => ExceptionState::MailboxFailed,
                 // What left the source is a remark.
