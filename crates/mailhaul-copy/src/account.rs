@@ -2,6 +2,7 @@
 
 use crate::bounds;
 use crate::error::{WalkError, stop_of, stop_of_ledger};
+use crate::final_check::compare_sides;
 use crate::job::CopyJob;
 use crate::moves::Departures;
 use crate::oversight::Oversight;
@@ -39,23 +40,37 @@ async fn run_with_lease(job: &CopyJob, ledger: &Ledger, lease: &PairLease, overs
         () = stopped_for_long(oversight.stop) => Err(WalkError::Interrupted { unanswered: 0 }),
     };
     run.file_held().await;
-    let Run { links, summary, .. } = run;
+    let Run { mut links, summary, .. } = run;
+    // The last pass ends with a look at both sides, which must not rest on what the pass believes.
+    let verified = match &end {
+        Ok(()) if job.resync.thorough => Some(compare_sides(&walk, &mut links).await),
+        _ => None,
+    };
     if let (Some(links), Ok(())) = (links, &end) {
-        let farewell = async { tokio::join!(links.source.logout(), links.target.logout()) };
-        if tokio::time::timeout(bounds::LOGOUT, farewell).await.is_err() {
-            tracing::debug!("a server did not answer LOGOUT");
-        }
+        say_goodbye(links).await;
     }
-    summary.into_report(end.err().map(stop_of))
+    let stop = verified.as_ref().and_then(|verified| verified.stop.clone());
+    let mut report = summary.into_report(end.err().map(stop_of).or(stop));
+    report.verified = verified;
+    report
+}
+
+/// Ends both sessions, as far as the servers answer to that in time.
+pub(crate) async fn say_goodbye(links: Links) {
+    let farewell = async { tokio::join!(links.source.logout(), links.target.logout()) };
+    if tokio::time::timeout(bounds::LOGOUT, farewell).await.is_err() {
+        tracing::debug!("a server did not answer LOGOUT");
+    }
 }
 
 /// Resolves when a stop was asked for and everybody has had the time to notice by himself.
-async fn stopped_for_long(stop: &StopSignal) {
+pub(crate) async fn stopped_for_long(stop: &StopSignal) {
     stop.requested().await;
     tokio::time::sleep(bounds::STOP_AT_LAST).await;
 }
 
-async fn finish(lease: PairLease, mut report: RunReport) -> RunReport {
+/// Records how a run ended, and gives the pair back.
+pub(crate) async fn finish(lease: PairLease, mut report: RunReport) -> RunReport {
     let verdict = match report.verdict() {
         Verdict::Complete => RunVerdict::Complete,
         Verdict::Exceptions => RunVerdict::Exceptions,

@@ -36,6 +36,14 @@ pub(crate) const MAILBOXES_FOR_MASS_ABSENCE: usize = 3;
 /// How long a run may go on after a stop was asked for, whatever it waits for. Ten seconds are promised.
 pub(crate) const STOP_AT_LAST: Duration = Duration::from_secs(9);
 
+/// The longest time between two rounds over an account that is followed, where the source does not tell of everything.
+pub(crate) const FOLLOW_POLL_MAX: Duration = Duration::from_secs(10 * 60);
+/// The same where it does: in case it does not tell everything after all, and so that neither server hangs up on a silent
+/// connection (after 30 minutes at the earliest: RFC 9051 §5.4).
+pub(crate) const FOLLOW_POLL_NOTIFIED: Duration = Duration::from_secs(5 * 60);
+/// How long a burst of changes is given between two rounds.
+pub(crate) const FOLLOW_AFTER_CHANGES: Duration = Duration::from_millis(200);
+
 /// How long an answer to LOGOUT is waited for.
 pub(crate) const LOGOUT: Duration = Duration::from_secs(3);
 

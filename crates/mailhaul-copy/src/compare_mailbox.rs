@@ -1,15 +1,18 @@
 //! Comparing one mailbox pair: both sides opened, listed and read as closely as was asked for. Changes nothing on
-//! either side. What to do when a connection breaks is the caller's to decide.
+//! either side. What to do when a connection breaks is the caller's to decide; what a difference means, if the ledger is
+//! known, is `final_check`'s.
 
 use crate::bodies::{Metadata, digest_bodies};
 use crate::comparison::{Comparison, Residue, Seen, compare, pair_residues};
 use crate::error::{WalkError, mailbox_error, on};
+use crate::final_check::{Insight, judge};
 use crate::flag_view::FlagView;
 use crate::meter::Meter;
 use crate::scan::{Known, scan_mailbox};
 use crate::tail::read_known;
 use crate::verify::{VerifyJob, VerifyLevel};
 use crate::walk::Links;
+use mailhaul_db::Settled;
 use mailhaul_imap::{Connection, PermanentFlags};
 use mailhaul_plan::content::ContentDigester;
 use mailhaul_plan::keys::{KeyMaker, KeyStream};
@@ -43,27 +46,36 @@ impl Findings {
     }
 }
 
-/// Compares one mailbox pair. What was found before an error stands in `findings` too.
+/// How a mailbox pair is to be looked at.
+pub(crate) struct Looking<'a> {
+    pub(crate) job: &'a VerifyJob,
+    pub(crate) meter: &'a Meter<'a>,
+    /// What is known besides what both sides show.
+    pub(crate) insight: Option<&'a Insight<'a>>,
+}
+
+/// Compares one mailbox pair. What was found before an error stands in `findings` too. Without a target name the target
+/// has no such mailbox, and so none of its messages.
 pub(crate) async fn compare_mailbox(
-    job: &VerifyJob,
-    meter: &Meter<'_>,
+    looking: &Looking<'_>,
     links: &mut Links,
     mapped: &MappedMailbox,
-    target_name: &MailboxName,
+    target_name: Option<&MailboxName>,
     findings: &mut Findings,
 ) -> Result<(), WalkError> {
+    let Looking { job, meter, insight } = *looking;
     let wanted = &job.selection;
     let everything = Selection::default();
     let Links { source, target } = links;
     // Joined and not tried: a future that is dropped in the middle would leave its connection in the middle.
     let (source, target) = tokio::join!(
         open(source, Side::Source, &mapped.source, wanted),
-        open(target, Side::Target, target_name, &everything)
+        open_if_there(target, target_name, &everything)
     );
     let (source, target) = (source?, target?);
     let line = ComparedMailbox {
         source: mapped.source.to_string(),
-        target: target_name.to_string(),
+        target: target_name.map_or_else(|| escape(&mapped.target_text), MailboxName::to_string),
         source_messages: source.listed.len(),
         target_messages: target.listed.len(),
         equal: 0,
@@ -75,7 +87,7 @@ pub(crate) async fn compare_mailbox(
         true => FlagView::Ignored,
         false => FlagView::of(target.permanent_flags.clone(), target.read_only),
     };
-    let mut pair = Pair { meter, mapped, line, flags, findings };
+    let mut pair = Pair { meter, insight, mapped, line, flags, findings };
     for (side, opened) in [(Side::Source, &source), (Side::Target, &target)] {
         if opened.incomplete {
             let reason = format!("the {side} does not list all the messages that it says there are");
@@ -92,6 +104,7 @@ pub(crate) async fn compare_mailbox(
 }
 
 /// A mailbox that was opened and listed.
+#[derive(Default)]
 struct Opened {
     permanent_flags: PermanentFlags,
     read_only: bool,
@@ -100,6 +113,17 @@ struct Opened {
     /// Octets of what is not skipped, as announced.
     bytes: u64,
     incomplete: bool,
+}
+
+async fn open_if_there(
+    target: &mut Connection,
+    name: Option<&MailboxName>,
+    selection: &Selection,
+) -> Result<Opened, WalkError> {
+    match name {
+        Some(name) => open(target, Side::Target, name, selection).await,
+        None => Ok(Opened::default()),
+    }
 }
 
 async fn open(
@@ -129,6 +153,7 @@ async fn open(
 /// A comparison under way.
 struct Pair<'a> {
     meter: &'a Meter<'a>,
+    insight: Option<&'a Insight<'a>>,
     mapped: &'a MappedMailbox,
     line: ComparedMailbox,
     flags: FlagView,
@@ -169,8 +194,41 @@ impl Pair<'_> {
             tokio::join!(read(&mut links.source, Side::Source, source), read(&mut links.target, Side::Target, target));
         let (ours, theirs) = (ours?, theirs?);
         let found = compare(&ours, &theirs);
-        self.file(source, target, &ours, &theirs, &found, &BTreeMap::new());
+        match self.insight.filter(|_| !found.is_equality()) {
+            Some(insight) => self.file_knowing(insight, source, target, &ours, &theirs, &found).await?,
+            None => self.file(source, target, &ours, &theirs, &found, &BTreeMap::new()),
+        }
         Ok(())
+    }
+
+    /// Names what the ledger does not explain.
+    async fn file_knowing(
+        &mut self,
+        insight: &Insight<'_>,
+        source: &Opened,
+        target: &Opened,
+        ours: &[Seen<MessageKey>],
+        theirs: &[Seen<MessageKey>],
+        found: &Comparison,
+    ) -> Result<(), WalkError> {
+        let known = insight.ask(self.mapped.source.text(), ours, found).await?;
+        let synced = |settled: &Settled| self.flags.text(Side::Source, &settled.flags);
+        let judgement = judge(insight.policy, &known, &source.skipped, ours, theirs, synced);
+        (self.line.equal, self.line.skipped) = (judgement.equal, judgement.skipped);
+        self.name_unread(Side::Source, source, ours);
+        self.name_unread(Side::Target, target, theirs);
+        for (kind, source_uid, target_uid, reason) in judgement.differences {
+            self.differ(kind, source_uid, target_uid, reason);
+        }
+        self.remark_all(judgement.remarks);
+        self.remark_all(self.flags.remarks());
+        Ok(())
+    }
+
+    fn remark_all(&mut self, texts: Vec<String>) {
+        let mailbox = self.mapped.source.to_string();
+        let remark = |text| Remark { mailbox: Some(mailbox.clone()), text };
+        self.findings.remarks.extend(texts.into_iter().map(remark));
     }
 
     async fn octets(&mut self, links: &mut Links, source: &Opened, target: &Opened) -> Result<(), WalkError> {
@@ -259,9 +317,7 @@ impl Pair<'_> {
                 self.differ(DifferenceKind::Extra, None, Some(uid), "not at the source".to_owned());
             }
         }
-        let mailbox = self.mapped.source.to_string();
-        let remark = |text| Remark { mailbox: Some(mailbox.clone()), text };
-        self.findings.remarks.extend(self.flags.remarks().into_iter().map(remark));
+        self.remark_all(self.flags.remarks());
     }
 
     /// Messages that are listed and could not be read prove nothing; they are named.

@@ -31,6 +31,14 @@ pub(crate) struct Comparison {
     pub(crate) extra: Vec<usize>,
 }
 
+impl Comparison {
+    /// Whether every message has its equal.
+    pub(crate) fn is_equality(&self) -> bool {
+        let Self { equal: _, altered, missing, doubled, extra } = self;
+        altered.is_empty() && missing.is_empty() && doubled.is_empty() && extra.is_empty()
+    }
+}
+
 /// Pairs messages one to one. Within one identity, those that agree in everything are paired first, so that of two
 /// twins with different flags each finds its own copy. Partners are looked up, never searched for: a mailbox may hold
 /// the same message a hundred thousand times.

@@ -18,6 +18,32 @@ pub struct Progress {
     wires: Mutex<Vec<WirePulse>>,
     waits_until: Mutex<Option<Instant>>,
     ahead: Mutex<Ahead>,
+    following: Mutex<Option<FollowState>>,
+}
+
+/// Where an account that is followed stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Following {
+    /// How often it was looked at.
+    pub rounds: u64,
+    /// Messages copied or changed since the first round.
+    pub brought_over: u64,
+    /// How long both sides have been in step; `None` while they may not be.
+    pub in_step_for: Option<Duration>,
+    /// How long the last change took that was brought over.
+    pub last_lag: Option<Duration>,
+    /// The longest that any took.
+    pub greatest_lag: Option<Duration>,
+}
+
+/// The same with the moment from which it counts.
+#[derive(Debug, Clone)]
+pub(crate) struct FollowState {
+    pub(crate) rounds: u64,
+    pub(crate) brought_over: u64,
+    pub(crate) in_step_since: Option<Instant>,
+    pub(crate) last_lag: Option<Duration>,
+    pub(crate) greatest_lag: Option<Duration>,
 }
 
 /// The numbers at one moment.
@@ -48,6 +74,8 @@ pub struct Snapshot {
     pub mailboxes_unchanged: u64,
     /// What is being done, for people, already escaped.
     pub activity: String,
+    /// Where it stands, if the account is followed. The other numbers are then those of the present round.
+    pub following: Option<Following>,
 }
 
 /// What lies ahead, by mailbox. A mailbox that is listed a second time, after a lost connection, replaces itself.
@@ -91,7 +119,25 @@ impl Progress {
             mailboxes_finished,
             mailboxes_unchanged: load(&self.mailboxes_unchanged),
             activity: ahead.activity.clone(),
+            following: self.following(),
         }
+    }
+
+    fn following(&self) -> Option<Following> {
+        let state = self.following.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(Following {
+            rounds: state.rounds,
+            brought_over: state.brought_over,
+            in_step_for: state.in_step_since.map(|since| since.elapsed()),
+            last_lag: state.last_lag,
+            greatest_lag: state.greatest_lag,
+        })
+    }
+
+    /// Says where an account stands that is followed.
+    pub(crate) fn follow(&self, state: FollowState) {
+        self.step();
+        *self.following.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
     }
 
     /// A number that changes with every sign of life: a step, or an octet on either connection.
@@ -105,6 +151,16 @@ impl Progress {
     #[must_use]
     pub fn waits_until(&self) -> Option<Instant> {
         *self.waits_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets what was counted: the run begins something that is counted by itself.
+    pub(crate) fn begin_again(&self) {
+        self.step();
+        let mut ahead = self.ahead();
+        let counters =
+            [&self.messages_settled, &self.bytes_settled, &self.mailboxes_expected, &self.mailboxes_finished];
+        counters.into_iter().for_each(|counter| counter.store(0, Ordering::Relaxed));
+        *ahead = Ahead { activity: std::mem::take(&mut ahead.activity), ..Ahead::default() };
     }
 
     /// Watches these connections from now on, and no others.

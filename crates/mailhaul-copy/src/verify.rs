@@ -1,16 +1,19 @@
-//! Comparing one account on both servers, message by message. Needs no ledger: it judges a copy that any tool made.
+//! Comparing one account on both servers, message by message. Needs no ledger: it judges a copy that any tool made. At the
+//! end of a last pass the ledger is there all the same, and explains what would otherwise be a difference.
 //!
 //! This file goes from mailbox to mailbox, over as many connections as it takes; `compare_mailbox` looks into one.
 
 use crate::bounds;
-use crate::compare_mailbox::{Findings, compare_mailbox};
+use crate::compare_mailbox::{Findings, Looking, compare_mailbox};
 use crate::error::{LinkError, WalkError, on, stop_of};
+use crate::final_check::Insight;
 use crate::job::AccountPair;
 use crate::listing::{Listings, connect, list_both};
 use crate::meter::Meter;
 use crate::oversight::{Oversight, ServerSign, Supervisor};
 use crate::pause;
 use crate::progress::Progress;
+use crate::stop::StopSignal;
 use crate::walk::Links;
 use crate::words;
 use mailhaul_imap::{Connection, ErrorClass};
@@ -21,6 +24,7 @@ use mailhaul_plan::selection::Selection;
 use mailhaul_report::{DifferenceKind, Remark, Stop, StopCause, VerifyReport, count_of};
 use mailhaul_types::{MailboxName, NameEncoding, Side};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often a connection may be lost over one mailbox before the comparison is given up.
@@ -54,48 +58,73 @@ pub struct VerifyJob {
 
 /// Compares both accounts and reports. Writes nothing on either side.
 pub async fn verify_account(job: &VerifyJob, oversight: &Oversight<'_>) -> VerifyReport {
-    let started = Instant::now();
-    let level = match job.level {
-        VerifyLevel::Counts => "counts",
-        VerifyLevel::Keys => "keys",
-        VerifyLevel::Bytes => "bytes",
-    };
-    let report = VerifyReport { level, ..VerifyReport::default() };
-    let Oversight { progress, stop, .. } = *oversight;
-    let supervisor = &*oversight.supervisor;
-    let mut verifier = Verifier { job, progress, supervisor, links: None, report };
-    let end = tokio::select! {
-        end = verifier.work() => end,
-        // Nothing is ever written, so there is nothing to finish.
-        () = stop.requested() => Err(WalkError::Interrupted { unanswered: 0 }),
-    };
-    if let Err(WalkError::Link(link)) = &end
-        && let Some(sign) = link.sign()
-    {
-        supervisor.sign(link.side, sign);
+    let (report, links) = Verifier::new(job, oversight).run(oversight.stop).await;
+    if let Some(links) = links {
+        let farewell = async { tokio::join!(links.source.logout(), links.target.logout()) };
+        let _ = tokio::time::timeout(bounds::LOGOUT, farewell).await;
     }
-    let mut report = verifier.report;
-    report.stop = end.unwrap_or_else(|error| Some(stop_of(error)));
-    report.seconds = started.elapsed().as_secs_f64();
     report
 }
 
-struct Verifier<'a> {
+/// One comparison of two accounts.
+pub(crate) struct Verifier<'a> {
     job: &'a VerifyJob,
     progress: &'a Progress,
-    supervisor: &'a dyn Supervisor,
+    supervisor: Arc<dyn Supervisor>,
     links: Option<Links>,
+    insight: Option<Insight<'a>>,
     report: VerifyReport,
+}
+
+impl<'a> Verifier<'a> {
+    pub(crate) fn new(job: &'a VerifyJob, oversight: &Oversight<'a>) -> Self {
+        let level = match job.level {
+            VerifyLevel::Counts => "counts",
+            VerifyLevel::Keys => "keys",
+            VerifyLevel::Bytes => "bytes",
+        };
+        let report = VerifyReport { level, ..VerifyReport::default() };
+        let Oversight { progress, .. } = *oversight;
+        Self { job, progress, supervisor: Arc::clone(&oversight.supervisor), links: None, insight: None, report }
+    }
+
+    /// With what a run knows, and on its connections.
+    pub(crate) fn knowing(self, insight: Insight<'a>, links: Option<Links>) -> Self {
+        Self { insight: Some(insight), links, ..self }
+    }
+
+    /// Compares, and hands the connections back if they are still good.
+    pub(crate) async fn run(mut self, stop: &StopSignal) -> (VerifyReport, Option<Links>) {
+        let started = Instant::now();
+        let end = tokio::select! {
+            end = self.work() => end,
+            // Nothing is ever written, so there is nothing to finish.
+            () = stop.requested() => Err(WalkError::Interrupted { unanswered: 0 }),
+        };
+        if let Err(WalkError::Link(link)) = &end
+            && let Some(sign) = link.sign()
+        {
+            self.supervisor.sign(link.side, sign);
+        }
+        let links = self.links.filter(|_| end.is_ok());
+        let mut report = self.report;
+        report.stop = end.unwrap_or_else(|error| Some(stop_of(error)));
+        report.seconds = started.elapsed().as_secs_f64();
+        (report, links)
+    }
 }
 
 impl Verifier<'_> {
     async fn work(&mut self) -> Result<Option<Stop>, WalkError> {
-        self.progress.doing("signing in".to_owned());
-        self.connect().await?;
+        if self.links.is_none() {
+            self.progress.doing("signing in".to_owned());
+            self.connect().await?;
+        }
         let listings = self.list().await?;
         let counts = listings.counts();
         let Listings { source, target, .. } = listings;
-        let mapping = map(&source, &target, &self.job.rules)?;
+        let stored = self.stored_names().await?;
+        let mapping = map(&source, &target, &self.job.rules, &stored)?;
         if !mapping.unused_rules.is_empty() {
             // Nothing compared must not look like nothing different.
             let (reason, hint) = (words::unused_rules(&mapping), words::UNUSED_RULES_HINT.to_owned());
@@ -104,7 +133,7 @@ impl Verifier<'_> {
         let encoding = self.connected().await?.target.name_encoding();
         // Names do not depend on what is chosen. With all of them it is known which target mailboxes are nobody's.
         let everything = MappingRules { include: Vec::new(), exclude: Vec::new(), ..self.job.rules.clone() };
-        let whole = map(&source, &target, &everything).unwrap_or_else(|_| mapping.clone());
+        let whole = map(&source, &target, &everything, &stored).unwrap_or_else(|_| mapping.clone());
         let names = TargetNames::find(whole, &target, encoding);
         self.progress.expect_mailboxes(mapping.mailboxes.len() as u64);
         for mapped in &mapping.mailboxes {
@@ -116,6 +145,13 @@ impl Verifier<'_> {
         self.remark_on_left_out(&mapping, &counts).await?;
         for mapped in &mapping.mailboxes {
             let natural = mapped.target_name(encoding);
+            if self.insight.is_some() {
+                // The ledger knows the name; if the mailbox is not there, somebody has removed it.
+                let is_there = mapped.exists_on_target || natural.is_inbox();
+                self.look_at(mapped, is_there.then_some(&natural)).await?;
+                self.progress.finish_mailbox(mapped.source.text());
+                continue;
+            }
             let name = names.by_source.get(mapped.source.text()).unwrap_or(&natural);
             if *name != natural {
                 let text = format!(
@@ -124,15 +160,18 @@ impl Verifier<'_> {
                 );
                 self.remark(Some(&mapped.source), text);
             }
-            self.look_at(mapped, name).await?;
+            self.look_at(mapped, Some(name)).await?;
             self.progress.finish_mailbox(mapped.source.text());
         }
         self.remark_on_unmapped(&target, &names).await?;
-        if let Some(links) = self.links.take() {
-            let farewell = async { tokio::join!(links.source.logout(), links.target.logout()) };
-            let _ = tokio::time::timeout(bounds::LOGOUT, farewell).await;
-        }
         Ok(None)
+    }
+
+    /// The names that earlier runs gave, by source mailbox, if there is a ledger to ask.
+    async fn stored_names(&self) -> Result<BTreeMap<String, String>, WalkError> {
+        let Some(insight) = &self.insight else { return Ok(BTreeMap::new()) };
+        let mappings = insight.lease.mappings().await?;
+        Ok(mappings.into_iter().map(|mapping| (mapping.source, mapping.target)).collect())
     }
 
     async fn list(&mut self) -> Result<Listings, WalkError> {
@@ -146,18 +185,14 @@ impl Verifier<'_> {
     }
 
     /// Compares one mailbox pair, from the beginning again if a connection is lost over it.
-    async fn look_at(&mut self, mapped: &MappedMailbox, name: &MailboxName) -> Result<(), WalkError> {
-        let (job, progress) = (self.job, self.progress);
+    async fn look_at(&mut self, mapped: &MappedMailbox, name: Option<&MailboxName>) -> Result<(), WalkError> {
+        let progress = self.progress;
         let meter = Meter::new(progress);
         let mut pauses = pause::reconnects(RECONNECTS_A_MAILBOX.min(self.supervisor.reconnects()));
         loop {
             let mut findings = Findings::default();
             progress.doing(format!("{}: comparing", mapped.source));
-            let attempt = async {
-                let links = self.connected().await?;
-                compare_mailbox(job, &meter, links, mapped, name, &mut findings).await
-            };
-            let end = match attempt.await {
+            let end = match self.try_to_compare(&meter, mapped, name, &mut findings).await {
                 Err(WalkError::Link(link)) => {
                     self.recover(link, &mut pauses).await?;
                     continue;
@@ -173,6 +208,21 @@ impl Verifier<'_> {
             self.report.remarks.append(&mut findings.remarks);
             return end;
         }
+    }
+
+    async fn try_to_compare(
+        &mut self,
+        meter: &Meter<'_>,
+        mapped: &MappedMailbox,
+        name: Option<&MailboxName>,
+        findings: &mut Findings,
+    ) -> Result<(), WalkError> {
+        self.connected().await?;
+        let Self { job, links: Some(links), insight, .. } = self else {
+            return Err(WalkError::Mailbox("not connected".to_owned()));
+        };
+        let looking = Looking { job, meter, insight: insight.as_ref() };
+        compare_mailbox(&looking, links, mapped, name, findings).await
     }
 
     async fn connect(&mut self) -> Result<(), WalkError> {
@@ -293,8 +343,13 @@ impl TargetNames {
     }
 }
 
-fn map(source: &AccountListing, target: &AccountListing, rules: &MappingRules) -> Result<Mapping, WalkError> {
-    map_mailboxes(source, target, rules, &BTreeMap::new()).map_err(|error: MappingError| {
+fn map(
+    source: &AccountListing,
+    target: &AccountListing,
+    rules: &MappingRules,
+    stored: &BTreeMap<String, String>,
+) -> Result<Mapping, WalkError> {
+    map_mailboxes(source, target, rules, stored).map_err(|error: MappingError| {
         let hint = "give the same --map options as for the copy".to_owned();
         WalkError::Decision { cause: StopCause::Brake, reason: error.to_string(), hint }
     })
