@@ -333,7 +333,10 @@ impl Player<'_> {
     fn costs_too_much(&self, asked: &Statistics, mailboxes: usize) -> Option<String> {
         let mailboxes = u64::try_from(mailboxes).unwrap_or(u64::MAX);
         let offer = self.history.setting.offers.source;
-        let changes_are_told = !matches!(offer, Offer::NoCondstore | Offer::Bare);
+        // Where the source's flags are to win, the target has to be looked at each time, and so does a source that does not
+        // tell whether flags have changed.
+        let changes_are_told =
+            !matches!(offer, Offer::NoCondstore | Offer::Bare) && self.policy.flags != Flagging::Source;
         let each = match offer {
             Offer::NoListStatus | Offer::Bare | Offer::NoCondstore => 120,
             _ => 40,

@@ -13,6 +13,8 @@ mod flags;
 mod ground;
 mod pass;
 mod renames;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use pass::{Outcome, Passing, predict};
