@@ -183,12 +183,6 @@ impl Capabilities {
         self.has("NOTIFY")
     }
 
-    /// UNSELECT (RFC 3691), part of IMAP4rev2.
-    #[must_use]
-    pub fn unselect(&self) -> bool {
-        self.has("UNSELECT") || self.has("IMAP4REV2")
-    }
-
     /// IDLE (RFC 2177), part of IMAP4rev2.
     #[must_use]
     pub fn idle(&self) -> bool {

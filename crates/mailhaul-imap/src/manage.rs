@@ -1,4 +1,4 @@
-//! CREATE, RENAME, SUBSCRIBE and UNSUBSCRIBE (RFC 9051 §6.3.4, §6.3.6 to §6.3.8); UNSELECT (RFC 3691).
+//! CREATE, RENAME, SUBSCRIBE and UNSUBSCRIBE (RFC 9051 §6.3.4, §6.3.6 to §6.3.8).
 
 use crate::command::Command;
 use crate::connection::Connection;
@@ -37,21 +37,6 @@ impl Connection {
     /// As every command.
     pub async fn unsubscribe(&mut self, name: &MailboxName) -> Result<(), ImapError> {
         self.manage(Command::new("UNSUBSCRIBE").mailbox(name)?).await
-    }
-
-    /// Has no mailbox selected any more, without expunging anything. Nothing is done where the server does not offer it.
-    ///
-    /// # Errors
-    /// As every command, except that a refusal is one more way to have nothing selected.
-    pub async fn unselect(&mut self) -> Result<(), ImapError> {
-        if !self.capabilities().unselect() {
-            return Ok(());
-        }
-        self.selected_exists = 0;
-        match self.manage(Command::new("UNSELECT")).await {
-            Err(ImapError::Refused { .. }) => Ok(()),
-            answered => answered,
-        }
     }
 
     async fn manage(&mut self, command: Command) -> Result<(), ImapError> {
