@@ -17,6 +17,7 @@ mod queue_commands;
 mod quirks;
 mod records;
 mod resync_options;
+mod second_visit;
 mod servers;
 mod stage;
 mod steering;

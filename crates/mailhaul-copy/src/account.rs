@@ -94,6 +94,8 @@ pub(crate) async fn finish(lease: PairLease, mut report: RunReport) -> RunReport
 pub(crate) struct Run<'a> {
     pub(crate) walk: &'a Walk<'a>,
     pub(crate) links: Option<Links>,
+    /// Whether the source was asked, on this connection, to tell what is gone.
+    pub(crate) asked_for_vanished: bool,
     pub(crate) summary: Summary,
     /// Messages that have left their source mailboxes.
     pub(crate) departures: Departures,
@@ -106,7 +108,7 @@ pub(crate) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(crate) fn new(walk: &'a Walk<'a>) -> Self {
         let (summary, departures) = (Summary::default(), Departures::default());
-        Self { walk, links: None, summary, departures, held: Vec::new(), all_passed: true }
+        Self { walk, links: None, asked_for_vanished: false, summary, departures, held: Vec::new(), all_passed: true }
     }
 
     /// The phases, in their order. Whatever is thrown here stops the account.

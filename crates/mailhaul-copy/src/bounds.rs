@@ -30,6 +30,12 @@ pub(crate) const QUARANTINE_AFTER_TIMEOUT_NEAR: Duration = Duration::from_secs(1
 /// See [`QUARANTINE_AFTER_TIMEOUT_NEAR`].
 pub(crate) const QUARANTINE_AFTER_TIMEOUT_FAR: Duration = Duration::from_secs(60);
 
+/// How many settled messages are looked up one by one; for more, all of the mailbox's are read.
+pub(crate) const SETTLED_AT_ONCE: u64 = 20_000;
+
+/// How many messages' flags are handed to the ledger at once.
+pub(crate) const FLAGS_AT_ONCE: usize = 5_000;
+
 /// From how many vanished mailboxes on their absence can be called a mass absence.
 pub(crate) const MAILBOXES_FOR_MASS_ABSENCE: usize = 3;
 

@@ -14,6 +14,7 @@ mod account;
 mod bodies;
 mod bounds;
 mod carry_over;
+mod changes;
 mod compare_mailbox;
 mod comparison;
 mod deletions;

@@ -6,6 +6,7 @@
 
 use crate::bounds;
 use crate::carry_over::{MovedGround, carry_over};
+use crate::changes::list_changes;
 use crate::error::{WalkError, mailbox_error, on};
 use crate::flag_sync::sync_flags;
 use crate::flags::FlagFilter;
@@ -13,14 +14,16 @@ use crate::moves::{Arrivals, Departures, follow_moves};
 use crate::prepare::create_again;
 use crate::rounds::Sender;
 use crate::scan::{Known, Listing, scan_mailbox};
-use crate::tail::{match_tail, present_in, read_known, rematch_settled, target_uid_next, unclaimed};
+use crate::tail::{
+    Matched, match_tail_with_flags, present_in, read_known, rematch_settled, target_uid_next, unclaimed,
+};
 use crate::tally::Tally;
 use crate::transfer::{FlagsSent, Shipment};
 use crate::views::doubt;
 use crate::visits::policy_digest;
 use crate::walk::{Links, Pair, Target, Walk};
 use crate::words;
-use mailhaul_db::{Exception, ExceptionState, MailboxState, Scan, Settlement, Synced};
+use mailhaul_db::{Exception, ExceptionState, MailboxState, Scan, Settled, Settlement, Synced};
 use mailhaul_imap::SelectedMailbox;
 use mailhaul_plan::batches::{BatchLimits, plan_batches};
 use mailhaul_plan::policy::FlagPolicy;
@@ -196,8 +199,8 @@ async fn read_source(
     Ok((listing, state))
 }
 
-/// Lists the source mailbox.
-async fn list_source(
+/// Lists the source mailbox that was just opened: what has changed, or everything.
+pub(crate) async fn list_source(
     walk: &Walk<'_>,
     links: &mut Links,
     pair: &Pair<'_>,
@@ -208,6 +211,11 @@ async fn list_source(
     let mut known = Known::new(Some(state), &walk.job.selection);
     if walk.job.resync.flags != FlagPolicy::None {
         known = known.with_flags();
+    }
+    if !walk.job.resync.thorough
+        && let Some(listing) = list_changes(&mut links.source, &selected, uid_validity, state, &known).await?
+    {
+        return Ok(listing);
     }
     scan_mailbox(&mut links.source, Side::Source, pair.source, selected, uid_validity, &known).await
 }
@@ -232,7 +240,7 @@ fn gone_unseen(walk: &Walk<'_>, listing: &Listing, state: &MailboxState) -> u64 
 }
 
 /// In what way the ground has moved under the source mailbox since the ledger was written.
-fn has_moved(selected: &SelectedMailbox, uid_validity: UidValidity, state: &MailboxState) -> Option<String> {
+pub(crate) fn has_moved(selected: &SelectedMailbox, uid_validity: UidValidity, state: &MailboxState) -> Option<String> {
     match state.source_uid_validity.filter(|known| *known != uid_validity) {
         Some(known) => Some(words::renumbered_source(known, uid_validity)),
         None => is_put_back(selected, state),
@@ -438,14 +446,17 @@ async fn read_tail(
     let present = present_in(&mut links.target, &tail).await?;
     let Links { source, target: connection } = links;
     // First what was in flight, which is cheap; then, if something is left, everything else that may be meant.
-    let mut found = match_tail(source, connection, &walk.keys, &present, &in_flight).await?;
-    let matched: UidSet = found.iter().filter_map(|settled| settled.target_uid).collect();
-    let rest = difference(&present, &matched);
-    found.extend(match_tail(source, connection, &walk.keys, &rest, &difference(&candidates, &in_flight)).await?);
+    let mut matched = match_tail_with_flags(source, connection, &walk.keys, &present, &in_flight).await?;
+    let taken: UidSet = matched.iter().filter_map(|matched| matched.settled.target_uid).collect();
+    let (rest, others) = (difference(&present, &taken), difference(&candidates, &in_flight));
+    matched.extend(match_tail_with_flags(source, connection, &walk.keys, &rest, &others).await?);
+    let found: Vec<Settled> = matched.into_iter().map(|matched| adopt(walk, listing, target, matched)).collect();
     let adopted: UidSet = found.iter().map(|settled| settled.source_uid).collect();
     if state.sent.is_some() {
         let holes = difference(&tail, &present).len();
-        name_possible_duplicates(pair, holes, &difference(&in_flight, &adopted)).await?;
+        let unaccounted = difference(&in_flight, &adopted);
+        tally.possible_duplicates += holes.min(unaccounted.len());
+        name_possible_duplicates(pair, holes, &unaccounted).await?;
     }
     tally.settle(&found, 0);
     walk.progress.settle(adopted.len(), listing.bytes_of(&adopted));
@@ -453,6 +464,18 @@ async fn read_tail(
     pair.ledger.settle(settlement).await?;
     target.mark = uid_next;
     Ok(adopted)
+}
+
+/// What both sides last had in common of a message that was found on the target: before the switch the target's flags
+/// as found, so that those of the source are handed over; after it those of the source, so that the owner keeps his.
+fn adopt(walk: &Walk<'_>, listing: &mut Listing, target: &Target, matched: Matched) -> Settled {
+    let Matched { mut settled, source_flags } = matched;
+    if walk.job.resync.switched {
+        settled.flags = target.filter.apply(&source_flags, FlagsSent::All);
+    } else if walk.job.resync.flags != FlagPolicy::None {
+        listing.flags.insert(settled.source_uid, source_flags);
+    }
+    settled
 }
 
 /// UIDs were given out above the mark and hold nothing any more: a copy that was in flight may have landed and been

@@ -52,15 +52,13 @@ impl Run<'_> {
         let result = self.work_on(place, planned, &mut tally).instrument(span).await;
         tell_of(&mapped, &tally);
         let target = planned.mapping.mailboxes[place].target_text.clone();
+        self.all_passed &= result.is_ok() && tally.counts().remaining == 0;
         let filed = match result {
             Ok(end) if !end.departed.is_empty() => {
                 self.held.push(Held { place, mapped: mapped.clone(), target, tally, end });
                 Ok(())
             }
-            result => {
-                self.all_passed &= result.as_ref().is_ok_and(|end| end.synced.is_some());
-                self.file(&mapped, &target, &tally, result).await
-            }
+            result => self.file(&mapped, &target, &tally, result).await,
         };
         walk.progress.finish_mailbox(mapped.source.text());
         filed
@@ -139,7 +137,11 @@ impl Run<'_> {
     ) -> Result<PassEnd, WalkError> {
         let walk = self.walk;
         let source = planned.mapping.mailboxes[place].source.clone();
-        self.connected().await?;
+        // Where there is nothing that changes could begin from, there is nothing to ask for.
+        match planned.briefs.values().any(|brief| brief.synced.is_some()) {
+            true => self.connected_for_changes().await?,
+            false => self.connected().await?,
+        };
         let Self { links: Some(links), departures, .. } = self else {
             return Err(WalkError::Mailbox("not connected".to_owned()));
         };

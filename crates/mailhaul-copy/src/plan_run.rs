@@ -59,10 +59,14 @@ impl Run<'_> {
 
     async fn try_to_plan(&mut self) -> Result<Planned, WalkError> {
         let walk = self.walk;
-        let links = self.connected().await?;
+        let mut links = self.connected().await?;
         walk.progress.doing("looking for changes".to_owned());
         let mut listings = list_both(links).await?;
         let mut briefs = by_source(walk.lease.overview().await?);
+        if briefs.keys().any(|source| !listings.source_figures.contains_key(source)) {
+            // Looking for renamed mailboxes opens some, and then it is too late to ask.
+            links = self.connected_for_changes().await?;
+        }
         let renamed = follow_renames(walk, links, &listings, &briefs).await?;
         if renamed.target_changed {
             listings = list_both(links).await?;

@@ -56,13 +56,17 @@ pub(crate) async fn create_again(links: &mut Links, pair: &Pair<'_>, settled: u6
     match create(links, wanted).await {
         Ok(true) => Ok(pair.ledger.note_made().await?),
         Ok(false) => Ok(()),
-        Err(refused) if may_be_about_the_name(&refused) => Err(WalkError::MailboxDecision(format!(
-            "the target mailbox `{wanted}`, which holds {settled} messages copied earlier, is gone and cannot be made \
-             again: \"{}\"; nothing was done. If it was renamed there, --map with --remap follows it",
-            escape(&refused.to_string()),
-        ))),
+        Err(refused) if may_be_about_the_name(&refused) => Err(cannot_make_again(wanted, settled, &refused)),
         Err(refused) => Err(mailbox_error(Side::Target, refused)),
     }
+}
+
+fn cannot_make_again(wanted: &MailboxName, settled: u64, refused: &ImapError) -> WalkError {
+    WalkError::MailboxDecision(format!(
+        "the target mailbox `{wanted}`, which holds {settled} messages copied earlier, is gone and cannot be made again: \
+         \"{}\"; nothing was done. If it was renamed there, --map with --remap follows it",
+        escape(&refused.to_string()),
+    ))
 }
 
 /// Creates the mailbox; if the target refuses its name, under the first safer name that it accepts. The mapping changes
@@ -81,6 +85,11 @@ async fn create_somehow(
     };
     if !may_be_about_the_name(&refused) {
         return Err(mailbox_error(Side::Target, refused));
+    }
+    let settled = walk.lease.mailbox(mapped.source.text()).await?.load().await?.settled.len();
+    if settled > 0 {
+        // Under another name everything would be copied a second time.
+        return Err(cannot_make_again(&wanted, settled, &refused));
     }
     tracing::warn!(mailbox = %mapped.source, name = %wanted, error = %refused, "the target refuses this name");
     let mut attempt = 0;

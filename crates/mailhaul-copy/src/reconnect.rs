@@ -2,7 +2,7 @@
 
 use crate::account::Run;
 use crate::bounds;
-use crate::error::{LinkError, WalkError};
+use crate::error::{LinkError, WalkError, on};
 use crate::listing::connect;
 use crate::oversight::ServerSign;
 use crate::walk::Links;
@@ -20,8 +20,20 @@ impl Run<'_> {
                 self.walk.supervisor.sign(side, ServerSign::Served);
             }
             self.links = Some(links);
+            self.asked_for_vanished = false;
         }
         self.links.as_mut().ok_or_else(|| WalkError::Mailbox("not connected".to_owned()))
+    }
+
+    /// The same, before a mailbox is opened to see what has changed in it: the source is asked to tell what is gone.
+    pub(crate) async fn connected_for_changes(&mut self) -> Result<&mut Links, WalkError> {
+        self.connected().await?;
+        let asked = std::mem::replace(&mut self.asked_for_vanished, true);
+        let links = self.connected().await?;
+        if !asked {
+            links.source.enable_qresync().await.map_err(on(Side::Source))?;
+        }
+        Ok(links)
     }
 
     /// Decides whether an error is worth another connection, and waits before it. Both connections are dropped:

@@ -50,7 +50,35 @@ impl Listing {
         self.todo.iter().filter(|(uid, _)| uids.contains(*uid)).map(|(_, size)| u64::from(*size)).sum()
     }
 
-    fn take(&mut self, row: ScanRow, known: &Known<'_>) {
+    /// A listing that nothing was added to yet.
+    pub(crate) fn empty(selected: &SelectedMailbox, uid_validity: UidValidity) -> Self {
+        Self {
+            uid_validity,
+            uid_next: selected.uid_next,
+            exists: selected.exists,
+            highest_modseq: selected.highest_modseq,
+            mailbox_id: selected.mailbox_id.clone(),
+            listed: UidSet::new(),
+            todo: Vec::new(),
+            skipped: BTreeMap::new(),
+            missing: None,
+            departed: UidSet::new(),
+            flags: FlagTable::default(),
+        }
+    }
+
+    /// Brings everything into order. What has departed is known only if the listing counts.
+    pub(crate) fn finish(&mut self, known: &Known<'_>) {
+        self.todo.sort_unstable_by_key(|(uid, _)| *uid);
+        self.todo.dedup_by_key(|(uid, _)| *uid);
+        self.flags.sort();
+        if self.missing.is_none() {
+            self.departed = difference(&difference(&known.settled, &known.departed), &self.listed);
+        }
+    }
+
+    /// Adds one message.
+    pub(crate) fn take(&mut self, row: ScanRow, known: &Known<'_>) {
         self.listed.insert(row.uid);
         if known.wants_flags
             && known.settled.contains(row.uid)
@@ -108,19 +136,7 @@ pub(crate) async fn scan_mailbox(
             Some(uid_next) => Some(uid_next),
             None => connection.status(name).await.map_err(on(side))?.uid_next,
         };
-        let mut listing = Listing {
-            uid_validity,
-            uid_next,
-            exists: selected.exists,
-            highest_modseq: selected.highest_modseq,
-            mailbox_id: selected.mailbox_id.clone(),
-            listed: UidSet::new(),
-            todo: Vec::new(),
-            skipped: BTreeMap::new(),
-            missing: None,
-            departed: UidSet::new(),
-            flags: FlagTable::default(),
-        };
+        let mut listing = Listing { uid_next, ..Listing::empty(&selected, uid_validity) };
         let ranges = scan_ranges(uid_next, selected.exists);
         let mut take = |row: ScanRow| {
             if uid_next.is_none_or(|uid_next| row.uid < uid_next) {
@@ -128,9 +144,6 @@ pub(crate) async fn scan_mailbox(
             }
         };
         let tally = connection.scan(&ranges, items, &mut take).await.map_err(on(side))?;
-        listing.todo.sort_unstable_by_key(|(uid, _)| *uid);
-        listing.todo.dedup_by_key(|(uid, _)| *uid);
-        listing.flags.sort();
         listing.missing = match judge_scan(listing.listed.len(), selected.exists, tally.expunged) {
             ScanVerdict::Counted => None,
             ScanVerdict::TooFew(missing) => {
@@ -142,9 +155,7 @@ pub(crate) async fn scan_mailbox(
                 Some(format!("the server says that there are {} messages and lists {more} more", selected.exists))
             }
         };
-        if listing.missing.is_none() {
-            listing.departed = difference(&difference(&known.settled, &known.departed), &listing.listed);
-        }
+        listing.finish(known);
         if listing.missing.is_none() || attempt >= SCANS_MAX {
             return Ok(listing);
         }

@@ -2,15 +2,84 @@
 //! among the arrivals of a mailbox that is passed earlier than the one it came from.
 
 use crate::account::Run;
-use crate::error::WalkError;
+use crate::error::{WalkError, mailbox_error};
+use crate::pass::{has_moved, list_source};
+use crate::pause;
 use crate::plan_run::Planned;
 use crate::visits::Visited;
+use crate::walk::Pair;
+use mailhaul_plan::policy::MovePolicy;
+use mailhaul_plan::steps::difference;
+use mailhaul_types::{MailboxName, Side};
 
 impl Run<'_> {
-    /// Learns what has left the mailboxes that have lost messages.
+    /// Learns what has left the mailboxes that may have lost messages and in which mail arrives too. The others are
+    /// passed first and tell it themselves.
     pub(crate) async fn survey(&mut self, planned: &Planned, visits: &[Visited]) -> Result<(), WalkError> {
-        let losing = visits.iter().filter(|visit| planned.may_have_lost(visit.place)).count();
-        tracing::debug!(losing, "mailboxes may have lost messages");
+        let arriving = visits.iter().filter(|visit| planned.may_arrive(visit.place)).count();
+        if arriving == 0 || self.walk.job.resync.moves == MovePolicy::Copy {
+            return Ok(());
+        }
+        self.learn_from_vanished(planned).await?;
+        let both = |visit: &&Visited| planned.may_arrive(visit.place) && planned.may_have_lost(visit.place);
+        // Where mail arrives in one mailbox only, it is the one that is passed last.
+        for visit in visits.iter().filter(both).filter(|_| arriving > 1) {
+            let mut pauses = pause::reconnects(self.walk.supervisor.reconnects());
+            while let Err(error) = self.look_for_departed(planned, visit.place).await {
+                self.recover(error, &mut pauses, true).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was in mailboxes that the source does not list any more has left them.
+    async fn learn_from_vanished(&mut self, planned: &Planned) -> Result<(), WalkError> {
+        for source in &planned.vanished {
+            if planned.briefs.get(source).is_none_or(|brief| brief.counts.total() == 0) {
+                continue;
+            }
+            let encoding = self.connected().await?.target.name_encoding();
+            let state = self.walk.lease.mailbox(source).await?.load().await?;
+            let departed = difference(&state.settled, &state.departed);
+            let (source, target) = (source.as_str(), state.mapping.target.as_str());
+            let name = |text: &str| MailboxName::from_text(text, encoding);
+            self.departures.learn(&name(source), &name(target), &departed);
+        }
+        Ok(())
+    }
+
+    /// What cannot be looked at here is dealt with by the pass.
+    async fn look_for_departed(&mut self, planned: &Planned, place: usize) -> Result<(), WalkError> {
+        let walk = self.walk;
+        let mapped = &planned.mapping.mailboxes[place];
+        let ledger = walk.lease.mailbox(mapped.source.text()).await?;
+        let state = ledger.load().await?;
+        let links = self.connected_for_changes().await?;
+        let name = mapped.target_name(links.target.name_encoding());
+        let pair = Pair {
+            source: &mapped.source,
+            target: &name,
+            target_is_missing: false,
+            ledger: &ledger,
+            figures: planned.source.get(mapped.source.text()),
+        };
+        walk.doing(&pair, "looking for changes");
+        let selected = match links.source.examine(pair.source).await {
+            Ok(selected) => selected,
+            Err(error) => match mailbox_error(Side::Source, error) {
+                WalkError::Mailbox(_) => return Ok(()),
+                other => return Err(other),
+            },
+        };
+        let Some(uid_validity) = selected.uid_validity else { return Ok(()) };
+        if has_moved(&selected, uid_validity, &state).is_some() {
+            return Ok(());
+        }
+        match list_source(walk, links, &pair, selected, uid_validity, &state).await {
+            Ok(listing) => self.departures.learn(pair.source, pair.target, &listing.departed),
+            Err(WalkError::Mailbox(_)) => {}
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 }

@@ -89,6 +89,25 @@ pub(crate) async fn match_tail(
     present: &UidSet,
     candidates: &UidSet,
 ) -> Result<Vec<Settled>, WalkError> {
+    let matched = match_tail_with_flags(source, target, keys, present, candidates).await?;
+    Ok(matched.into_iter().map(|matched| matched.settled).collect())
+}
+
+/// A message that is on the target, with its flags at the source.
+#[derive(Debug, Clone)]
+pub(crate) struct Matched {
+    pub(crate) settled: Settled,
+    pub(crate) source_flags: Flags,
+}
+
+/// As [`match_tail`], with the flags that the messages have at the source.
+pub(crate) async fn match_tail_with_flags(
+    source: &mut Connection,
+    target: &mut Connection,
+    keys: &KeyMaker,
+    present: &UidSet,
+    candidates: &UidSet,
+) -> Result<Vec<Matched>, WalkError> {
     if present.is_empty() || candidates.is_empty() {
         return Ok(Vec::new());
     }
@@ -104,7 +123,7 @@ async fn match_known(
     target: &mut Connection,
     ours: &[Known],
     theirs: &[Known],
-) -> Result<Vec<Settled>, WalkError> {
+) -> Result<Vec<Matched>, WalkError> {
     let plain = |known: &[Known]| known.iter().map(|known| known.candidate).collect::<Vec<_>>();
     let matching = match_messages(&plain(ours), &plain(theirs));
     let mut pairs: Vec<(Uid, Uid, SettledState)> =
@@ -121,10 +140,12 @@ async fn match_known(
     };
     let (ours_by_uid, theirs_by_uid) = (by_uid(ours), by_uid(theirs));
     let settled = |(source_uid, target_uid, state)| {
-        let key = ours[*ours_by_uid.get(&source_uid)?].candidate.key;
+        let ours = &ours[*ours_by_uid.get(&source_uid)?];
+        let (key, source_flags) = (ours.candidate.key, ours.flags.clone());
         // The flags as they were found: they are what both sides last had in common with the ledger.
         let flags = theirs[*theirs_by_uid.get(&target_uid)?].flags.clone();
-        Some(Settled { source_uid, target_uid: Some(target_uid), state, key, flags })
+        let settled = Settled { source_uid, target_uid: Some(target_uid), state, key, flags };
+        Some(Matched { settled, source_flags })
     };
     Ok(pairs.into_iter().filter_map(settled).collect())
 }

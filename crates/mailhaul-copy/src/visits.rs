@@ -6,7 +6,7 @@ use crate::job::CopyJob;
 use crate::plan_run::Planned;
 use mailhaul_db::{MailboxBrief, Synced};
 use mailhaul_plan::mailboxes::MappedMailbox;
-use mailhaul_plan::visits::{Look, Reason, Remembered, TargetView, Visit, decide_visit};
+use mailhaul_plan::visits::{Figures, Look, Reason, Remembered, TargetView, Visit, decide_visit};
 
 /// One mailbox that is visited.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +58,10 @@ fn look_at(job: &CopyJob, planned: &Planned, mapped: &MappedMailbox, brief: Opti
     let remembered = synced.map(as_remembered);
     let target = match planned.target.get(&mapped.target_text) {
         Some(figures) => TargetView::Listed(figures.clone()),
-        None if mapped.exists_on_target => TargetView::Listed(Default::default()),
+        // INBOX is always there, whatever a list says (RFC 9051 §5.1).
+        None if mapped.exists_on_target || mapped.target_text.eq_ignore_ascii_case("INBOX") => {
+            TargetView::Listed(Figures::default())
+        }
         None => TargetView::Absent,
     };
     decide_visit(&Look {

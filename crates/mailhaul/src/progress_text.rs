@@ -146,7 +146,11 @@ pub(crate) fn last_line(now: &Snapshot, took: Duration) -> String {
     let amounts = amounts(now, &Speed::default(), usize::MAX);
     let (done, all) = (number_for_people(now.mailboxes_finished), count_of(now.mailboxes_expected, "mailbox"));
     let mailboxes = if now.mailboxes_finished == now.mailboxes_expected { all } else { format!("{done} of {all}") };
-    format!("{mailboxes} · {amounts} · {}", mailhaul_report::duration_for_people(took.as_secs_f64()))
+    let unchanged = match now.mailboxes_unchanged {
+        0 => String::new(),
+        unchanged => format!(", {} unchanged", number_for_people(unchanged)),
+    };
+    format!("{mailboxes}{unchanged} · {amounts} · {}", mailhaul_report::duration_for_people(took.as_secs_f64()))
 }
 
 fn messages(now: &Snapshot) -> String {
@@ -331,6 +335,8 @@ mod tests {
         let took = Duration::from_secs(7);
         assert_eq!(last_line(&end, took), "4 mailboxes · 2,000 messages · 4.0 MiB · 7.0 s");
         let cut = at(10, 1 << 20);
+        let again = Snapshot { mailboxes_unchanged: 3, ..end };
+        assert_eq!(last_line(&again, took), "4 mailboxes, 3 unchanged · 2,000 messages · 4.0 MiB · 7.0 s");
         assert_eq!(last_line(&cut, took), "1 of 4 mailboxes · 10 of 2,000 messages · 1.0 MiB of 4.0 MiB · 7.0 s");
     }
 }

@@ -1,0 +1,144 @@
+//! Listing only what has changed in a source mailbox since everything in it was last accounted for. Believed only if
+//! the number of messages agrees to the last one; otherwise the mailbox is listed as a whole.
+
+use crate::error::{WalkError, on};
+use crate::scan::{Known, Listing};
+use mailhaul_db::{MailboxState, Synced};
+use mailhaul_imap::{Connection, FlagsRow, ImapError, ScanItems, ScanRow, SelectedMailbox};
+use mailhaul_plan::scan::scan_ranges;
+use mailhaul_plan::selection::Selection;
+use mailhaul_plan::steps::{difference, intersection};
+use mailhaul_types::{ModSeq, Side, Uid, UidRange, UidSet, UidValidity};
+
+/// Lists what has changed in a mailbox that was just opened; `None` if the mailbox has to be listed as a whole.
+pub(crate) async fn list_changes(
+    source: &mut Connection,
+    selected: &SelectedMailbox,
+    uid_validity: UidValidity,
+    state: &MailboxState,
+    known: &Known<'_>,
+) -> Result<Option<Listing>, WalkError> {
+    let Some(begin) = Begin::of(selected, uid_validity, state, known) else { return Ok(None) };
+    let refused = match list_from(source, &begin, selected, uid_validity, known).await {
+        Err(refused @ ImapError::Refused { .. }) => refused,
+        other => return other.map_err(on(Side::Source)),
+    };
+    // A server may announce what it then refuses.
+    tracing::info!(error = %refused, "the source does not tell changes; listing everything");
+    Ok(None)
+}
+
+/// Where changes begin.
+struct Begin {
+    /// Every UID below it was accounted for.
+    old: Uid,
+    /// Every UID below it exists by now; nothing else does.
+    uid_next: Uid,
+    /// Flags have changed since then; `None` if they have not, or do not matter.
+    since: Option<ModSeq>,
+    /// What was there below `old`.
+    there: UidSet,
+}
+
+impl Begin {
+    fn of(
+        selected: &SelectedMailbox,
+        uid_validity: UidValidity,
+        state: &MailboxState,
+        known: &Known<'_>,
+    ) -> Option<Self> {
+        let synced = state.synced.as_ref().filter(|synced| synced.source_uid_validity == uid_validity)?;
+        let uid_next = selected.uid_next.filter(|uid_next| *uid_next >= synced.uid_next)?;
+        // What was left out is not known by UID.
+        if synced.skipped > 0 || *known.selection != Selection::default() {
+            return None;
+        }
+        let since = if known.wants_flags { Self::since(selected, synced)? } else { None };
+        let mut there = known.settled.clone();
+        there.extend_ranges(&known.set_aside);
+        let there = difference(&there, &known.departed);
+        let there = range(Uid(1), synced.uid_next).map_or_else(UidSet::new, |below| intersection(&there, &below));
+        Some(Self { old: synced.uid_next, uid_next, since, there })
+    }
+
+    /// `None` if the source cannot tell which flags have changed.
+    fn since(selected: &SelectedMailbox, synced: &Synced) -> Option<Option<ModSeq>> {
+        let (then, now) = (synced.highest_modseq?, selected.highest_modseq?);
+        // A server that counts backwards knows nothing (RFC 7162 §3.1: strictly increasing).
+        (now >= then).then(|| (now > then).then_some(then))
+    }
+}
+
+/// The UIDs from `first` to below `end`.
+fn range(first: Uid, end: Uid) -> Option<UidSet> {
+    let last = Uid(end.0.checked_sub(1)?);
+    (first <= last).then(|| {
+        let mut set = UidSet::new();
+        set.insert_range(UidRange { first, last });
+        set
+    })
+}
+
+async fn list_from(
+    source: &mut Connection,
+    begin: &Begin,
+    selected: &SelectedMailbox,
+    uid_validity: UidValidity,
+    known: &Known<'_>,
+) -> Result<Option<Listing>, ImapError> {
+    let mut listing = Listing::empty(selected, uid_validity);
+    listing.uid_next = Some(begin.uid_next);
+    let mut vanished = None;
+    if let (Some(since), Some(below)) = (begin.since, range(Uid(1), begin.old)) {
+        let mut take = |row: FlagsRow| {
+            if known.settled.contains(row.uid) {
+                listing.flags.insert(row.uid, row.flags);
+            }
+        };
+        let below = below.ranges()[0];
+        vanished = source.fetch_changes(below, since, &mut take).await?.vanished;
+    }
+    list_new(source, begin, selected, known, &mut listing).await?;
+    let new = listing.listed.len();
+    let still = |vanished: &UidSet| difference(&begin.there, vanished);
+    let mut there = vanished.as_ref().map_or_else(|| begin.there.clone(), still);
+    if there.len() + new != u64::from(selected.exists) {
+        // Something is gone, and the source has not said what.
+        there = intersection(&begin.there, &source.uid_search_all().await?);
+    }
+    if there.len() + new != u64::from(selected.exists) {
+        tracing::info!(there = there.len(), new, exists = selected.exists, "changes do not add up; listing everything");
+        return Ok(None);
+    }
+    listing.listed.extend_ranges(&there);
+    listing.finish(known);
+    Ok(Some(listing))
+}
+
+/// Lists what has arrived.
+async fn list_new(
+    source: &mut Connection,
+    begin: &Begin,
+    selected: &SelectedMailbox,
+    known: &Known<'_>,
+    listing: &mut Listing,
+) -> Result<(), ImapError> {
+    let whole = scan_ranges(Some(begin.uid_next), selected.exists);
+    let new = whole.into_iter().filter(|range| range.last >= begin.old);
+    let new: Vec<UidRange> =
+        new.map(|range| UidRange { first: range.first.max(begin.old), last: range.last }).collect();
+    if begin.old == begin.uid_next || new.is_empty() {
+        return Ok(());
+    }
+    // Flags of what was not copied yet come with it. What a pass that was broken off has copied already may have others
+    // by now.
+    let settled_since = known.settled.last().is_some_and(|last| last >= begin.old);
+    let items = ScanItems { internal_date: false, flags: known.wants_flags && settled_since };
+    let mut take = |row: ScanRow| {
+        if begin.old <= row.uid && row.uid < begin.uid_next {
+            listing.take(row, known);
+        }
+    };
+    source.scan(&new, items, &mut take).await?;
+    Ok(())
+}
