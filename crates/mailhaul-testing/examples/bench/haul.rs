@@ -69,7 +69,8 @@ impl Haul {
         fs::create_dir_all(&state)?;
         let (output, errors) = (self.folder.join("stdout"), self.folder.join("stderr"));
         let mut command = Command::new(&self.program);
-        command.arg("copy").arg("--json");
+        // Rows of exactly 10,000 messages look like a server that cuts off; here the number is meant.
+        command.args(["copy", "--json", "--accept-view", "INBOX"]);
         command.arg("--from").arg(url(source, over)).arg("--to").arg(url(target, over));
         command.arg("--from-password-file").arg(&self.password_file);
         command.arg("--to-password-file").arg(&self.password_file);
