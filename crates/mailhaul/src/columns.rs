@@ -29,6 +29,21 @@ pub(crate) fn fit(text: &str, columns: usize) -> String {
     out
 }
 
+/// Parts in one line, in their order. Where there is no room for all of them, those with the lowest number go first; a
+/// part with the number 0 stays.
+pub(crate) fn fit_parts<const N: usize>(parts: [(u8, Option<String>); N], columns: usize) -> String {
+    let mut parts: Vec<(u8, String)> = parts.into_iter().filter_map(|(order, part)| Some((order, part?))).collect();
+    loop {
+        let texts: Vec<&str> = parts.iter().map(|(_, part)| part.as_str()).collect();
+        let line = texts.join(" · ");
+        let least = parts.iter().map(|(order, _)| *order).filter(|order| *order > 0).min();
+        match least {
+            Some(least) if line.width() > columns => parts.retain(|(order, _)| *order != least),
+            _ => return shorten(&line, columns),
+        }
+    }
+}
+
 /// The widest of several texts.
 pub(crate) fn widest<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
     texts.map(UnicodeWidthStr::width).max().unwrap_or(0)

@@ -4,7 +4,10 @@ use crate::cli::CopyArgs;
 use crate::display::Display;
 use crate::exit::{CommandError, Exit, of_run};
 use crate::{changes, output, setup};
-use mailhaul_copy::{CopyJob, Oversight, Progress, RetryExceptions, StopSwitch, copy_account, plan_account};
+use mailhaul_copy::{
+    CopyJob, FollowOptions, Oversight, Progress, RetryExceptions, StopSwitch, copy_account, follow_account,
+    plan_account,
+};
 use mailhaul_db::{DbError, Ledger, OpenOptions};
 use mailhaul_report::{PlanReport, Verdict};
 use std::sync::Arc;
@@ -38,7 +41,11 @@ pub(crate) async fn run(args: &CopyArgs, state: Option<&std::path::Path>) -> Res
     let ledger = Ledger::open(&state, OpenOptions::default()).await.map_err(|error| setup::ledger_error(&error))?;
     let progress = Arc::new(Progress::default());
     let display = Display::start(Arc::clone(&progress));
-    let mut report = copy_account(&job, &ledger, &Oversight::none(&progress, &stop)).await;
+    let oversight = Oversight::none(&progress, &stop);
+    let mut report = match args.changes.follow {
+        true => follow_account(&job, &ledger, &oversight, &FollowOptions::default()).await,
+        false => copy_account(&job, &ledger, &oversight).await,
+    };
     display.end();
     if let (Err(error), None) = (ledger.close().await, &report.stop) {
         report.stop = Some(mailhaul_copy::stop_of_ledger(&error));

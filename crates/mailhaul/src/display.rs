@@ -1,7 +1,9 @@
-//! Progress on stderr: two lines that stay where they are on a terminal, a line every few seconds elsewhere.
+//! Progress on stderr: two lines that stay where they are on a terminal, a line every few seconds elsewhere. An account
+//! that is followed has one line on a terminal, and elsewhere one when something has changed.
 //!
 //! Whoever else writes to stderr meanwhile does it through [`aside`], so that his line stands above the two.
 
+use crate::follow_text::FollowStory;
 use crate::progress_text::{Rate, Speed, amounts, label, last_line, line, share_done};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mailhaul_copy::{Progress, Snapshot};
@@ -15,8 +17,10 @@ use tokio::task::JoinHandle;
 const REDRAW: Duration = Duration::from_millis(200);
 /// The numbers change less often than the bar: one that flickers cannot be read.
 const DRAWS_PER_SPEED: u64 = 5;
-/// How often a line is written where there is no terminal.
-const LINE: Duration = Duration::from_secs(5);
+/// How often it is looked whether there is anything to write where there is no terminal.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often a line on the work is written there.
+const LOOKS_PER_LINE: u32 = 5;
 /// What a terminal is taken for that does not say how wide it is.
 const COLUMNS: usize = 80;
 /// The same for its height.
@@ -59,7 +63,8 @@ impl Display {
             bar.finish_and_clear();
         }
         let now = self.progress.snapshot();
-        if was_seen && now.mailboxes_expected > 0 {
+        // What came of following stands in the result; the last round says little.
+        if was_seen && now.mailboxes_expected > 0 && now.following.is_none() {
             say(&last_line(&now, self.started.elapsed()));
         }
     }
@@ -98,12 +103,24 @@ fn new_bar() -> ProgressBar {
 
 async fn draw(progress: Arc<Progress>, bar: ProgressBar) {
     let (mut rate, mut speed) = (Rate::default(), Speed::default());
+    let mut story: Option<FollowStory> = None;
     let mut tick = tokio::time::interval(REDRAW);
     for count in 0.. {
         tick.tick().await;
-        let now = progress.snapshot();
+        let (now, at) = (progress.snapshot(), Instant::now());
+        if let Some(following) = &now.following {
+            let story = story.get_or_insert_with(|| {
+                bar.set_style(
+                    ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
+                );
+                FollowStory::default()
+            });
+            story.take(at, following);
+            bar.set_message(story.line(at, &now, following, columns() - 1));
+            continue;
+        }
         if count % DRAWS_PER_SPEED == 0 {
-            speed = rate.take(Instant::now(), &now);
+            speed = rate.take(at, &now);
         }
         draw_once(&bar, &now, &speed);
     }
@@ -141,18 +158,21 @@ pub(crate) fn take_down() {
 }
 
 async fn write_lines(progress: Arc<Progress>, has_written: Arc<AtomicBool>) {
-    let mut rate = Rate::default();
-    let mut tick = tokio::time::interval(LINE);
+    let (mut rate, mut story) = (Rate::default(), FollowStory::default());
+    let mut tick = tokio::time::interval(LOOK);
     // A run that ends before the first line is told by its result alone.
     tick.tick().await;
-    loop {
+    for count in 1.. {
         tick.tick().await;
-        let now = progress.snapshot();
-        let speed = rate.take(Instant::now(), &now);
-        if now.activity.is_empty() {
-            continue;
-        }
-        say(&line(&now, &speed));
+        let (now, at) = (progress.snapshot(), Instant::now());
+        let news = now.following.as_ref().and_then(|following| story.take(at, following));
+        let is_calm = now.following.is_some() && !story.is_behind(at);
+        let text = match news {
+            Some(news) => news,
+            None if is_calm || count % LOOKS_PER_LINE != 0 || now.activity.is_empty() => continue,
+            None => line(&now, &rate.take(at, &now)),
+        };
+        say(&text);
         has_written.store(true, Ordering::Relaxed);
     }
 }

@@ -12,6 +12,7 @@ mod endpoint;
 mod endpoint_url;
 mod exit;
 mod explain;
+mod follow_text;
 mod init;
 mod jobs;
 mod key;

@@ -1,6 +1,6 @@
 //! What a progress display says: how far, how much, how fast, how long still. Pure: numbers in, words out.
 
-use crate::columns::shorten;
+use crate::columns::{fit_parts, shorten};
 use mailhaul_copy::Snapshot;
 use mailhaul_report::{bytes_for_people, count_of, number_for_people};
 use std::collections::VecDeque;
@@ -119,17 +119,7 @@ pub(crate) fn amounts(now: &Snapshot, speed: &Speed, columns: usize) -> String {
         time_left(now, speed)
     };
     // In the order of the line, with the order in which they may go.
-    let mut parts = vec![(0, Some(messages)), (3, bytes), (1, messages_rate), (2, bytes_rate), (4, rest)];
-    parts.retain(|(_, part)| part.is_some());
-    loop {
-        let texts: Vec<&str> = parts.iter().filter_map(|(_, part)| part.as_deref()).collect();
-        let line = texts.join(" · ");
-        let least = parts.iter().filter(|(order, _)| *order > 0).map(|(order, _)| *order).min();
-        match least {
-            Some(least) if line.width() > columns => parts.retain(|(order, _)| *order != least),
-            _ => return shorten(&line, columns),
-        }
-    }
+    fit_parts([(0, Some(messages)), (3, bytes), (1, messages_rate), (2, bytes_rate), (4, rest)], columns)
 }
 
 /// One line for a log file: everything, with its place.
@@ -187,7 +177,7 @@ fn time_left(now: &Snapshot, speed: &Speed) -> Option<String> {
 }
 
 /// Whole seconds, then whole minutes: a number that changes with every glance tells nothing.
-fn time_for_people(seconds: u64) -> String {
+pub(crate) fn time_for_people(seconds: u64) -> String {
     match seconds {
         0..90 => format!("{seconds} s"),
         90..5_400 => format!("{} min", seconds.div_ceil(60)),

@@ -42,6 +42,9 @@ pub(crate) struct ChangeArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Changes after the first copy")]
 pub(crate) struct CopyChangeArgs {
+    /// Stay connected and bring changes over as they come, until Ctrl-C.
+    #[arg(long, conflicts_with_all = ["final_pass", "dry_run"])]
+    pub(crate) follow: bool,
     /// The last pass: visit every mailbox, and compare both sides at the end.
     #[arg(long = "final")]
     pub(crate) final_pass: bool,
