@@ -1,9 +1,15 @@
 //! What the operator decides about changes after the first copy: refused where it contradicts itself, asked about where
 //! mail may be removed, and kept for endpoints, waves and accounts.
 
-use crate::harness::{Said, finish, mailhaul};
+use crate::harness::{Bench, Said, USER, finish, mailhaul};
+use crate::stage::{fill, fill_more};
+use mailhaul_testing::dovecot::Dovecot;
+use mailhaul_testing::imap_client::Client;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
+use std::process::{ChildStderr, Stdio};
 use tempfile::TempDir;
 
 /// A folder with a state file in which two accounts stand in a wave. No server is behind its endpoints.
@@ -77,7 +83,7 @@ fn assert_refused(said: &Said, parts: &[&str]) {
 fn options_that_contradict_each_other_are_refused_before_anything_is_opened() {
     let folder = TempDir::new().expect("a temporary folder");
     let state = folder.path().join("state/mailhaul.db");
-    let cases: [(&str, &[&str]); 9] = [
+    let cases: [(&str, &[&str]); 11] = [
         ("--deletions mirror", &["alice at new.invalid", "no terminal", "--yes"]),
         ("--deletions mirror --yes --switched", &["mirror and --switched contradict"]),
         ("--flags source --switched", &["--flags source and --switched contradict", "--flags merge"]),
@@ -86,6 +92,8 @@ fn options_that_contradict_each_other_are_refused_before_anything_is_opened() {
         ("--deletions trash --max-deletions 0", &["--max-deletions", "0"]),
         ("--deletions trash --max-deletions-percent 101", &["101", "1..=100"]),
         ("--deletions all", &["[possible values: ignore, flag, trash, mirror]"]),
+        ("--follow --final", &["--follow", "cannot be used with", "--final"]),
+        ("--follow --dry-run", &["--follow", "cannot be used with", "--dry-run"]),
         ("--flags both", &["[possible values: merge, source, target, none]"]),
     ];
     for (options, parts) in cases {
@@ -189,4 +197,63 @@ fn a_job_does_not_begin_under_options_that_a_list_has_brought_together() {
     assert_eq!((&job["account"], &job["state"], &job["class"]), (&"carol".into(), &"failed".into(), &"usage".into()));
     let words = job["words"].as_str().expect("words");
     assert!(words.contains("--deletions mirror and --switched contradict each other"), "{words}");
+}
+
+/// Reads talk until a line has this in it.
+#[track_caller]
+fn read_until(talk: &mut BufReader<ChildStderr>, part: &str) -> String {
+    let mut heard = String::new();
+    loop {
+        let before = heard.len();
+        let read = talk.read_line(&mut heard).expect("talk");
+        assert!(read > 0, "it ended without `{part}`: {heard}");
+        if heard[before..].contains(part) {
+            return heard[before..].to_owned();
+        }
+    }
+}
+
+#[test]
+fn a_followed_account_says_when_it_is_in_step_and_what_came_and_ends_well_on_ctrl_c() {
+    let (source, target) = (Dovecot::start(), Dovecot::start());
+    fill(&source, "INBOX", 3);
+    let bench = Bench::dovecots(&source, &target);
+    let mut command = bench.command("copy", &["--follow", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+    let mut talk = BufReader::new(child.stderr.take().expect("talk"));
+    read_until(&mut talk, "in step; ");
+    fill_more(&source, "INBOX", 2);
+    let mut brought = 0;
+    while brought < 2 {
+        // Two letters may come in one round or in two.
+        let line = read_until(&mut talk, " brought over after ");
+        brought += line.split(' ').next().and_then(|number| number.parse::<u32>().ok()).expect("a number");
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it is there");
+    let mut result = String::new();
+    child.stdout.take().expect("data").read_to_string(&mut result).expect("data");
+    let status = child.wait().expect("it ends");
+    let json: Value = serde_json::from_str(&result).expect("JSON");
+    assert_eq!((status.code(), &json["verdict"]), (Some(0), &"complete".into()), "{json:#}");
+    assert_eq!(json["messages"]["copied"], 5, "{json:#}");
+    let followed = &json["followed"];
+    assert_eq!((&followed["in_step"], &followed["brought_over"]), (&true.into(), &2.into()), "{json:#}");
+}
+
+#[test]
+fn a_last_pass_ends_with_a_comparison_and_its_exit_code() {
+    let (source, target) = (Dovecot::start(), Dovecot::start());
+    fill(&source, "INBOX", 20);
+    let bench = Bench::dovecots(&source, &target);
+    let json = bench.copy_completely(&["--final"]);
+    assert_eq!(json["verified"]["verdict"], "equal", "{json:#}");
+    let mut there = Client::sign_in(target.address(), USER, target.password()).expect("sign in");
+    there.select("INBOX").expect("select");
+    there.expunge("3").expect("expunge");
+    let (code, json) = bench.copy(&["--final"]);
+    assert_eq!(code, 7, "{json:#}");
+    let differences = json["verified"]["differences"].as_array().expect("a list");
+    assert_eq!((differences.len(), &differences[0]["source_uid"]), (1, &3.into()), "{json:#}");
+    let json = bench.copy_completely(&["--final", "--switched"]);
+    assert_eq!(json["verified"]["verdict"], "equal", "by then it is the owner's affair: {json:#}");
 }
