@@ -176,6 +176,7 @@ fn a_refused_create_does_not_send_settled_mail_elsewhere() {
     fill(&stage.source, "Mail", 30);
     stage.copy_completely();
     client(&stage.target).command("RENAME Mail Post").expect("rename");
+    fill_more(&stage.source, "Mail", 1);
     let refused = Plan::new().reply("CREATE", Which::Nth(1), Reply::tagged("NO [CANNOT] not now"));
     stage.target_proxy.set_next_plans([refused]);
     let appends = stage.appends();

@@ -1,7 +1,7 @@
 //! Kill it, cut it, swallow its answers, take its memory away: nothing is lost and nothing is doubled.
 
 use crate::harness::finish;
-use crate::stage::{Stage, fill_more};
+use crate::stage::{Stage, fill, fill_more};
 use mailhaul_testing::dovecot::Dovecot;
 use mailhaul_testing::proxy::{Cut, Direction, Event, Plan, Proxy};
 use std::time::Duration;
@@ -19,8 +19,12 @@ impl Random {
 fn kill_at_random_moments(seed: u64, kills: u32) {
     let stage = Stage::with_messages(1_200);
     let mut random = Random(seed);
-    let mut died_at_work = 0;
-    for _ in 0..kills {
+    let (mut died_at_work, mut is_done) = (0, false);
+    for kill in 0..kills {
+        if is_done {
+            // A run with nothing to do is over before anybody could kill it.
+            fill(&stage.source, &format!("More {kill}"), 800);
+        }
         let (proxy, direction) = match random.below(4) {
             0 => (&stage.source_proxy, Direction::ToClient),
             1 => (&stage.source_proxy, Direction::ToServer),
@@ -35,7 +39,8 @@ fn kill_at_random_moments(seed: u64, kills: u32) {
         };
         let mut child = stage.bench.start_copy(&["--json"]);
         let _reached = proxy.wait_at_most(&Event::Bytes(direction, now + further), Duration::from_secs(4));
-        died_at_work += u32::from(child.try_wait().expect("it was started").is_none());
+        is_done = child.try_wait().expect("it was started").is_some();
+        died_at_work += u32::from(!is_done);
         child.kill().expect("kill -9");
         child.wait().expect("it is dead");
     }
@@ -169,6 +174,10 @@ fn asks_before_it_goes_on_in_a_recreated_target_mailbox() {
     )
     .expect("sign in");
     client.delete("Archive/2019 été").expect("delete");
+    // While nothing new has to be put into it, its owner has his way.
+    let json = stage.copy_completely();
+    assert!(json["remarks"].to_string().contains("is gone"), "{json:#}");
+    fill_more(&stage.source, "Archive/2019 été", 1);
     let (code, json) = stage.copy();
     assert_eq!((code, json["verdict"].as_str()), (6, Some("stopped")), "{json:#}");
     assert_eq!(json["exceptions"][0]["state"], "mailbox_stopped");

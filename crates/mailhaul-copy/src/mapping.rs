@@ -14,7 +14,7 @@ pub(crate) async fn agree_on_mapping(
     walk: &Walk<'_>,
     source: &AccountListing,
     target: &AccountListing,
-    briefs: &BTreeMap<String, MailboxBrief>,
+    briefs: &mut BTreeMap<String, MailboxBrief>,
 ) -> Result<(Mapping, Vec<String>), WalkError> {
     let stored: BTreeMap<String, String> =
         briefs.values().map(|brief| (brief.mapping.source.clone(), brief.mapping.target.clone())).collect();
@@ -39,6 +39,8 @@ pub(crate) async fn agree_on_mapping(
     }
     for change in &changes {
         walk.lease.remap_mailbox(stored_mapping(&change.source, &change.now)).await?;
+        // Nothing is settled under the new name.
+        briefs.remove(&change.source);
     }
     let new = mapping.mailboxes.iter().filter(|mapped| !stored.contains_key(mapped.source.text()));
     let new: Vec<_> = new.map(as_stored).collect();

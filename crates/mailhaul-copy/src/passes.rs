@@ -13,6 +13,7 @@ use crate::walk::Pair;
 use crate::words;
 use mailhaul_plan::mailboxes::MappedMailbox;
 use mailhaul_plan::steps::{difference, is_mass_absence};
+use mailhaul_types::{MailboxName, NameEncoding, UidSet};
 use tracing::Instrument as _;
 
 /// A mailbox that was passed to its end and is not filed yet: messages have left it, and what that means is not known
@@ -184,15 +185,18 @@ impl Run<'_> {
             });
             self.file(&held.mapped, &held.target, &held.tally, result).await?;
         }
+        for source in planned.vanished.iter().filter(|_| self.all_passed) {
+            // Looked for once among what arrives elsewhere; not for ever.
+            let name = MailboxName::from_text(source, NameEncoding::Utf8);
+            let left = self.departures.left(&name);
+            if !left.is_empty() {
+                self.walk.lease.mailbox(source).await?.add_departed(left).await?;
+            }
+        }
         Ok(())
     }
 
-    async fn delete(
-        &mut self,
-        planned: &Planned,
-        held: &mut Held,
-        left: &mailhaul_types::UidSet,
-    ) -> Result<(), WalkError> {
+    async fn delete(&mut self, planned: &Planned, held: &mut Held, left: &UidSet) -> Result<(), WalkError> {
         let walk = self.walk;
         let mut pauses = pause::reconnects(walk.supervisor.reconnects());
         loop {
@@ -216,13 +220,19 @@ impl Run<'_> {
     }
 }
 
-/// Mailboxes that have only lost messages come first: what has left them is then known to those in which mail arrives.
+/// Mailboxes in which something is in flight come first, so that a move that was broken off is found before another
+/// mailbox could claim the same message. Then those that have only lost messages: what has left them is known by the time
+/// that mail arrives elsewhere.
 fn in_order(planned: &Planned, visits: &[Visited]) -> Vec<Visited> {
-    let (losing, rest): (Vec<Visited>, Vec<Visited>) = visits
-        .iter()
-        .copied()
-        .partition(|visit| planned.may_have_lost(visit.place) && !planned.may_arrive(visit.place));
-    losing.into_iter().chain(rest).collect()
+    let rank = |visit: &Visited| {
+        let source = planned.mapping.mailboxes[visit.place].source.text();
+        let in_flight = planned.briefs.get(source).is_some_and(|brief| brief.sent.is_some());
+        let only_lost = planned.may_have_lost(visit.place) && !planned.may_arrive(visit.place);
+        (!in_flight, !only_lost)
+    };
+    let mut order = visits.to_vec();
+    order.sort_by_key(rank);
+    order
 }
 
 /// One line of the story an operator can follow.

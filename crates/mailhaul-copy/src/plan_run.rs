@@ -74,7 +74,7 @@ impl Run<'_> {
         if renamed.any {
             briefs = by_source(walk.lease.overview().await?);
         }
-        let (mapping, vanished) = agree_on_mapping(walk, &listings.source, &listings.target, &briefs).await?;
+        let (mapping, vanished) = agree_on_mapping(walk, &listings.source, &listings.target, &mut briefs).await?;
         self.summary.remark_all(renamed.remarks);
         self.summary.remark_on_mapping(&mapping);
         let Listings { target, source_figures, target_figures, .. } = listings;

@@ -118,7 +118,7 @@ pub(crate) async fn match_tail_with_flags(
 }
 
 /// Pairs messages by keys, and by contents where keys leave a choice.
-async fn match_known(
+pub(crate) async fn match_known(
     source: &mut Connection,
     target: &mut Connection,
     ours: &[Known],
