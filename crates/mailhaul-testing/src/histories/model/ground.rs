@@ -7,7 +7,7 @@ use super::super::view::MailboxView;
 use super::choices::Choices;
 use super::departures::Departure;
 use super::pass::Passing;
-use super::world::{Record, World};
+use super::world::{Found, Record, World};
 
 /// So many hundredths of what was copied must be found again.
 const FOUND_PERCENT: usize = 80;
@@ -22,24 +22,45 @@ pub(super) fn carry_over(
     lost: &mut Vec<Departure>,
     choices: &mut Choices,
 ) -> bool {
-    let Some(pair) = world.pairs.get_mut(name) else { return true };
+    let Some(pair) = world.pairs.get(name) else { return true };
     if pair.uid_validity == mailbox.uid_validity {
         return true;
     }
+    let target = pair.target.clone();
     let records: Vec<Record> = pair.records.values().copied().collect();
     let mut waiting: BTreeMap<Content, Vec<Record>> = BTreeMap::new();
     for record in &records {
         waiting.entry(record.content).or_default().push(*record);
     }
     let mut carried = BTreeMap::new();
+    let mut strangers = Vec::new();
     for (uid, message) in &mailbox.messages {
-        let Some(twins) = waiting.get_mut(&message.content).filter(|twins| !twins.is_empty()) else { continue };
-        let which = choices.choose(twins.len());
-        carried.insert(*uid, twins.remove(which));
+        match waiting.get_mut(&message.content).filter(|twins| !twins.is_empty()) {
+            Some(twins) => {
+                let which = choices.choose(twins.len());
+                carried.insert(*uid, twins.remove(which));
+            }
+            None => strangers.push((*uid, message.content)),
+        }
+    }
+    for (uid, content) in strangers {
+        let mut fewer = waiting.clone();
+        if let Some(record) = by_header_alone(world, &target, content, &mut fewer).filter(|_| choices.either()) {
+            carried.insert(uid, record);
+            waiting = fewer;
+        }
     }
     if carried.len() * 100 < records.len() * FOUND_PERCENT && !passing.policy.accept_source_change {
         return false;
     }
+    for (uid, message) in &mailbox.messages {
+        if !carried.contains_key(uid)
+            && let Some(record) = earlier_copy(world, &target, message.content, &carried).filter(|_| choices.either())
+        {
+            carried.insert(*uid, record);
+        }
+    }
+    let Some(pair) = world.pairs.get_mut(name) else { return true };
     let left: Vec<Record> = waiting.into_values().flatten().collect();
     if !left.is_empty() && choices.either() {
         lost.extend(left.into_iter().map(|record| Departure {
@@ -52,4 +73,34 @@ pub(super) fn carry_over(
     pair.uid_validity = mailbox.uid_validity;
     pair.records = carried;
     true
+}
+
+/// Of what the owner has taken away only the header is remembered: another body under it cannot be told from it.
+fn by_header_alone(
+    world: &mut World,
+    target: &str,
+    content: Content,
+    waiting: &mut BTreeMap<Content, Vec<Record>>,
+) -> Option<Record> {
+    for (other, records) in waiting {
+        if other.serial == content.serial && other.named == content.named {
+            let place = records.iter().position(|record| world.copy_in(target, record.copy).is_none());
+            if let Some(place) = place {
+                let record = records.remove(place);
+                return Some(Record { content, ..record });
+            }
+        }
+    }
+    None
+}
+
+/// A copy of something that had left the source before. When it is there again, so is its original.
+fn earlier_copy(world: &World, target: &str, content: Content, carried: &BTreeMap<u32, Record>) -> Option<Record> {
+    let of_somebody = |id: u32| {
+        let known = world.pairs.values().flat_map(|pair| pair.records.values()).chain(carried.values());
+        known.into_iter().any(|record| record.copy == Some(id))
+    };
+    let copies = &world.shelves.get(target)?.copies;
+    let copy = copies.iter().find(|copy| copy.content == content && copy.foreign.is_none() && !of_somebody(copy.id))?;
+    Some(Record { content, copy: Some(copy.id), base: copy.flags, found: Found::Maybe, stale: false })
 }
