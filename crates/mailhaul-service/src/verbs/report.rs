@@ -238,9 +238,7 @@ fn other_exceptions(counts: &Value, known: &[Exception]) -> Vec<Exception> {
             _ => return None,
         };
         let (mailbox, reason) = (words(&found, "mailbox"), words(&found, "reason"));
-        // The ledger holds a doubtful view as an incomplete one, with the same reason.
-        let is_known = |known: &Exception| known.state == state || known.reason == reason;
-        let is_new = !known.iter().any(|known| known.mailbox == mailbox && is_known(known));
+        let is_new = !known.iter().any(|known| known.mailbox == mailbox && known.state == state);
         is_new.then_some(Exception { mailbox, uid: uid(&found, "uid"), state, reason })
     });
     let differs = list(&counts["verify"]["differences"]).into_iter().map(|found| Exception {
