@@ -42,7 +42,7 @@ pub(crate) async fn sync_flags(
     }
     let work = sync.work;
     work.tell(tally);
-    if work.synced.is_empty() {
+    if work.synced.is_empty() && work.groups.is_empty() {
         return Ok(());
     }
     walk.doing(pair, "changing flags");
