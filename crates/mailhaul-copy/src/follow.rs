@@ -20,7 +20,7 @@ use crate::account::{Run, finish, say_goodbye, stopped_for_long};
 use crate::bounds;
 use crate::error::{WalkError, on, stop_of, stop_of_ledger};
 use crate::follow_story::Story;
-use crate::job::CopyJob;
+use crate::job::{CopyJob, RetryExceptions};
 use crate::oversight::Oversight;
 use crate::pause;
 use crate::progress::FollowState;
@@ -80,11 +80,14 @@ async fn follow_with_lease(
     options: FollowOptions,
 ) -> RunReport {
     let walk = Walk::new(job, lease, KeyMaker::new(ledger.digest_key()), oversight);
+    // What was refused is offered again once, and not in every round.
+    let later = CopyJob { retry_exceptions: RetryExceptions::Nowhere, ..job.clone() };
+    let later_walk = Walk::new(&later, lease, KeyMaker::new(ledger.digest_key()), oversight);
     let mut follower = Follower {
         walk: &walk,
+        later_walk: &later_walk,
         poll: options.poll(),
         links: None,
-        has_selected: false,
         ear: Ear::default(),
         story: Story::default(),
         looked_at: None,
@@ -123,11 +126,11 @@ enum Heard {
 
 struct Follower<'a> {
     walk: &'a Walk<'a>,
+    /// What takes its place once the first round has come to its end.
+    later_walk: &'a Walk<'a>,
     /// The longest time between two rounds where not every mailbox is listened to.
     poll: Duration,
     links: Option<Links>,
-    /// Whether a mailbox may be selected on one of the connections.
-    has_selected: bool,
     ear: Ear,
     story: Story,
     /// When the last round began that came to its end; `None` before the first has.
@@ -192,7 +195,6 @@ impl Follower<'_> {
         run.file_held().await;
         let Run { links, summary, .. } = run;
         let report = summary.into_report(None);
-        self.has_selected |= report.mailboxes.iter().any(|line| line.visited);
         let brought_over = self.story.take(report, self.looked_at.is_some());
         end?;
         // A connection that was made within the round does not listen to anything yet.
@@ -213,6 +215,7 @@ impl Follower<'_> {
             );
         }
         self.looked_at = Some(began);
+        self.walk = self.later_walk;
         if brought_over > 0 || self.in_step_since.is_none() {
             self.in_step_since = Some(Instant::now());
         }
@@ -231,7 +234,20 @@ impl Follower<'_> {
 
     /// Waits until the source tells of something, or it is time to look again, or a stop is asked for.
     async fn wait(&mut self) -> Result<Heard, WalkError> {
+        let stop = self.walk.stop;
+        tokio::select! {
+            heard = self.listen() => heard,
+            // A server that hangs over the end of its IDLE.
+            () = stopped_for_long(stop) => {
+                self.links = None;
+                Ok(Heard::Nothing)
+            }
+        }
+    }
+
+    async fn listen(&mut self) -> Result<Heard, WalkError> {
         let walk = self.walk;
+        self.unselect().await?;
         let Some(links) = self.links.as_mut() else { return Ok(Heard::Nothing) };
         let source = &mut links.source;
         if !source.is_notifying() && !self.ear.without_notify {
@@ -277,7 +293,6 @@ impl Follower<'_> {
         // Names are kept as they are shown; one that has to be escaped for that is not the name itself.
         let busiest = self.story.busiest().map(|name| MailboxName::from_text(name, encoding));
         let name = busiest.filter(|name| Some(name.to_string().as_str()) == self.story.busiest()).unwrap_or(inbox);
-        self.has_selected = true;
         let opened = match source.examine(&name).await {
             Ok(opened) => opened,
             Err(error) if error.leaves_connection_usable() => {
@@ -295,11 +310,10 @@ impl Follower<'_> {
     /// Has no mailbox selected on either side: the figures of a selected one may be stale (RFC 9051 §6.3.11), and NOTIFY
     /// tells of it in another way than of the others.
     async fn unselect(&mut self) -> Result<(), WalkError> {
-        let Some(links) = self.links.as_mut().filter(|_| self.has_selected) else { return Ok(()) };
+        let Some(links) = self.links.as_mut() else { return Ok(()) };
         let (source, target) = tokio::join!(links.source.unselect(), links.target.unselect());
         source.map_err(on(Side::Source))?;
         target.map_err(on(Side::Target))?;
-        self.has_selected = false;
         Ok(())
     }
 
@@ -315,7 +329,7 @@ impl Follower<'_> {
     async fn recover(&mut self, error: WalkError, pauses: &mut Pauses) -> Result<(), WalkError> {
         let WalkError::Link(link) = error else { return Err(error) };
         self.links = None;
-        (self.ear, self.has_selected) = (Ear::default(), false);
+        self.ear = Ear::default();
         let class = link.error.class();
         let is_final = matches!(
             class,

@@ -157,9 +157,9 @@ impl Progress {
     pub(crate) fn begin_again(&self) {
         self.step();
         let mut ahead = self.ahead();
-        let counters =
-            [&self.messages_settled, &self.bytes_settled, &self.mailboxes_expected, &self.mailboxes_finished];
-        counters.into_iter().for_each(|counter| counter.store(0, Ordering::Relaxed));
+        let messages = [&self.messages_settled, &self.bytes_settled];
+        let mailboxes = [&self.mailboxes_expected, &self.mailboxes_finished, &self.mailboxes_unchanged];
+        messages.into_iter().chain(mailboxes).for_each(|counter| counter.store(0, Ordering::Relaxed));
         *ahead = Ahead { activity: std::mem::take(&mut ahead.activity), ..Ahead::default() };
     }
 
