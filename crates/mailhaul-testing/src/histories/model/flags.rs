@@ -28,7 +28,9 @@ pub(super) fn synced(flags: Flags, policy: &Policy, choices: &mut Choices) -> (F
         Flagging::Merge => (merged, source),
         Flagging::Source => (source.with(target.common(FlagSet::DELETED)), source),
         // Whether the owner's word is remembered beyond the moment when both agree again is nobody's promise.
-        Flagging::Target if target != base => (target, if choices.either() { base } else { source }),
+        Flagging::Target if target.without(FlagSet::DELETED) != base => {
+            (target, if choices.either() { base } else { source })
+        }
         Flagging::Target => (merged, source),
         Flagging::None => (target, base),
     }

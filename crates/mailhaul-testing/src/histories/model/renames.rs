@@ -9,6 +9,10 @@ use super::world::{Pair, World};
 
 /// Lets the pairs of renamed mailboxes follow, and the target mailboxes where they must or the copier says so.
 pub(super) fn follow_renames(world: &mut World, passing: &Passing<'_>, choices: &mut Choices) -> Result<(), String> {
+    if !passing.policy.moves {
+        // A mailbox under another name is another one then, as a message in another place is.
+        return Ok(());
+    }
     let mut moving: Vec<(String, String)> = Vec::new();
     for (old, pair) in &world.pairs {
         let stands = passing.source.get(old).is_some_and(|mailbox| mailbox.uid_validity == pair.uid_validity);
