@@ -19,6 +19,7 @@
 use crate::account::{Run, finish, say_goodbye, stopped_for_long};
 use crate::bounds;
 use crate::error::{WalkError, on, stop_of, stop_of_ledger};
+use crate::follow_listen::{Ear, Heard};
 use crate::follow_story::Story;
 use crate::job::{CopyJob, RetryExceptions};
 use crate::oversight::Oversight;
@@ -29,7 +30,7 @@ use mailhaul_db::{Ledger, PairLease};
 use mailhaul_imap::ErrorClass;
 use mailhaul_plan::keys::KeyMaker;
 use mailhaul_report::RunReport;
-use mailhaul_types::{Escaped, MailboxName, ModSeq, Side, Uid, UidValidity};
+use mailhaul_types::Side;
 use std::time::{Duration, Instant};
 
 /// How an account is followed.
@@ -101,38 +102,15 @@ async fn follow_with_lease(
     story.into_report(end.err().map(stop_of), in_step_since.is_some())
 }
 
-/// How the source is listened to on the present connection.
-#[derive(Default)]
-struct Ear {
-    /// The server does not have NOTIFY, or has refused it.
-    without_notify: bool,
-    /// The server has refused IDLE.
-    without_idle: bool,
-    /// The mailbox that IDLE is about, as it was when it was last opened for that.
-    watched: Option<(MailboxName, Figures)>,
-}
-
-/// What would tell that something has happened in a mailbox.
-type Figures = (Option<UidValidity>, Option<Uid>, u32, Option<ModSeq>);
-
-/// How a waiting ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heard {
-    /// The server told of something new.
-    News,
-    /// Nothing was heard, and it is time to look all the same; or something may have happened before anybody listened.
-    Nothing,
-}
-
-struct Follower<'a> {
-    walk: &'a Walk<'a>,
+pub(crate) struct Follower<'a> {
+    pub(crate) walk: &'a Walk<'a>,
     /// What takes its place once the first round has come to its end.
     later_walk: &'a Walk<'a>,
     /// The longest time between two rounds where not every mailbox is listened to.
-    poll: Duration,
-    links: Option<Links>,
-    ear: Ear,
-    story: Story,
+    pub(crate) poll: Duration,
+    pub(crate) links: Option<Links>,
+    pub(crate) ear: Ear,
+    pub(crate) story: Story,
     /// When the last round began that came to its end; `None` before the first has.
     looked_at: Option<Instant>,
     /// Since when both sides are known to have been in step; `None` while they may not be.
@@ -245,71 +223,9 @@ impl Follower<'_> {
         }
     }
 
-    async fn listen(&mut self) -> Result<Heard, WalkError> {
-        let walk = self.walk;
-        self.unselect().await?;
-        let Some(links) = self.links.as_mut() else { return Ok(Heard::Nothing) };
-        let source = &mut links.source;
-        if !source.is_notifying() && !self.ear.without_notify {
-            self.ear.without_notify = !source.begin_notify().await.map_err(on(Side::Source))?;
-            if !self.ear.without_notify {
-                // What happened before the server began to tell is found by looking once more.
-                return Ok(Heard::Nothing);
-            }
-        }
-        let limit = if source.is_notifying() { self.poll.max(bounds::FOLLOW_POLL_NOTIFIED) } else { self.poll };
-        let idles = !source.is_notifying() && !self.ear.without_idle && source.capabilities().idle();
-        if idles && !self.watch().await? {
-            return Ok(Heard::Nothing);
-        }
-        walk.progress.doing("in step; waiting for changes".to_owned());
-        walk.progress.wait_for(limit);
-        if self.ear.without_idle {
-            self.pause(limit).await?;
-            return Ok(Heard::Nothing);
-        }
-        let Some(links) = self.links.as_mut() else { return Ok(Heard::Nothing) };
-        match links.source.wait_for_news(limit, walk.stop.requested()).await {
-            Ok(news) if news.is_empty() => Ok(Heard::Nothing),
-            Ok(news) => {
-                tracing::debug!(selected = news.selected, mailboxes = news.mailboxes.len(), "the source tells of news");
-                Ok(Heard::News)
-            }
-            Err(error) if error.leaves_connection_usable() => {
-                tracing::info!(error = %Escaped(&error.to_string()), "the source does not take IDLE");
-                self.ear.without_idle = true;
-                Ok(Heard::Nothing)
-            }
-            Err(error) => Err(on(Side::Source)(error)),
-        }
-    }
-
-    /// Opens the mailbox that IDLE is to be about; `false` if something may have happened in it since the last look.
-    async fn watch(&mut self) -> Result<bool, WalkError> {
-        let Some(links) = self.links.as_mut() else { return Ok(false) };
-        let source = &mut links.source;
-        let encoding = source.name_encoding();
-        let inbox = MailboxName::from_text("INBOX", encoding);
-        // Names are kept as they are shown; one that has to be escaped for that is not the name itself.
-        let busiest = self.story.busiest().map(|name| MailboxName::from_text(name, encoding));
-        let name = busiest.filter(|name| Some(name.to_string().as_str()) == self.story.busiest()).unwrap_or(inbox);
-        let opened = match source.examine(&name).await {
-            Ok(opened) => opened,
-            Err(error) if error.leaves_connection_usable() => {
-                self.ear.without_idle = true;
-                return Ok(true);
-            }
-            Err(error) => return Err(on(Side::Source)(error)),
-        };
-        let seen = (name, (opened.uid_validity, opened.uid_next, opened.exists, opened.highest_modseq));
-        let is_as_it_was = self.ear.watched.as_ref() == Some(&seen);
-        self.ear.watched = Some(seen);
-        Ok(is_as_it_was)
-    }
-
     /// Has no mailbox selected on either side: the figures of a selected one may be stale (RFC 9051 §6.3.11), and NOTIFY
     /// tells of it in another way than of the others.
-    async fn unselect(&mut self) -> Result<(), WalkError> {
+    pub(crate) async fn unselect(&mut self) -> Result<(), WalkError> {
         let Some(links) = self.links.as_mut() else { return Ok(()) };
         let (source, target) = tokio::join!(links.source.unselect(), links.target.unselect());
         source.map_err(on(Side::Source))?;
@@ -317,7 +233,7 @@ impl Follower<'_> {
         Ok(())
     }
 
-    async fn pause(&self, pause: Duration) -> Result<(), WalkError> {
+    pub(crate) async fn pause(&self, pause: Duration) -> Result<(), WalkError> {
         tokio::select! {
             () = self.walk.stop.requested() => {}
             () = tokio::time::sleep(pause) => {}

@@ -26,6 +26,7 @@ mod flag_table;
 mod flag_view;
 mod flags;
 mod follow;
+mod follow_listen;
 mod follow_story;
 mod job;
 mod listing;
