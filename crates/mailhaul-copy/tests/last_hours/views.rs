@@ -4,7 +4,8 @@
 use crate::setup::{Stage, deliver};
 use mailhaul_plan::policy::ResyncPolicy;
 use mailhaul_report::{ExceptionState, Verdict};
-use mailhaul_testing::dovecot::Dovecot;
+use mailhaul_testing::dovecot::{Dovecot, Offer};
+use mailhaul_testing::proxy::{Plan, Proxy, Reply, Which};
 
 #[tokio::test]
 async fn exactly_a_thousand_messages_are_doubted_until_their_mailbox_is_named() {
@@ -42,5 +43,22 @@ async fn two_thousand_are_a_limit_of_gmail_alone() {
         let target = Dovecot::start();
         let report = Stage::between(server.address(), target.address()).await.copy().await;
         assert_eq!(report.verdict(), verdict, "{}", report.to_text());
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_tells_of_more_messages_than_it_shows_is_doubted_after_a_second_look() {
+    // Once is mail that was deleted in between; each time is a view that does not show everything.
+    for (which, verdict) in [(Which::Nth(1), Verdict::Complete), (Which::From(1), Verdict::Exceptions)] {
+        let (source, target) = (Dovecot::builder().offer(Offer::NoListStatus).start(), Dovecot::start());
+        deliver(&source, "INBOX", 0, 5);
+        let told = "* STATUS INBOX (MESSAGES 7 UIDNEXT 6)".to_owned();
+        let more = Reply { lines: vec![told, "{tag} OK told".to_owned()], then: None };
+        let proxy = Proxy::with_plan(source.address(), Plan::new().reply("STATUS", which, more));
+        let report = Stage::between(proxy.address(), target.address()).await.copy().await;
+        assert_eq!((report.verdict(), report.totals().copied), (verdict, 5), "{}", report.to_text());
+        let states: Vec<_> = report.exceptions.iter().map(|exception| exception.state).collect();
+        let expected = [ExceptionState::ViewDoubtful];
+        assert_eq!(states, if verdict == Verdict::Complete { &[][..] } else { &expected }, "{}", report.to_text());
     }
 }
