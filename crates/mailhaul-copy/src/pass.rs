@@ -152,6 +152,11 @@ async fn forget_what_to_retry(
         return Ok(state);
     }
     let states = [ExceptionState::Refused, ExceptionState::Unreadable, ExceptionState::PossibleDuplicate];
+    if !state.exceptions.iter().any(|stored| states.contains(&stored.exception.state)) {
+        return Ok(state);
+    }
+    // Changes are counted from what was accounted for, and these messages are that no longer.
+    pair.ledger.forget_synced().await?;
     pair.ledger.clear_exceptions(&states).await?;
     Ok(pair.ledger.load().await?)
 }
@@ -212,7 +217,10 @@ pub(crate) async fn list_source(
     if walk.job.resync.flags != FlagPolicy::None {
         known = known.with_flags();
     }
-    if !walk.job.resync.thorough
+    // Under other decisions, what was passed over may be wanted now although nothing has happened to it since.
+    let decided = state.synced.as_ref().is_some_and(|synced| synced.policy == policy_digest(walk.job));
+    if decided
+        && !walk.job.resync.thorough
         && let Some(listing) = list_changes(&mut links.source, &selected, uid_validity, state, &known).await?
     {
         return Ok(listing);

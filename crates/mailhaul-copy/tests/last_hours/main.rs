@@ -2,6 +2,7 @@
 //! and an account that is followed.
 #![expect(clippy::expect_used, reason = "a test ends where its setup fails")]
 
+mod decisions;
 mod final_check;
 mod follow;
 mod setup;
