@@ -17,16 +17,18 @@ const SHRINKING_PLAYS: usize = 60;
 const FAILURES_MAX: usize = 5;
 
 /// Who plays which histories.
-#[derive(Clone, Debug)]
-pub struct Crowd {
-    /// One history each.
-    pub seeds: Range<u64>,
+#[derive(Clone, Copy)]
+pub struct Crowd<'a> {
+    /// The first seed, and the one after the last.
+    pub seeds: (u64, u64),
     /// Which kinds of steps there are.
     pub kinds: Kinds,
     /// How many play at once.
     pub players: usize,
     /// How many failures are enough.
     pub failures_max: usize,
+    /// Is told of each failure at once.
+    pub tell: &'a (dyn Fn(&str) + Sync),
 }
 
 /// What came of it.
@@ -42,16 +44,17 @@ pub struct Summary {
     pub failures: BTreeMap<u64, (History, Box<Failure>)>,
 }
 
-impl Crowd {
+impl Crowd<'_> {
     /// These histories, with everything in them.
     #[must_use]
-    pub fn of(seeds: Range<u64>, players: usize) -> Crowd {
-        Crowd { seeds, kinds: Kinds::ALL, players, failures_max: FAILURES_MAX }
+    pub fn of(seeds: Range<u64>, players: usize) -> Crowd<'static> {
+        let seeds = (seeds.start, seeds.end);
+        Crowd { seeds, kinds: Kinds::ALL, players, failures_max: FAILURES_MAX, tell: &|_| () }
     }
 
     /// Plays them all; each player has a copier of his own.
     pub fn play(&self, servers: &Servers, copier: &(dyn Fn() -> Box<dyn Copier> + Sync)) -> Summary {
-        let next = AtomicU64::new(self.seeds.start);
+        let next = AtomicU64::new(self.seeds.0);
         let summary = Mutex::new(Summary::default());
         std::thread::scope(|scope| {
             for _ in 0..self.players {
@@ -59,7 +62,7 @@ impl Crowd {
                     let mut copier = copier();
                     loop {
                         let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= self.seeds.end || lock(&summary).failures.len() >= self.failures_max {
+                        if seed >= self.seeds.1 || lock(&summary).failures.len() >= self.failures_max {
                             return;
                         }
                         self.play_one(seed, servers, copier.as_mut(), &summary);
@@ -85,6 +88,7 @@ impl Crowd {
             Err(failure) => {
                 let mut fails = |history: &History| play(history, servers, copier).err();
                 let shortest = shrink(&history, failure, SHRINKING_PLAYS, &mut fails);
+                (self.tell)(&describe(seed, &shortest.0, &shortest.1));
                 lock(summary).failures.insert(seed, shortest);
             }
         }
@@ -95,14 +99,17 @@ fn lock(summary: &Mutex<Summary>) -> MutexGuard<'_, Summary> {
     summary.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn describe(seed: u64, history: &History, failure: &Failure) -> String {
+    let steps: String = history.steps.iter().map(|step| format!("    {step:?}\n")).collect();
+    format!(
+        "history {seed} fails (HISTORY_SEED={seed} plays it again); at its shortest:\n{steps}  what happens:\n{failure}\n"
+    )
+}
+
 impl std::fmt::Display for Summary {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (seed, (history, failure)) in &self.failures {
-            writeln!(formatter, "history {seed} fails (HISTORY_SEED={seed} plays it again); at its shortest:")?;
-            for step in &history.steps {
-                writeln!(formatter, "    {step:?}")?;
-            }
-            writeln!(formatter, "  what happens:\n{failure}\n")?;
+            writeln!(formatter, "{}", describe(*seed, history, failure))?;
         }
         let Summary { played, passes, undecided, failures } = self;
         write!(formatter, "{played} histories, {passes} passes, {} failures", failures.len())?;

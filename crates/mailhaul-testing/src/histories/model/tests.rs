@@ -14,8 +14,11 @@ fn message(serial: u16) -> Message {
     Message { content: Content { serial, edition: 0, named: true }, flags: FlagSet(0) }
 }
 
-/// `("INBOX", 1, [(1, message)])`: name, UIDVALIDITY, messages.
-fn view(mailboxes: &[(&str, u32, &[(u32, Message)])]) -> View {
+/// Name, UIDVALIDITY, messages by UID.
+type Row<'a> = (&'a str, u32, &'a [(u32, Message)]);
+
+/// An account: `("INBOX", 1, &[(1, message)])`.
+fn view(mailboxes: &[Row<'_>]) -> View {
     let mailboxes = mailboxes.iter().map(|(name, uid_validity, messages)| {
         let messages = messages.iter().copied().collect();
         ((*name).to_owned(), MailboxView { uid_validity: *uid_validity, messages })
