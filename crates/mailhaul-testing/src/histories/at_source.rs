@@ -170,6 +170,8 @@ impl<'a> SourceUser<'a> {
                 self.client.create(&mailbox)?;
                 Ok(Some(format!("renames `{mailbox}` to `{name}` and makes a new `{mailbox}`")))
             }
+            // What is left of a mailbox that has others beneath it is told in as many ways as there are servers.
+            AtSource::DeleteMailbox { .. } | AtSource::Recreate { .. } if has_children(view, &mailbox) => Ok(None),
             AtSource::DeleteMailbox { .. } if self.deleted < DELETED_MAX => {
                 self.client.delete(&mailbox)?;
                 self.deleted += 1;
@@ -243,6 +245,11 @@ pub(super) fn set(uids: &[u32]) -> String {
 fn told(view: &View, mailbox: &str, uids: &[u32]) -> String {
     let contents: Vec<String> = uids.iter().map(|uid| format!("{:?}", view[mailbox].messages[uid].content)).collect();
     format!("{} in `{mailbox}`", contents.join(" "))
+}
+
+fn has_children(view: &View, mailbox: &str) -> bool {
+    let beneath = format!("{mailbox}/");
+    view.keys().any(|name| name.starts_with(&beneath))
 }
 
 /// A name that no mailbox has, and that does not lie beneath `not_beneath`.

@@ -38,7 +38,13 @@ pub(super) fn carry_over(
         match waiting.get_mut(&message.content).filter(|twins| !twins.is_empty()) {
             Some(twins) => {
                 let which = choices.choose(twins.len());
-                carried.insert(*uid, twins.remove(which));
+                let record = twins[which];
+                let vague = !record.content.named && world.copy_in(&target, record.copy).is_none();
+                // Neither a copy nor a Message-ID to recognise it by: nobody has to.
+                if !vague || choices.either() {
+                    twins.remove(which);
+                    carried.insert(*uid, record);
+                }
             }
             None => strangers.push((*uid, message.content)),
         }
