@@ -57,6 +57,17 @@ impl Capabilities {
         }
     }
 
+    /// Takes back what servers of this make announce and cannot do.
+    ///
+    /// * Cyrus IMAPD 3.6.1-Debian (November 2026): `LIST … RETURN (STATUS (MAILBOXID))` answers with octets of memory that
+    ///   was freed, others each time: `* STATUS Work (MAILBOXID (\xb6\xe3\x8c\x94lU))`. These might end the line. STATUS
+    ///   and EXAMINE tell the right id; whoever needs it opens the mailbox.
+    pub(crate) fn distrust(&mut self, software: Option<&str>) {
+        if software.is_some_and(|software| software.to_ascii_lowercase().contains("cyrus")) {
+            self.names.remove("OBJECTID");
+        }
+    }
+
     /// Whether the server announced this capability.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
@@ -209,6 +220,15 @@ mod tests {
 
     fn of(text: &str) -> Capabilities {
         Capabilities::from_words(text.split(' ').map(str::as_bytes))
+    }
+
+    #[test]
+    fn what_a_server_cannot_do_is_taken_back() {
+        let mut capabilities = of("IMAP4rev1 OBJECTID");
+        capabilities.distrust(Some("Dovecot 2.4"));
+        assert!(capabilities.object_id());
+        capabilities.distrust(Some("Cyrus IMAPD 3.6.1-Debian-3.6.1-4+deb12u5"));
+        assert!(!capabilities.object_id());
     }
 
     #[test]

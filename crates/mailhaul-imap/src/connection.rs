@@ -110,12 +110,13 @@ impl Connection {
     /// What is asked on a session that has just signed in.
     pub(crate) async fn learn(side: Side, opened: connect::Opened, timeouts: &Timeouts) -> Result<Self, ImapError> {
         let mut session = opened.session;
-        let capabilities = control::capabilities(&mut session, timeouts.control).await?;
+        let mut capabilities = control::capabilities(&mut session, timeouts.control).await?;
         let mut software = None;
         if capabilities.id() {
             software = control::software(&mut session, timeouts.control).await?;
         }
         let software = software.or_else(|| Some(opened.greeting).filter(|text| !text.is_empty()));
+        capabilities.distrust(software.as_deref());
         let set_octets_max = set_octets_max(software.as_deref());
         let encoding = NameEncoding::ModifiedUtf7;
         let mut connection = Self {
