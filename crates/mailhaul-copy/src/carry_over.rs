@@ -1,32 +1,341 @@
 //! A source mailbox whose UIDs mean something else than they did: renumbered, put back, or made anew.
+//!
+//! What was copied from it is recognised again, so that nothing is copied twice: first by the copies that are still on
+//! the target, as adoption does it, by keys, sizes and contents; then, where the copy's owner has deleted or filed it,
+//! by the stored key alone, because what he has put away must not come back. What is recognised stays settled under its
+//! new UID, with the flags that were last synced. If too little is recognised, it may be another mailbox, and the
+//! operator is asked before anything is done.
 
-use crate::error::WalkError;
+use crate::error::{WalkError, mailbox_error, on};
+use crate::pass::quarantine;
+use crate::scan::{Known as Wanted, scan_mailbox};
+use crate::tail::{Known, Matched, match_known, present_in, read_known};
 use crate::tally::Tally;
 use crate::walk::{Links, Pair, Walk};
-use mailhaul_db::MailboxState;
+use mailhaul_db::{MailboxState, Renumbering, Settled};
 use mailhaul_imap::SelectedMailbox;
-use mailhaul_types::UidValidity;
+use mailhaul_plan::carry_over::{Keyed, is_same_mailbox, pair_by_keys};
+use mailhaul_plan::selection::Selection;
+use mailhaul_plan::steps::intersection;
+use mailhaul_report::count_of;
+use mailhaul_types::{MessageKey, Side, Uid, UidRange, UidSet, UidValidity};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How often a mailbox is carried over in one run. A server that renumbers again and again would be listed and read
+/// again and again.
+const CARRIED_OVER_MAX: u32 = 2;
 
 /// The source mailbox as it was opened, and in what way its ground has moved.
 pub(crate) struct MovedGround<'a> {
     pub(crate) selected: &'a SelectedMailbox,
     pub(crate) uid_validity: UidValidity,
-    /// In words for people, as a sentence that ends with what was done about it: nothing.
+    /// What has happened, as a clause.
     pub(crate) why: String,
 }
 
-/// Finds the settled messages again under their new UIDs, and returns what is known of the mailbox from then on. The
+/// In what way the source mailbox is another one than the ledger knows, if it is: its UIDs were given out anew, and
+/// would be taken for those of messages that are copied already.
+pub(crate) fn moved_ground<'a>(
+    selected: &'a SelectedMailbox,
+    uid_validity: UidValidity,
+    state: &MailboxState,
+) -> Option<MovedGround<'a>> {
+    let known = state.source_uid_validity?;
+    let scan = state.scan.as_ref();
+    let uid_next = (scan.and_then(|scan| scan.uid_next), selected.uid_next);
+    let mailbox_id = (scan.and_then(|scan| scan.mailbox_id.as_ref()), selected.mailbox_id.as_ref());
+    let why = match (uid_next, mailbox_id) {
+        _ if known != uid_validity => {
+            format!("the source has renumbered this mailbox (UIDVALIDITY was {known} and is {uid_validity})")
+        }
+        ((Some(then), Some(now)), _) if now < then => {
+            format!("the source mailbox was put back to an earlier state (UIDNEXT was {then} and is {now})")
+        }
+        (_, (Some(then), Some(now))) if then != now => {
+            "another mailbox stands under this name at the source (MAILBOXID changed)".to_owned()
+        }
+        _ => return None,
+    };
+    Some(MovedGround { selected, uid_validity, why })
+}
+
+/// Recognises the settled messages under their new UIDs, and returns what is known of the mailbox from then on. The
 /// source mailbox is selected, before and after.
 pub(crate) async fn carry_over(
-    _walk: &Walk<'_>,
-    _links: &mut Links,
+    walk: &Walk<'_>,
+    links: &mut Links,
     pair: &Pair<'_>,
-    _tally: &mut Tally,
+    tally: &mut Tally,
     ground: MovedGround<'_>,
     state: MailboxState,
 ) -> Result<MailboxState, WalkError> {
-    let MovedGround { selected, uid_validity, why } = ground;
-    let (exists, settled) = (selected.exists, state.settled.len());
-    tracing::debug!(mailbox = %pair.source, %uid_validity, exists, settled, "the ground has moved");
-    Err(WalkError::MailboxDecision(why))
+    let why = &ground.why;
+    if tally.renumberings >= CARRIED_OVER_MAX {
+        return Err(WalkError::Mailbox(format!(
+            "{why}, for the third time within this run; nothing more was done in it. What was copied is still known: \
+             a later run recognises it once the source has come to rest"
+        )));
+    }
+    if state.sent.is_some() {
+        // Nothing remembers afterwards that something may be on its way.
+        quarantine(walk, links, pair).await?;
+    }
+    walk.doing(pair, "recognising what was copied");
+    let records = Records::read(pair, &state).await?;
+    let ours = read_source(walk, links, pair, &ground).await?;
+    let copies = read_copies(walk, links, pair, &state, &records).await?;
+    let recognised = recognise(links, &records, &ours, &copies).await?;
+
+    let (copied, found) = (records.present.len() as u64, recognised.present);
+    if !is_same_mailbox(copied, found) && !walk.job.resync.accept_source_change {
+        return Err(WalkError::MailboxDecision(question(why, copied, found)));
+    }
+    let carried_over = recognised.messages.len() as u64;
+    tracing::info!(mailbox = %pair.source, copied, carried_over, "{why}");
+    for (word, text, messages) in notes(why, copied, &recognised) {
+        tally.note(word, text, messages);
+    }
+    let renumbering = Renumbering { source: ground.uid_validity, messages: recognised.messages };
+    pair.ledger.renumber_source(renumbering).await?;
+    tally.carried_over = carried_over;
+    let state = pair.ledger.load().await?;
+    tally.begin_anew(&state.settled);
+    Ok(state)
+}
+
+/// What the ledger has settled, by its former UIDs.
+struct Records {
+    /// Messages that were in the mailbox when it was last passed over.
+    present: Vec<Settled>,
+    /// Messages that had left it by then. Their copies may be what a restored message is recognised by.
+    departed: Vec<Settled>,
+}
+
+impl Records {
+    async fn read(pair: &Pair<'_>, state: &MailboxState) -> Result<Self, WalkError> {
+        let mut records = Self { present: Vec::new(), departed: Vec::new() };
+        let mut pages = pair.ledger.messages().await?;
+        while let Some(page) = pages.next().await? {
+            for message in page {
+                let departed = state.departed.contains(message.source_uid);
+                if departed { &mut records.departed } else { &mut records.present }.push(message);
+            }
+        }
+        Ok(records)
+    }
+}
+
+/// Everything that is in the source mailbox now, with its keys. The list must be whole: what it lacked would be copied
+/// a second time.
+async fn read_source(
+    walk: &Walk<'_>,
+    links: &mut Links,
+    pair: &Pair<'_>,
+    ground: &MovedGround<'_>,
+) -> Result<Vec<Known>, WalkError> {
+    let everything = Selection::default();
+    let wanted = Wanted::new(None, &everything);
+    let selected = ground.selected.clone();
+    let listing =
+        scan_mailbox(&mut links.source, Side::Source, pair.source, selected, ground.uid_validity, &wanted).await?;
+    if let Some(contradiction) = listing.missing {
+        let why = &ground.why;
+        return Err(WalkError::Mailbox(format!(
+            "{why}, and what was copied cannot be recognised: {contradiction}; nothing was done in it"
+        )));
+    }
+    read_known(&mut links.source, Side::Source, &walk.keys, &listing.listed, |_| true).await
+}
+
+/// The copies that are still where they were put, by their UIDs on the target. None of them, where these UIDs are void:
+/// what becomes of such a target is seen when it is opened for writing.
+async fn read_copies(
+    walk: &Walk<'_>,
+    links: &mut Links,
+    pair: &Pair<'_>,
+    state: &MailboxState,
+    records: &Records,
+) -> Result<BTreeMap<Uid, Known>, WalkError> {
+    if pair.target_is_missing {
+        return Ok(BTreeMap::new());
+    }
+    let opened = links.target.select(pair.target).await.map_err(|error| mailbox_error(Side::Target, error))?;
+    let uid_validity = match opened.uid_validity {
+        Some(uid_validity) => Some(uid_validity),
+        None => links.target.status(pair.target).await.map_err(on(Side::Target))?.uid_validity,
+    };
+    if uid_validity.is_none() || uid_validity != state.target_uid_validity {
+        return Ok(BTreeMap::new());
+    }
+    let owned: BTreeSet<Uid> =
+        records.present.iter().chain(&records.departed).filter_map(|record| record.target_uid).collect();
+    let owned: UidSet = owned.into_iter().collect();
+    let Some((first, last)) = owned.first().zip(owned.last()) else { return Ok(BTreeMap::new()) };
+    // One range, however many holes: a listing takes a command for every range.
+    let mut span = UidSet::new();
+    span.insert_range(UidRange { first, last });
+    let present = intersection(&present_in(&mut links.target, &span).await?, &owned);
+    let known = read_known(&mut links.target, Side::Target, &walk.keys, &present, |_| true).await?;
+    Ok(known.into_iter().map(|known| (known.candidate.uid, known)).collect())
+}
+
+/// What was recognised.
+struct Recognised {
+    /// Under the new UIDs.
+    messages: Vec<Settled>,
+    /// How many of them were in the mailbox when it was last passed over.
+    present: u64,
+    /// How many of these have no copy that can be looked at: only the key speaks for them.
+    by_key_alone: u64,
+}
+
+async fn recognise(
+    links: &mut Links,
+    records: &Records,
+    ours: &[Known],
+    copies: &BTreeMap<Uid, Known>,
+) -> Result<Recognised, WalkError> {
+    let mut open = ours.to_vec();
+    let mut messages = match_copies(links, &records.present, &mut open, copies).await?;
+    let alone = match_keys(&records.present, &mut open, copies);
+    let by_key_alone = alone.len() as u64;
+    messages.extend(alone);
+    let present = messages.len() as u64;
+    // A message that had left and is back: if its copy is still there, it needs no second one. If the copy is gone, it
+    // is a new message.
+    messages.extend(match_copies(links, &records.departed, &mut open, copies).await?);
+    Ok(Recognised { messages, present, by_key_alone })
+}
+
+/// Matches what is open at the source with the copies of these records, as adoption does, and takes it out. Both
+/// mailboxes are selected.
+async fn match_copies(
+    links: &mut Links,
+    records: &[Settled],
+    open: &mut Vec<Known>,
+    copies: &BTreeMap<Uid, Known>,
+) -> Result<Vec<Settled>, WalkError> {
+    let by_copy: BTreeMap<Uid, &Settled> =
+        records.iter().filter_map(|record| Some((comparable(record, copies)?.candidate.uid, record))).collect();
+    let theirs: Vec<Known> = by_copy.keys().filter_map(|uid| copies.get(uid)).cloned().collect();
+    let Links { source, target } = links;
+    let matched = match_known(source, target, open, &theirs).await?;
+    let taken: BTreeSet<Uid> = matched.iter().map(|matched| matched.settled.source_uid).collect();
+    open.retain(|known| !taken.contains(&known.candidate.uid));
+    let settled = |Matched { settled: message, .. }: Matched| {
+        let record = *by_copy.get(&message.target_uid?)?;
+        Some(Settled { source_uid: message.source_uid, ..record.clone() })
+    };
+    Ok(matched.into_iter().filter_map(settled).collect())
+}
+
+/// The copy of a record, if it can be compared with: it is there, and it is what was put there. A server that alters
+/// what it is given makes other keys of it.
+fn comparable<'a>(record: &Settled, copies: &'a BTreeMap<Uid, Known>) -> Option<&'a Known> {
+    let copy = copies.get(&record.target_uid?)?;
+    (copy.candidate.key == record.key).then_some(copy)
+}
+
+/// Matches what is open at the source with the stored keys of records whose copies cannot be compared with, and takes
+/// it out.
+fn match_keys(records: &[Settled], open: &mut Vec<Known>, copies: &BTreeMap<Uid, Known>) -> Vec<Settled> {
+    let by_uid: BTreeMap<Uid, &Settled> = records
+        .iter()
+        .filter(|record| comparable(record, copies).is_none())
+        .map(|record| (record.source_uid, record))
+        .collect();
+    let keyed = |uid: Uid, key: Option<MessageKey>| Keyed { uid, key };
+    let former: Vec<Keyed> = by_uid.values().map(|record| keyed(record.source_uid, record.key)).collect();
+    let present: Vec<Keyed> = open.iter().map(|known| keyed(known.candidate.uid, known.candidate.key)).collect();
+    let pairs = pair_by_keys(&former, &present);
+    let taken: UidSet = {
+        let mut taken: Vec<Uid> = pairs.iter().map(|(_, present)| *present).collect();
+        taken.sort_unstable();
+        taken.into_iter().collect()
+    };
+    open.retain(|known| !taken.contains(known.candidate.uid));
+    let settled =
+        |(former, present): (Uid, Uid)| Some(Settled { source_uid: present, ..(*by_uid.get(&former)?).clone() });
+    pairs.into_iter().filter_map(settled).collect()
+}
+
+/// What the operator is asked.
+fn question(why: &str, copied: u64, found: u64) -> String {
+    format!(
+        "{why}, and of {} copied from it only {found} {} recognised in it, so it may be another mailbox by now; nothing \
+         was done in it. If it is meant to be copied as it is, --accept-source-change says so: what is recognised is \
+         not copied again, everything else is, and the earlier copies stay",
+        count_of(copied, "message"),
+        if found == 1 { "is" } else { "are" },
+    )
+}
+
+/// What there is to know afterwards.
+fn notes(why: &str, copied: u64, recognised: &Recognised) -> Vec<(&'static str, String, u64)> {
+    let all = recognised.messages.len() as u64;
+    let mut notes = vec![("renumbered", format!("{why}; {} recognised by keys", count_of(all, "message")), all)];
+    let missing = copied.saturating_sub(recognised.present);
+    if missing > 0 {
+        let verb = if missing == 1 { "is" } else { "are" };
+        let text =
+            format!("{} copied earlier {verb} not in it any more; what was copied stays", count_of(missing, "message"));
+        notes.push(("unrecognised", text, missing));
+    }
+    let alone = recognised.by_key_alone;
+    if alone > 0 {
+        let text = format!(
+            "{} recognised by the stored key alone, because the copy is not where it was put; not copied again",
+            count_of(alone, "message"),
+        );
+        notes.push(("by_key", text, alone));
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mailhaul_db::SettledState;
+    use mailhaul_plan::matching::Candidate;
+    use mailhaul_types::{Flags, KeyStrength};
+
+    fn key(digest: u64) -> Option<MessageKey> {
+        Some(MessageKey { digest, strength: KeyStrength::MessageId })
+    }
+
+    fn record(source: u32, target: u32, digest: u64) -> Settled {
+        Settled {
+            source_uid: Uid(source),
+            target_uid: Some(Uid(target)),
+            state: SettledState::Copied,
+            key: key(digest),
+            flags: Flags::new(),
+        }
+    }
+
+    fn known(uid: u32, digest: u64) -> Known {
+        let candidate = Candidate { uid: Uid(uid), key: key(digest), size: 100, date: Some(7) };
+        Known { candidate, flags: Flags::new() }
+    }
+
+    #[test]
+    fn only_records_whose_copies_cannot_be_compared_with_are_matched_by_key_alone() {
+        let records = [record(1, 101, 10), record(2, 102, 20), record(3, 103, 30)];
+        // 101 is there, 102 is gone, 103 was altered by its server.
+        let copies: BTreeMap<Uid, Known> =
+            [known(101, 10), known(103, 99)].into_iter().map(|copy| (copy.candidate.uid, copy)).collect();
+        let mut open = vec![known(11, 10), known(12, 20), known(13, 30), known(14, 20)];
+        let settled = match_keys(&records, &mut open, &copies);
+        let shown: Vec<_> =
+            settled.iter().map(|message| (message.source_uid.0, message.target_uid.map(|uid| uid.0))).collect();
+        assert_eq!(shown, [(12, Some(102)), (13, Some(103))]);
+        assert_eq!(open.iter().map(|known| known.candidate.uid.0).collect::<Vec<_>>(), [11, 14]);
+    }
+
+    #[test]
+    fn the_question_names_the_numbers_and_the_way_out() {
+        let words = question("the source has renumbered this mailbox (UIDVALIDITY was 1 and is 2)", 40, 1);
+        assert!(words.contains("of 40 messages copied from it only 1 is recognised"), "{words}");
+        assert!(words.contains("--accept-source-change"), "{words}");
+    }
 }

@@ -4,12 +4,13 @@
 use crate::error::{WalkError, mailbox_error, on, stop_of};
 use crate::job::CopyJob;
 use crate::listing::{Listings, connect, list_both};
+use crate::mapping::Earlier;
 use crate::scan::{Known, Listing, scan_mailbox};
 use crate::stop::StopSignal;
 use crate::walk::Links;
 use crate::words;
 use mailhaul_db::{ExceptionState as Stored, Ledger, MailboxState, PairView};
-use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping, changed, map_mailboxes};
+use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping, changed, map_renamed_mailboxes};
 use mailhaul_plan::steps::{difference, intersection, is_mass_absence};
 use mailhaul_plan::visits::Figures;
 use mailhaul_report::{Counts, Exception, ExceptionState, MailboxLine, PlanReport, Remark, Stop, StopCause};
@@ -40,18 +41,20 @@ impl Planner<'_> {
             Some(ledger) => ledger.find_pair(&self.job.accounts.identity()).await?,
             None => None,
         };
-        let mut stored = BTreeMap::new();
-        if let Some(pair) = &pair {
-            stored.extend(pair.mappings().await?.into_iter().map(|mapping| (mapping.source, mapping.target)));
-        }
+        let briefs = match &pair {
+            Some(pair) => pair.overview().await?,
+            None => Vec::new(),
+        };
+        let Earlier { stored, kept } = Earlier::of(briefs.iter());
         let mut links = connect(&self.job.accounts).await.map_err(WalkError::Link)?;
         let Listings { source, target, source_figures, .. } = list_both(&mut links).await?;
-        let mapping =
-            map_mailboxes(&source, &target, &self.job.rules, &stored).map_err(|error| WalkError::Decision {
+        let mapping = map_renamed_mailboxes(&source, &target, &self.job.rules, &stored, &kept).map_err(|error| {
+            WalkError::Decision {
                 cause: StopCause::Brake,
                 reason: error.to_string(),
                 hint: words::MERGED_HINT.to_owned(),
-            })?;
+            }
+        })?;
         self.leave_out(&mut links, &mapping, &source_figures).await?;
         for mapped in &mapping.mailboxes {
             self.remark_on(mapped);
@@ -147,14 +150,14 @@ impl Planner<'_> {
         let Some(uid_validity) = selected.uid_validity else {
             return Err(WalkError::Mailbox("the source keeps no UIDs for this mailbox (no UIDVALIDITY)".to_owned()));
         };
-        if let Some(state) = &mut state {
-            if let Some(known) = state.source_uid_validity.filter(|known| *known != uid_validity) {
-                return Err(WalkError::MailboxDecision(words::renumbered_source(known, uid_validity)));
-            }
-            if self.job.retry_exceptions.covers(mapped.source.text()) {
-                let again = [Stored::Refused, Stored::Unreadable, Stored::PossibleDuplicate];
-                state.exceptions.retain(|stored| !again.contains(&stored.exception.state));
-            }
+        let known = state.as_ref().and_then(|state| state.source_uid_validity);
+        if let Some(known) = known.filter(|known| *known != uid_validity) {
+            self.remark(&mapped.source, words::renumbered_source(known, uid_validity));
+            state = None;
+        }
+        if let Some(state) = state.as_mut().filter(|_| self.job.retry_exceptions.covers(mapped.source.text())) {
+            let again = [Stored::Refused, Stored::Unreadable, Stored::PossibleDuplicate];
+            state.exceptions.retain(|stored| !again.contains(&stored.exception.state));
         }
         let known = Known::new(state.as_ref(), &self.job.selection);
         let listing =

@@ -4,9 +4,25 @@ use crate::error::WalkError;
 use crate::walk::Walk;
 use crate::words;
 use mailhaul_db::MailboxBrief;
-use mailhaul_plan::mailboxes::{AccountListing, MappedMailbox, Mapping, changed, map_mailboxes};
+use mailhaul_plan::mailboxes::{AccountListing, MappedMailbox, Mapping, changed, map_renamed_mailboxes};
 use mailhaul_report::StopCause;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What earlier runs say of the names.
+pub(crate) struct Earlier {
+    /// Source name → target name.
+    pub(crate) stored: BTreeMap<String, String>,
+    /// Source names whose target name stays although no rule leads there.
+    pub(crate) kept: BTreeSet<String>,
+}
+
+impl Earlier {
+    pub(crate) fn of<'a>(briefs: impl Iterator<Item = &'a MailboxBrief> + Clone) -> Self {
+        let pair = |brief: &MailboxBrief| (brief.mapping.source.clone(), brief.mapping.target.clone());
+        let kept = briefs.clone().filter(|brief| brief.name_kept).map(|brief| brief.mapping.source.clone());
+        Self { stored: briefs.map(pair).collect(), kept: kept.collect() }
+    }
+}
 
 /// Maps the mailboxes, and stops the run if an earlier run mapped them otherwise and the operator has not said that
 /// this is meant. Also returns the source mailboxes that earlier runs knew and that are not listed any more.
@@ -16,12 +32,9 @@ pub(crate) async fn agree_on_mapping(
     target: &AccountListing,
     briefs: &mut BTreeMap<String, MailboxBrief>,
 ) -> Result<(Mapping, Vec<String>), WalkError> {
-    let stored: BTreeMap<String, String> =
-        briefs.values().map(|brief| (brief.mapping.source.clone(), brief.mapping.target.clone())).collect();
-    let mapping = map_mailboxes(source, target, &walk.job.rules, &stored).map_err(|error| WalkError::Decision {
-        cause: StopCause::Brake,
-        reason: error.to_string(),
-        hint: words::MERGED_HINT.to_owned(),
+    let Earlier { stored, kept } = Earlier::of(briefs.values());
+    let mapping = map_renamed_mailboxes(source, target, &walk.job.rules, &stored, &kept).map_err(|error| {
+        WalkError::Decision { cause: StopCause::Brake, reason: error.to_string(), hint: words::MERGED_HINT.to_owned() }
     })?;
     if !mapping.unused_rules.is_empty() {
         return Err(WalkError::Usage {

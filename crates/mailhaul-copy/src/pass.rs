@@ -5,7 +5,7 @@
 //! from memory: what it believed to be in flight is found out by reading the target's tail.
 
 use crate::bounds;
-use crate::carry_over::{MovedGround, carry_over};
+use crate::carry_over::{carry_over, moved_ground};
 use crate::changes::list_changes;
 use crate::error::{WalkError, mailbox_error, on};
 use crate::flag_sync::sync_flags;
@@ -173,10 +173,8 @@ async fn read_source(
     let Some(uid_validity) = selected.uid_validity else {
         return Err(WalkError::Mailbox("the source keeps no UIDs for this mailbox (no UIDVALIDITY)".to_owned()));
     };
-    if let Some(why) = has_moved(&selected, uid_validity, &state) {
-        let ground = MovedGround { selected: &selected, uid_validity, why };
+    if let Some(ground) = moved_ground(&selected, uid_validity, &state) {
         state = carry_over(walk, links, pair, tally, ground, state).await?;
-        tally.before = Some(state.settled.clone());
     }
     let listing = list_source(walk, links, pair, selected, uid_validity, &state).await?;
     tally.gone_unseen = tally.gone_unseen.max(gone_unseen(walk, &listing, &state));
@@ -247,35 +245,6 @@ fn gone_unseen(walk: &Walk<'_>, listing: &Listing, state: &MailboxState) -> u64 
     u64::from(exists).saturating_sub(known_then).saturating_sub(uncopied_now)
 }
 
-/// In what way the ground has moved under the source mailbox since the ledger was written.
-pub(crate) fn has_moved(selected: &SelectedMailbox, uid_validity: UidValidity, state: &MailboxState) -> Option<String> {
-    match state.source_uid_validity.filter(|known| *known != uid_validity) {
-        Some(known) => Some(words::renumbered_source(known, uid_validity)),
-        None => is_put_back(selected, state),
-    }
-}
-
-/// Whether the source mailbox is another one than the last counted scan saw, although its UIDVALIDITY is the same:
-/// UIDs that are given out a second time would be taken for messages that are copied already.
-fn is_put_back(selected: &SelectedMailbox, state: &MailboxState) -> Option<String> {
-    let scan = state.scan.as_ref()?;
-    let advice = "so UIDs may stand for other messages than before; nothing was done in it. A copy of this account \
-                  under a new --state file adopts what is on the target and copies the rest";
-    if let (Some(then), Some(now)) = (scan.uid_next, selected.uid_next)
-        && now < then
-    {
-        return Some(format!(
-            "the source mailbox was put back to an earlier state (UIDNEXT was {then} and is {now}), {advice}"
-        ));
-    }
-    if let (Some(then), Some(now)) = (&scan.mailbox_id, &selected.mailbox_id)
-        && now != then
-    {
-        return Some(format!("another mailbox stands under this name at the source (MAILBOXID changed), {advice}"));
-    }
-    None
-}
-
 /// Opens the target mailbox. If an earlier sender may have left something on its way, waits until it has landed.
 async fn open_target(
     walk: &Walk<'_>,
@@ -297,7 +266,7 @@ async fn open_target(
 
 /// Waits until the target's UIDNEXT has stood still in two looks: a command that was complete when its connection
 /// broke may still be at work.
-async fn quarantine(walk: &Walk<'_>, links: &mut Links, pair: &Pair<'_>) -> Result<(), WalkError> {
+pub(crate) async fn quarantine(walk: &Walk<'_>, links: &mut Links, pair: &Pair<'_>) -> Result<(), WalkError> {
     walk.doing(pair, "waiting for what was in flight");
     let mut last = None;
     loop {

@@ -2,8 +2,9 @@
 //! among the arrivals of a mailbox that is passed earlier than the one it came from.
 
 use crate::account::Run;
+use crate::carry_over::moved_ground;
 use crate::error::{WalkError, mailbox_error};
-use crate::pass::{has_moved, list_source};
+use crate::pass::list_source;
 use crate::pause;
 use crate::plan_run::Planned;
 use crate::visits::Visited;
@@ -72,7 +73,7 @@ impl Run<'_> {
             },
         };
         let Some(uid_validity) = selected.uid_validity else { return Ok(()) };
-        if has_moved(&selected, uid_validity, &state).is_some() {
+        if moved_ground(&selected, uid_validity, &state).is_some() {
             return Ok(());
         }
         match list_source(walk, links, &pair, selected, uid_validity, &state).await {

@@ -44,6 +44,8 @@ pub(crate) struct Tally {
     pub(crate) deleted: UidSet,
     /// Messages recognised under new UIDs.
     pub(crate) carried_over: u64,
+    /// How often the source mailbox was found renumbered.
+    pub(crate) renumberings: u32,
     /// What else there is to know: a word that groups remarks, the sentence, and how many messages it concerns. By its
     /// word, so that a pass that starts again does not say it twice.
     pub(crate) notes: BTreeMap<&'static str, (String, u64)>,
@@ -71,6 +73,22 @@ impl Tally {
             settled.extend_ranges(set);
         }
         settled
+    }
+
+    /// The source mailbox was renumbered, and this is settled in it by its new UIDs. What was learned so far was told by
+    /// the former ones; what this run had copied counts among what was there already.
+    pub(crate) fn begin_anew(&mut self, settled: &UidSet) {
+        *self = Self {
+            before: Some(settled.clone()),
+            bytes: self.bytes,
+            undated: self.undated,
+            altered: self.altered,
+            carried_over: self.carried_over,
+            renumberings: self.renumberings + 1,
+            dropped_flags: std::mem::take(&mut self.dropped_flags),
+            notes: std::mem::take(&mut self.notes),
+            ..Self::default()
+        };
     }
 
     /// A number that grows with what was achieved.

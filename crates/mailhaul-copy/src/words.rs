@@ -51,12 +51,11 @@ pub(crate) fn unused_rules(mapping: &Mapping) -> String {
 pub(crate) const UNUSED_RULES_HINT: &str =
     "names are compared exactly, with the source's delimiter; copy --dry-run lists them";
 
-/// The source has numbered its messages anew.
+/// The source has numbered its messages anew, for those who only look.
 pub(crate) fn renumbered_source(known: UidValidity, now: UidValidity) -> String {
     format!(
-        "the source has renumbered this mailbox (UIDVALIDITY was {known} and is {now}), so it is not known which of \
-         its messages were copied; nothing was done in it. A copy of this account under a new --state file adopts \
-         what is on the target and copies the rest"
+        "the source has renumbered this mailbox (UIDVALIDITY was {known} and is {now}): a copy recognises by their keys \
+         which of its messages were copied; here all of them count as not copied"
     )
 }
 

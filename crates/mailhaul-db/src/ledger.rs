@@ -7,7 +7,7 @@ use crate::error::{DbError, Doing};
 use crate::fault::Fault;
 use crate::files::{self, Fingerprint, PathFault};
 use crate::lease::PairLease;
-use crate::model::{MailboxState, Mapping, PairIdentity};
+use crate::model::{MailboxBrief, MailboxState, Mapping, PairIdentity};
 use crate::older;
 use crate::queue::{Queue, Writing};
 use crate::read::{Reader, SettledPages};
@@ -262,6 +262,14 @@ impl PairView {
     /// If the ledger cannot be read or is damaged.
     pub async fn mappings(&self) -> Result<Vec<Mapping>, DbError> {
         self.reader.mappings(self.pair_id).await
+    }
+
+    /// See [`crate::PairLease::overview`].
+    ///
+    /// # Errors
+    /// If the ledger cannot be read or is damaged.
+    pub async fn overview(&self) -> Result<Vec<MailboxBrief>, DbError> {
+        self.reader.overview(self.pair_id).await
     }
 
     /// One mailbox; `None` if it was never mapped.

@@ -49,7 +49,8 @@ pub struct PresentMailbox {
 pub enum Evidence {
     /// MAILBOXID is the same: proof.
     SameId,
-    /// The numbers do not contradict it: a sample of keys decides.
+    /// The numbers do not contradict it: MAILBOXID as the mailbox tells it when it is opened, or else a sample of keys,
+    /// decides.
     SameNumbers,
 }
 
@@ -114,9 +115,10 @@ fn evidence(former: &FormerMailbox, present: &PresentMailbox) -> Option<Evidence
     if let (Some(then), Some(now)) = (&former.mailbox_id, &present.mailbox_id) {
         return (then == now).then_some(Evidence::SameId);
     }
-    // Without messages there is nothing to take a sample of.
+    // Without messages there is nothing to take a sample of. Some servers tell MAILBOXID only of an open mailbox.
     let same_numbers = present.uid_validity == Some(former.uid_validity) && !is_shorter(former, present);
-    (same_numbers && former.settled > 0).then_some(Evidence::SameNumbers)
+    let decidable = former.settled > 0 || former.mailbox_id.is_some();
+    (same_numbers && decidable).then_some(Evidence::SameNumbers)
 }
 
 fn is_shorter(former: &FormerMailbox, present: &PresentMailbox) -> bool {
@@ -366,6 +368,7 @@ mod tests {
     #[test]
     fn nothing_is_concluded_from_an_empty_mailbox_or_from_inbox() {
         assert_eq!(suspected(&["A 7 1 0"], &["B 7 1"]), "");
+        assert_eq!(suspected(&["A 7 1 0 id1"], &["B 7 1"]), "A>B", "its id is told when it is opened");
         assert_eq!(suspected(&["INBOX 7 10 5"], &["INBOX 8 1", "B 7 10"]), "");
         assert_eq!(suspected(&["A 7 10 5"], &["Inbox 7 10"]), "");
     }

@@ -109,7 +109,9 @@ impl Look<'_> {
         };
         let known = state.as_ref().and_then(|state| state.source_uid_validity);
         if let Some(known) = known.filter(|known| *known != uid_validity) {
-            return Err(WalkError::MailboxDecision(words::renumbered_source(known, uid_validity)));
+            let text = words::renumbered_source(known, uid_validity);
+            self.remark(RemarkKind::Unknown, Some(Side::Source), Some(&mapped.source), text);
+            state = None;
         }
         self.doubt_the_view(links, &mapped.source, &selected, claims);
         line.messages = u64::from(selected.exists);

@@ -23,6 +23,7 @@ use crate::bounds;
 use crate::error::{LinkError, WalkError};
 use crate::job::CopyJob;
 use crate::listing::{Listings, list_both};
+use crate::mapping::Earlier;
 use crate::oversight::Oversight;
 use crate::progress::Progress;
 use crate::stop::StopSignal;
@@ -30,7 +31,7 @@ use crate::walk::Links;
 use crate::words;
 use block::block_of;
 use mailhaul_db::{Ledger, PairView};
-use mailhaul_plan::mailboxes::{Mapping, changed, map_mailboxes};
+use mailhaul_plan::mailboxes::{Mapping, changed, map_renamed_mailboxes};
 use mailhaul_report::{AccountPreflight, PreflightRemark, PreflightStep, RemarkKind};
 use mailhaul_types::{MailboxName, Side};
 use std::collections::BTreeMap;
@@ -145,11 +146,13 @@ impl Look<'_> {
 
     /// Which mailbox goes where, and what of it would stop a run before it does anything. `None`: the rules lead nowhere.
     async fn map(&mut self, listings: &Listings, pair: Option<&PairView>) -> Result<Option<Mapping>, WalkError> {
-        let mut stored = BTreeMap::new();
-        if let Some(pair) = pair {
-            stored.extend(pair.mappings().await?.into_iter().map(|mapping| (mapping.source, mapping.target)));
-        }
-        let mapping = match map_mailboxes(&listings.source, &listings.target, &self.job.rules, &stored) {
+        let briefs = match pair {
+            Some(pair) => pair.overview().await?,
+            None => Vec::new(),
+        };
+        let Earlier { stored, kept } = Earlier::of(briefs.iter());
+        let rules = &self.job.rules;
+        let mapping = match map_renamed_mailboxes(&listings.source, &listings.target, rules, &stored, &kept) {
             Ok(mapping) => mapping,
             Err(error) => {
                 self.block_by_decision(error.to_string(), words::MERGED_HINT);
