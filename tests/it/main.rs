@@ -4,6 +4,7 @@
 
 mod answers;
 mod bad_input;
+mod carried_over;
 mod first_copy;
 mod fleet;
 mod ground;
@@ -16,6 +17,7 @@ mod process;
 mod queue_commands;
 mod quirks;
 mod records;
+mod renames;
 mod resync_options;
 mod second_visit;
 mod servers;
