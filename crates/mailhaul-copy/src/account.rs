@@ -1,6 +1,7 @@
 //! One account from sign-in to report. Here stand the phases of a run and their order; each has a file of its own.
 
 use crate::bounds;
+use crate::deletions::refuse_mirror_after_switch;
 use crate::error::{WalkError, stop_of, stop_of_ledger};
 use crate::final_check::compare_sides;
 use crate::job::CopyJob;
@@ -13,6 +14,7 @@ use crate::walk::{Links, Walk};
 use mailhaul_db::{Ledger, PairLease, RunVerdict};
 use mailhaul_plan::keys::KeyMaker;
 use mailhaul_report::{RunReport, Verdict};
+use mailhaul_types::SpecialUse;
 use std::time::Instant;
 
 /// Copies one account, and reports on it. Never panics and never fails: what went wrong stands in the report.
@@ -114,11 +116,15 @@ impl<'a> Run<'a> {
     /// The phases, in their order. Whatever is thrown here stops the account.
     pub(crate) async fn work(&mut self) -> Result<(), WalkError> {
         let walk = self.walk;
+        refuse_mirror_after_switch(walk)?;
         walk.progress.doing("signing in".to_owned());
         self.summary.remark_on_plaintext(&walk.job.accounts);
         let mut planned = self.plan().await?;
         self.tell_of_the_rest(&planned).await?;
         let visits = self.decide_visits(&planned).await?;
+        let drafts = planned.mapping.mailboxes.iter().filter(|mapped| mapped.special_use == Some(SpecialUse::Drafts));
+        let drafts = drafts.map(|mapped| mapped.source.text().to_owned());
+        self.departures.begin(drafts, planned.briefs.values());
         self.survey(&planned, &visits).await?;
         self.pass_over(&mut planned, &visits).await?;
         self.settle_departures(&planned).await?;

@@ -445,7 +445,7 @@ async fn read_tail(
 
 /// What both sides last had in common of a message that was found on the target: before the switch the target's flags
 /// as found, so that those of the source are handed over; after it those of the source, so that the owner keeps his.
-fn adopt(walk: &Walk<'_>, listing: &mut Listing, target: &Target, matched: Matched) -> Settled {
+pub(crate) fn adopt(walk: &Walk<'_>, listing: &mut Listing, target: &Target, matched: Matched) -> Settled {
     let Matched { mut settled, source_flags } = matched;
     if walk.job.resync.switched {
         settled.flags = target.filter.apply(&source_flags, FlagsSent::All);

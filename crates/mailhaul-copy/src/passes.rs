@@ -225,10 +225,8 @@ impl Run<'_> {
 /// that mail arrives elsewhere.
 fn in_order(planned: &Planned, visits: &[Visited]) -> Vec<Visited> {
     let rank = |visit: &Visited| {
-        let source = planned.mapping.mailboxes[visit.place].source.text();
-        let in_flight = planned.briefs.get(source).is_some_and(|brief| brief.sent.is_some());
         let only_lost = planned.may_have_lost(visit.place) && !planned.may_arrive(visit.place);
-        (!in_flight, !only_lost)
+        (!planned.is_in_flight(visit.place), !only_lost)
     };
     let mut order = visits.to_vec();
     order.sort_by_key(rank);

@@ -15,16 +15,21 @@ use mailhaul_types::{MailboxName, Side};
 
 impl Run<'_> {
     /// Learns what has left the mailboxes that may have lost messages and in which mail arrives too. The others are
-    /// passed first and tell it themselves.
+    /// passed first and tell it themselves; unless something is in flight: then that is looked for before anything else,
+    /// and has to know what it may be.
     pub(crate) async fn survey(&mut self, planned: &Planned, visits: &[Visited]) -> Result<(), WalkError> {
         let arriving = visits.iter().filter(|visit| planned.may_arrive(visit.place)).count();
         if arriving == 0 || self.walk.job.resync.moves == MovePolicy::Copy {
             return Ok(());
         }
         self.learn_from_vanished(planned).await?;
-        let both = |visit: &&Visited| planned.may_arrive(visit.place) && planned.may_have_lost(visit.place);
-        // Where mail arrives in one mailbox only, it is the one that is passed last.
-        for visit in visits.iter().filter(both).filter(|_| arriving > 1) {
+        let in_flight = visits.iter().any(|visit| planned.is_in_flight(visit.place));
+        let wanted = |visit: &&Visited| {
+            // Where mail arrives in one mailbox only, it is the one that is passed last.
+            let late = in_flight || (arriving > 1 && planned.may_arrive(visit.place));
+            late && planned.may_have_lost(visit.place)
+        };
+        for visit in visits.iter().filter(wanted) {
             let mut pauses = pause::reconnects(self.walk.supervisor.reconnects());
             while let Err(error) = self.look_for_departed(planned, visit.place).await {
                 self.recover(error, &mut pauses, true).await?;
@@ -86,6 +91,12 @@ impl Run<'_> {
 }
 
 impl Planned {
+    /// Whether it is not known what became of messages that were sent into a mailbox.
+    pub(crate) fn is_in_flight(&self, place: usize) -> bool {
+        let source = self.mapping.mailboxes[place].source.text();
+        self.briefs.get(source).is_some_and(|brief| brief.sent.is_some())
+    }
+
     /// Whether mail may have arrived in a mailbox since it was last accounted for, as far as its figures tell.
     pub(crate) fn may_arrive(&self, place: usize) -> bool {
         let source = self.mapping.mailboxes[place].source.text();

@@ -250,6 +250,13 @@ pub struct MappingChange {
     pub now: String,
 }
 
+/// The purpose that a mailbox seems to have by its name alone: by the last part of it, at any of the usual delimiters.
+/// For caution where a server does not say; a name proves nothing.
+#[must_use]
+pub fn use_suggested_by(name: &str) -> Option<SpecialUse> {
+    special::use_of_name(name.rsplit(['/', '.', '\\']).next().unwrap_or(name))
+}
+
 /// Compares the mapping with that of earlier runs (source text → target text). Mailboxes that are new, or not part
 /// of this run, are no change. A run whose mapping changed stops before it writes anything.
 #[must_use]

@@ -1,0 +1,245 @@
+//! Copies whose originals were deleted at the source.
+//!
+//! Called once every mailbox was passed: only then a message that is missing here cannot be one that has just been
+//! moved there. Everything here may be broken off and done again: a flag is set twice, a copy that is not there any
+//! more is not there to be removed. What has departed is recorded by the caller behind it.
+
+mod sentences;
+mod trash;
+
+use crate::error::{WalkError, mailbox_error};
+use crate::moves::relocate::{Relocated, deleted, portions, refusal, relocate, remove};
+use crate::tail::present_in;
+use crate::tally::Tally;
+use crate::walk::{Links, Pair, Walk};
+use mailhaul_db::{Settled, SettledState};
+use mailhaul_imap::StoreMode;
+use mailhaul_plan::brake::is_too_much;
+use mailhaul_plan::moves::{Way, way_to_move};
+use mailhaul_plan::policy::DeletionPolicy;
+use mailhaul_plan::steps::difference;
+use mailhaul_types::{MailboxName, MessageKey, Side, SystemFlag, Uid, UidSet};
+use sentences::{deleted_at_source, refused, stays, too_many};
+use std::collections::{BTreeMap, BTreeSet};
+use trash::find_trash;
+
+/// Refuses what nobody can mean: to remove copies from accounts whose users work in them.
+pub(crate) fn refuse_mirror_after_switch(walk: &Walk<'_>) -> Result<(), WalkError> {
+    if walk.job.resync.deletions == DeletionPolicy::Mirror && walk.job.resync.switched {
+        return Err(WalkError::Usage {
+            reason: "--deletions mirror removes copies, and --switched says that users work on the target; nothing \
+                     was done"
+                .to_owned(),
+            hint: "after the switch nothing is deleted any more: leave --deletions out".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Does with the copies of `departed` what the operator has decided. Called once every mailbox was passed; both
+/// mailboxes of the pair may have to be selected.
+pub(crate) async fn apply_deletions(
+    walk: &Walk<'_>,
+    links: &mut Links,
+    pair: &Pair<'_>,
+    tally: &mut Tally,
+    departed: &UidSet,
+) -> Result<(), WalkError> {
+    let policy = walk.job.resync.deletions;
+    if policy == DeletionPolicy::Ignore || departed.is_empty() {
+        return Ok(());
+    }
+    refuse_mirror_after_switch(walk)?;
+    if walk.job.resync.switched {
+        let text = stays(departed.len(), "nothing is deleted after the switch");
+        tally.note("deletions", text, departed.len());
+        return Ok(());
+    }
+    let Some(copies) = find_copies(walk, links, pair, tally, departed).await? else { return Ok(()) };
+    if copies.present.is_empty() || !(walk.lease.is_valid() && walk.supervisor.may_write()) {
+        return Ok(());
+    }
+    walk.doing(pair, "handing deletions over");
+    match policy {
+        DeletionPolicy::Ignore => Ok(()),
+        DeletionPolicy::Flag => mark(links, tally, &copies).await,
+        DeletionPolicy::Trash => throw_away(walk, links, pair, tally, &copies).await,
+        DeletionPolicy::Mirror => take_away(links, tally, &copies).await,
+    }
+}
+
+/// What there is to be deleted.
+struct Copies {
+    /// By target UID, those that are there.
+    present: BTreeMap<Uid, Settled>,
+    /// Whether the target can keep `\Deleted`.
+    can_mark: bool,
+}
+
+impl Copies {
+    fn targets(&self, wanted: impl Fn(&Settled) -> bool) -> UidSet {
+        self.present.iter().filter(|(_, row)| wanted(row)).map(|(uid, _)| *uid).collect()
+    }
+
+    fn sources(&self, targets: &UidSet) -> UidSet {
+        targets.iter().filter_map(|uid| self.present.get(&uid)).map(|row| row.source_uid).collect()
+    }
+}
+
+/// Asks the ledger for the copies, the brake whether they are too many, and the target which of them are there.
+async fn find_copies(
+    walk: &Walk<'_>,
+    links: &mut Links,
+    pair: &Pair<'_>,
+    tally: &mut Tally,
+    departed: &UidSet,
+) -> Result<Option<Copies>, WalkError> {
+    let state = pair.ledger.load().await?;
+    let rows = pair.ledger.settled_in(&difference(departed, &state.departed)).await?;
+    let mailbox = difference(&state.settled, &state.departed).len();
+    let brake = walk.job.resync.deletion_brake;
+    if is_too_much(brake, rows.len() as u64, mailbox) {
+        return Err(WalkError::MailboxDecision(too_many(rows.len() as u64, mailbox, brake)));
+    }
+    let opened = links.target.select(pair.target).await.map_err(|error| mailbox_error(Side::Target, error))?;
+    if opened.read_only || opened.uid_validity.is_none() || opened.uid_validity != state.target_uid_validity {
+        let number = rows.len() as u64;
+        tally.note("deletions", stays(number, "the target mailbox is another one by now"), number);
+        return Ok(None);
+    }
+    let mut gone = departed.clone();
+    gone.extend_ranges(&state.departed);
+    let spared = still_needed(pair, &gone, &rows).await?;
+    let mut present: BTreeMap<Uid, Settled> = rows
+        .into_iter()
+        .filter(|row| !spared.contains(&row.source_uid))
+        .filter_map(|row| Some((row.target_uid?, row)))
+        .collect();
+    let there = present_in(&mut links.target, &present.keys().copied().collect()).await?;
+    present.retain(|uid, _| there.contains(*uid));
+    let can_mark = opened.permanent_flags.flags.contains(SystemFlag::Deleted);
+    Ok(Some(Copies { present, can_mark }))
+}
+
+/// Departed messages whose copy may belong to a message that is still at the source: it has the same target UID, or
+/// the same key and no known target UID.
+async fn still_needed(pair: &Pair<'_>, gone: &UidSet, rows: &[Settled]) -> Result<BTreeSet<Uid>, WalkError> {
+    let mut by_target: BTreeMap<Uid, Uid> = BTreeMap::new();
+    let mut by_key: BTreeMap<MessageKey, Vec<Uid>> = BTreeMap::new();
+    for row in rows {
+        by_target.extend(row.target_uid.map(|uid| (uid, row.source_uid)));
+        if let Some(key) = row.key {
+            by_key.entry(key).or_default().push(row.source_uid);
+        }
+    }
+    let mut spared = BTreeSet::new();
+    let mut pages = pair.ledger.messages().await?;
+    while let Some(page) = pages.next().await? {
+        for kept in page.iter().filter(|row| !gone.contains(row.source_uid)) {
+            match (kept.target_uid, kept.key) {
+                (Some(uid), _) => spared.extend(by_target.get(&uid)),
+                (None, Some(key)) => spared.extend(by_key.get_mut(&key).and_then(Vec::pop)),
+                (None, None) => {}
+            }
+        }
+    }
+    Ok(spared)
+}
+
+/// `--deletions flag`.
+async fn mark(links: &mut Links, tally: &mut Tally, copies: &Copies) -> Result<(), WalkError> {
+    let uids = copies.targets(|_| true);
+    if !copies.can_mark {
+        tally.note("deletions", stays(uids.len(), "the target keeps no \\Deleted in this mailbox"), uids.len());
+        return Ok(());
+    }
+    match links.target.store_flags(&uids, StoreMode::Add, &deleted()).await {
+        Ok(()) => done(tally, copies, &uids, "marked as \\Deleted"),
+        Err(error) => tally.note("deletions", refused(uids.len(), &refusal(error)?), uids.len()),
+    }
+    Ok(())
+}
+
+/// `--deletions mirror`: only what mailhaul has put there.
+async fn take_away(links: &mut Links, tally: &mut Tally, copies: &Copies) -> Result<(), WalkError> {
+    let ours = copies.targets(|row| row.state == SettledState::Copied);
+    let found = copies.targets(|row| row.state != SettledState::Copied);
+    if !found.is_empty() {
+        let text = stays(found.len(), "they were on the target before");
+        tally.note("not deleted", text, found.len());
+    }
+    if ours.is_empty() {
+        return Ok(());
+    }
+    if !links.target.capabilities().uidplus() {
+        let text = stays(ours.len(), "the target cannot remove single messages (no UIDPLUS)");
+        tally.note("deletions", text, ours.len());
+        return Ok(());
+    }
+    match remove(&mut links.target, &ours).await? {
+        None => done(tally, copies, &ours, "removed"),
+        Some(words) => tally.note("deletions", refused(ours.len(), &words), ours.len()),
+    }
+    Ok(())
+}
+
+/// `--deletions trash`.
+async fn throw_away(
+    walk: &Walk<'_>,
+    links: &mut Links,
+    pair: &Pair<'_>,
+    tally: &mut Tally,
+    copies: &Copies,
+) -> Result<(), WalkError> {
+    let uids = copies.targets(|_| true);
+    let Some(trash) = find_trash(walk, links).await? else {
+        tally.note("deletions", stays(uids.len(), "the target has no mailbox for trash"), uids.len());
+        return Ok(());
+    };
+    if trash.text() == pair.target.text() {
+        let text = stays(uids.len(), "they are in the target's trash already");
+        tally.note("deletions", text, uids.len());
+        return Ok(());
+    }
+    let capabilities = links.target.capabilities();
+    let (has_move, has_uidplus) = (capabilities.move_(), capabilities.uidplus());
+    let way = |row: &Settled| way_to_move(has_move, has_uidplus, row.state == SettledState::Copied);
+    let stuck = copies.targets(|row| way(row).is_none());
+    if !stuck.is_empty() {
+        tally.note("not deleted", stays(stuck.len(), "the target cannot move them"), stuck.len());
+    }
+    for by in [Way::Move, Way::CopyAndExpunge] {
+        let uids: Vec<Uid> = copies.targets(|row| way(row) == Some(by)).iter().collect();
+        for portion in portions(&uids) {
+            throw_away_portion(links, tally, copies, (portion, &trash, by)).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn throw_away_portion(
+    links: &mut Links,
+    tally: &mut Tally,
+    copies: &Copies,
+    (portion, trash, way): (&[Uid], &MailboxName, Way),
+) -> Result<(), WalkError> {
+    let uids: UidSet = portion.iter().copied().collect();
+    match relocate(&mut links.target, &uids, trash, way).await? {
+        Relocated::Refused(words) => tally.note("not deleted", refused(uids.len(), &words), uids.len()),
+        Relocated::Done(whereto) => {
+            done(tally, copies, &uids, &format!("moved to {trash}"));
+            if let Some(words) = whereto.left_behind {
+                tally.note("left behind", refused(uids.len(), &words), uids.len());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Counts, and says once for each mailbox what was done.
+fn done(tally: &mut Tally, copies: &Copies, targets: &UidSet, what: &str) {
+    tally.deleted.extend_ranges(&copies.sources(targets));
+    let number = tally.deleted.len();
+    let text = format!("copies of {} were {what}", deleted_at_source(number));
+    tally.note("deletions", text, number);
+}
