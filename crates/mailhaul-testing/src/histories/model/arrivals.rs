@@ -131,7 +131,7 @@ fn followable(
     for (place, departure) in departed.iter().enumerate().filter(|(place, _)| !gone[*place]) {
         let there = present(world, departure);
         let way = match there {
-            Some(flags) if departure.record.content == content && can_follow(passing, departure, choices) => {
+            Some(flags) if departure.record.content == content && can_follow(passing, arrival, departure, choices) => {
                 Some((Way::Moved(place), Some(flags)))
             }
             None if may_be_left(arrival, departure) => Some((Way::Left(place), None)),
@@ -153,8 +153,12 @@ fn present(world: &mut World, departure: &Departure) -> Option<FlagSet> {
     world.copy_in(&target, departure.record.copy).map(|copy| copy.flags)
 }
 
-/// Without MOVE, only what was certainly written here may be removed from where it was.
-fn can_follow(passing: &Passing<'_>, departure: &Departure, choices: &mut Choices) -> bool {
+/// Without MOVE, only what was certainly written here may be removed from where it was. What is back in its mailbox need not
+/// be moved at all.
+fn can_follow(passing: &Passing<'_>, arrival: &Arrival, departure: &Departure, choices: &mut Choices) -> bool {
+    if departure.pair == arrival.mailbox {
+        return true;
+    }
     let by_copy = passing.has_uidplus()
         && match departure.record.found {
             Found::No => true,
@@ -224,7 +228,8 @@ fn insist_on_moves(
             }
             let there = present(world, departure).is_some();
             let possible = if there {
-                passing.has_move() || passing.has_uidplus() && departure.record.found == Found::No
+                let at_home = departure.pair == arrival.mailbox;
+                at_home || passing.has_move() || passing.has_uidplus() && departure.record.found == Found::No
             } else {
                 let drafts = [&arrival.mailbox, &departure.pair].into_iter().any(|name| name == DRAFTS);
                 may_be_left(arrival, departure) && !drafts
