@@ -2,16 +2,15 @@
 
 use super::departures::{Departures, Origin};
 use super::relocate::{Relocated, portions, relocate};
+use super::unnamed::Unnamed;
 use crate::error::{WalkError, on};
-use crate::pass::adopt;
 use crate::scan::Listing;
-use crate::tail::{Known, match_known, match_tail_with_flags, present_in, read_known, unclaimed};
+use crate::tail::{Known, match_known, read_known};
 use crate::tally::Tally;
 use crate::walk::{Links, Pair, Target, Walk};
 use mailhaul_db::{Settled, SettledState, Settlement};
 use mailhaul_imap::{ErrorClass, FlagsRow, ImapError};
 use mailhaul_plan::moves::{Way, way_to_move};
-use mailhaul_plan::steps::difference;
 use mailhaul_plan::tail::advance_mark;
 use mailhaul_types::{MessageKey, Side, Uid, UidRange, UidSet, escape};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,23 +40,16 @@ pub(super) struct Follower<'a, 'w> {
     /// Whether another target mailbox than the pair's is selected.
     away: bool,
     /// Moved or perhaps moved, and the new UID is not known: what to settle them as, and whether the target said OK.
-    unnamed: BTreeMap<Uid, Unnamed>,
+    pub(super) unnamed: BTreeMap<Uid, Unnamed>,
     /// Whether the target gave out UIDs here, since the tail was read, that do not follow the mark.
     gap: bool,
 }
 
-/// A move whose result has to be looked for.
-struct Unnamed {
-    record: Settled,
-    origin: String,
-    certain: bool,
-}
-
 /// One arrival, and the departed message that it was.
 #[derive(Debug, Clone)]
-struct Found {
-    arrival: Uid,
-    record: Settled,
+pub(super) struct Found {
+    pub(super) arrival: Uid,
+    pub(super) record: Settled,
 }
 
 impl<'a, 'w> Follower<'a, 'w> {
@@ -144,7 +136,7 @@ impl<'a, 'w> Follower<'a, 'w> {
         let new = found.iter().map(|found| Settled { source_uid: found.arrival, ..found.record.clone() });
         let messages = old.chain(new).collect();
         let departed = found.iter().map(|found| found.record.source_uid).collect();
-        pair_settle(self, Settlement { messages, target_mark: None, clear_sent: false }).await?;
+        self.settle(Settlement { messages, target_mark: None, clear_sent: false }).await?;
         self.dealt_with(origin, &departed).await?;
         for found in found {
             self.tally.adopted.insert(found.arrival);
@@ -241,8 +233,7 @@ impl<'a, 'w> Follower<'a, 'w> {
         self.target.mark = mark;
         self.dealt_with(origin, &departed).await?;
         let arrived: Vec<Uid> = messages.iter().map(|message| message.source_uid).collect();
-        pair_settle(self, Settlement { messages, target_mark: Some(mark), clear_sent: self.unnamed.is_empty() })
-            .await?;
+        self.settle(Settlement { messages, target_mark: Some(mark), clear_sent: self.unnamed.is_empty() }).await?;
         arrived.into_iter().for_each(|uid| self.note_moved(uid));
         Ok(())
     }
@@ -257,15 +248,6 @@ impl<'a, 'w> Follower<'a, 'w> {
     pub(super) fn note_left_behind(&mut self, words: &str, messages: u64) {
         let text = format!("{messages} were moved here, and the target keeps the earlier copies as well: \"{words}\"");
         self.tally.note("left behind", text, messages);
-    }
-
-    fn look_for(&mut self, origin: &Origin, portion: &[Found], certain: bool) {
-        for Found { arrival, record } in portion {
-            let unnamed = Unnamed { record: record.clone(), origin: origin.source.clone(), certain };
-            self.unnamed.insert(*arrival, unnamed);
-            // Not to be looked for anywhere else before it is known where this one is.
-            self.arrivals.retain(|known| known.candidate.uid != *arrival);
-        }
     }
 
     /// Opens the target mailbox that messages have left; whether their UIDs mean there what they meant.
@@ -341,55 +323,7 @@ impl<'a, 'w> Follower<'a, 'w> {
         Ok(self.settled)
     }
 
-    async fn read_tail_again(&mut self, listing: &mut Listing) -> Result<(), WalkError> {
-        let mark = self.target.mark;
-        let uid_next = crate::tail::target_uid_next(self.links, self.pair.target, mark).await?;
-        let claimed = self.pair.ledger.load().await?.claimed_targets;
-        let Links { source, target } = &mut *self.links;
-        let present = present_in(target, &unclaimed(mark, uid_next, &claimed)).await?;
-        let expected: UidSet = self.unnamed.keys().copied().collect();
-        let keys = &self.walk.keys;
-        // First what is expected, which is little; what else came in between may be meant for other arrivals.
-        let mut found = match_tail_with_flags(source, target, keys, &present, &expected).await?;
-        let taken: UidSet = found.iter().filter_map(|matched| matched.settled.target_uid).collect();
-        let others = difference(&self.todo, &expected);
-        found.extend(match_tail_with_flags(source, target, keys, &difference(&present, &taken), &others).await?);
-        let (mut messages, mut departed) = (Vec::new(), BTreeMap::<String, UidSet>::new());
-        let mut unnamed = std::mem::take(&mut self.unnamed);
-        for matched in found {
-            let arrival = matched.settled.source_uid;
-            match unnamed.remove(&arrival) {
-                Some(Unnamed { record, origin, .. }) => {
-                    departed.entry(origin).or_default().insert(record.source_uid);
-                    let target_uid = matched.settled.target_uid;
-                    messages.push(Settled { source_uid: arrival, target_uid, ..record });
-                    self.note_moved(arrival);
-                }
-                None => {
-                    let settled = adopt(self.walk, listing, self.target, matched);
-                    self.tally.settle(std::slice::from_ref(&settled), 0);
-                    self.note_settled(arrival);
-                    messages.push(settled);
-                }
-            }
-        }
-        // The target said OK, and its owner has been faster than we: settled all the same.
-        for (arrival, Unnamed { record, origin, .. }) in unnamed.into_iter().filter(|(_, unnamed)| unnamed.certain) {
-            departed.entry(origin).or_default().insert(record.source_uid);
-            messages.push(Settled { source_uid: arrival, target_uid: None, ..record });
-            self.note_moved(arrival);
-        }
-        for (origin, uids) in departed {
-            self.departures.follow(&origin, &uids);
-            self.walk.lease.mailbox(&origin).await?.add_departed(uids).await?;
-        }
-        pair_settle(self, Settlement { messages, target_mark: Some(uid_next), clear_sent: true }).await?;
-        self.target.mark = uid_next;
-        self.target.uid_next = Some(uid_next);
-        Ok(())
+    pub(super) async fn settle(&self, settlement: Settlement) -> Result<(), WalkError> {
+        Ok(self.pair.ledger.settle(settlement).await?)
     }
-}
-
-async fn pair_settle(follower: &Follower<'_, '_>, settlement: Settlement) -> Result<(), WalkError> {
-    Ok(follower.pair.ledger.settle(settlement).await?)
 }

@@ -13,6 +13,7 @@ mod departures;
 mod follower;
 pub(crate) mod relocate;
 mod unfinished;
+mod unnamed;
 mod withheld;
 
 pub(crate) use departures::Departures;

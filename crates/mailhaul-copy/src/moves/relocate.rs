@@ -88,15 +88,15 @@ mod tests {
     use super::*;
     use mailhaul_imap::{Status, StatusLine};
 
-    fn refused(code: Option<&str>) -> ImapError {
-        let status = StatusLine { status: Status::No, code: code.map(str::to_owned), text: "not now".to_owned() };
+    fn refused(text: &str, code: Option<&str>) -> ImapError {
+        let status = StatusLine { status: Status::No, code: code.map(str::to_owned), text: text.to_owned() };
         ImapError::Refused { command: "UID MOVE", status }
     }
 
     #[test]
     fn a_no_is_an_answer_and_a_request_to_wait_is_not() {
-        assert!(refusal(refused(None)).is_ok_and(|words| words.contains("not now")));
-        assert!(refusal(refused(Some("OVERQUOTA"))).is_ok());
-        assert!(matches!(refusal(refused(Some("LIMIT"))), Err(WalkError::Link(_))));
+        assert!(refusal(refused("not now", None)).is_ok_and(|words| words.contains("not now")));
+        assert!(refusal(refused("it is full", Some("OVERQUOTA"))).is_ok());
+        assert!(matches!(refusal(refused("rate limit hit", None)), Err(WalkError::Link(_))));
     }
 }
