@@ -242,7 +242,11 @@ fn gone_unseen(walk: &Walk<'_>, listing: &Listing, state: &MailboxState) -> u64 
     };
     let known_then = below(&difference(&known, &state.departed));
     let uncopied_now = below(&difference(&listing.listed, &known));
-    u64::from(exists).saturating_sub(known_then).saturating_sub(uncopied_now)
+    let missing = u64::from(exists).saturating_sub(known_then).saturating_sub(uncopied_now);
+    // If everything was accounted for then, only what was left out was not copied. What has departed by now may be known
+    // already from the mailbox in which it arrived.
+    let accounted = state.synced.as_ref().filter(|then| then.uid_next == uid_next && then.exists == exists);
+    accounted.map_or(missing, |then| missing.min(then.skipped))
 }
 
 /// Opens the target mailbox. If an earlier sender may have left something on its way, waits until it has landed.

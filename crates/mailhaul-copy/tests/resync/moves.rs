@@ -96,6 +96,18 @@ async fn a_whole_mailbox_that_was_filed_elsewhere_is_followed() {
 }
 
 #[tokio::test]
+async fn what_was_moved_out_of_a_mailbox_that_is_passed_later_has_not_disappeared() {
+    let stage = copied(Dovecot::builder()).await;
+    moves(&stage.source, "Archive", "1", "INBOX");
+    // Mail arrives in both, so that what has left one of them is known before it is passed.
+    fill(&stage.source, "Archive", [20]);
+    fill(&stage.source, "INBOX", [21]);
+    let report = stage.run(ResyncPolicy::default()).await;
+    assert_eq!((report.totals().gone, report.changes().moved), (0, 1), "{}", report.to_text());
+    stage.assert_exact().await;
+}
+
+#[tokio::test]
 async fn flags_that_changed_along_with_the_move_are_merged() {
     let stage = copied(Dovecot::builder()).await;
     flags(&stage.source, "INBOX", "2", "+FLAGS", &["\\Seen"]);
