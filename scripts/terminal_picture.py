@@ -23,8 +23,8 @@ import unicodedata
 COLUMNS = 120
 # What is drawn into a file of this name: a title, and parts of the demonstration.
 PICTURES = {
-    "copy.svg": ("mailhaul copy, killed and resumed", (3, 4, 5, 8)),
-    "wave.svg": ("mailhaul run, killed and resumed, and a password mended", (9, 11, 12, 13, 14, 15)),
+    "copy.svg": ("mailhaul copy, killed and resumed, and kept up with", (3, 4, 8, 9, 11, 13)),
+    "wave.svg": ("mailhaul run, killed and resumed, and a password mended", (14, 16, 17, 18, 19, 20)),
 }
 # And of its tables of mailboxes those that tell most.
 TELLING = ("INBOX  ", "Archive.2019  ", "Case", "Gesendete", "Large", "Lists", "café", "emoji", "日本語")

@@ -1,5 +1,6 @@
-//! The main job on real servers, to look at: one account copied, killed, resumed, verified and judged; then a wave of
-//! accounts, from the list to the report, with a death in the middle and a password that is wrong.
+//! The main job on real servers, to look at: one account copied, killed, resumed, verified and judged, and kept up with
+//! while its owner goes on working; then a wave of accounts, from the list to the report, with a death in the middle and
+//! a password that is wrong.
 //!
 //! ```text
 //! cargo run --release -p mailhaul-testing --example demo -- target/release/mailhaul
@@ -9,10 +10,12 @@
 //! and is gone afterwards, also after Ctrl-C. Exit codes: 0 all is as promised, 1 something is not, 2 wrong usage,
 //! 130 interrupted.
 
+mod copier;
 mod fleet;
 mod halt;
 mod one_account;
 mod program;
+mod resync;
 mod stage;
 mod talk;
 mod wave;

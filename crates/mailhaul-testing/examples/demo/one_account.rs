@@ -1,46 +1,16 @@
-//! One account: filled, copied, killed in the middle, resumed, run again, verified, judged.
+//! One account: filled, copied, killed in the middle, resumed, run again, verified, judged; then kept up with.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use mailhaul_testing::judge::{self, Rules, Snapshot};
 
+use crate::copier::{COPY_OPTIONS, Copier};
 use crate::halt::Halt;
-use crate::program::{Finished, Program};
+use crate::program::Finished;
 use crate::stage::{self, Stage};
 use crate::talk::{self, Talk};
-use crate::{Problem, Proof};
-
-/// Where the copier remembers, and nothing left out: mail marked for deletion keeps its mark.
-const COPY_OPTIONS: [&str; 3] = ["--copy-deleted-flag", "--state", "mailhaul.db"];
-
-/// The command and what all its calls have in common: both ends.
-struct Copier {
-    program: Program,
-    endpoints: Vec<String>,
-}
-
-impl Copier {
-    /// Between the two servers of the stage.
-    fn new(binary: &Path, stage: &Stage, halt: &Arc<Halt>) -> Copier {
-        let (from, to) = stage.urls();
-        let words = ["--from", &from, "--from-password-file", "old.password", "--to", &to];
-        let more = ["--to-password-file", "new.password", "--ca-file", "ca.pem"];
-        let endpoints = words.into_iter().chain(more).map(str::to_owned).collect();
-        Copier { program: Program::new(binary, stage.folder(), halt), endpoints }
-    }
-
-    /// The words of a subcommand, without the program's name.
-    fn arguments(&self, subcommand: &str, more: &[&str]) -> Vec<String> {
-        let more = more.iter().map(|word| (*word).to_owned());
-        std::iter::once(subcommand.to_owned()).chain(self.endpoints.iter().cloned()).chain(more).collect()
-    }
-
-    /// Says the command and runs it to its end.
-    fn run(&self, talk: &Talk, subcommand: &str, more: &[&str]) -> Result<Finished, Problem> {
-        self.program.run(talk, &self.arguments(subcommand, more))
-    }
-}
+use crate::{Problem, Proof, resync};
 
 /// The first part of the story.
 pub(crate) fn tell(talk: &Talk, binary: &Path, halt: &Arc<Halt>) -> Result<Proof, Problem> {
@@ -65,12 +35,15 @@ pub(crate) fn tell(talk: &Talk, binary: &Path, halt: &Arc<Halt>) -> Result<Proof
 
     talk.heading("The judge, who shares no code with mailhaul");
     let (judgement, untouched) = judged(talk, &stage, &before)?;
-    Ok(vec![
+    halt.check()?;
+    let mut proof = vec![
         ("resumed after kill -9", resumed.last_line().to_owned()),
         ("verify, every octet", verified.last_line().to_owned()),
         ("judge", judgement),
         ("old account", untouched),
-    ])
+    ];
+    proof.extend(resync::tell(talk, &stage, &copier)?);
+    Ok(proof)
 }
 
 /// Copies until part of the mail has gone to the new server, then kills the copier as the kernel would.

@@ -25,6 +25,9 @@ const DELAY: Duration = Duration::from_millis(5);
 /// The line to the new server, so that there is something to watch.
 const BYTES_PER_SEC: u64 = 7 << 20;
 
+/// Dovecot writes down what a session says where this folder exists, without the sign-in.
+const RAWLOG: &str = "protocol imap {\n  rawlog_dir = %h/rawlog\n}\n";
+
 /// Everything that has to run, and the folder in which the copier works.
 pub(crate) struct Stage {
     source: Dovecot,
@@ -39,9 +42,11 @@ impl Stage {
     pub(crate) fn set_up() -> Result<Stage, Problem> {
         let authority = Arc::new(TestAuthority::new());
         let source = Dovecot::builder().tls(&authority).password("old-secret").delimiter('.').prefix("INBOX.");
+        let source = source.extra(RAWLOG);
         let source = source.try_start().map_err(|error| Problem::broken("start the old server", error))?;
         let target = Dovecot::builder().tls(&authority).password("new-secret").store(Store::Sdbox);
         let target = target.special_use("Sent", "\\Sent").special_use("Drafts", "\\Drafts");
+        let target = target.extra(RAWLOG);
         let target = target.try_start().map_err(|error| Problem::broken("start the new server", error))?;
         let line = |server: &Dovecot, plan: Plan| {
             let address = server.tls_address().ok_or_else(|| Problem::Broken("a server without TLS".to_owned()))?;
@@ -102,6 +107,23 @@ impl Stage {
         Account::new(self.target.address(), USER, self.target.password())
     }
 
+    /// Lets both servers write down, from now on, what they are asked for in this account.
+    pub(crate) fn listen_in(&self) -> Result<(), Problem> {
+        for server in [&self.source, &self.target] {
+            let folder = server.home(USER).join("rawlog");
+            let made = std::fs::create_dir_all(&folder).and_then(|()| server.give(&folder));
+            made.map_err(|error| Problem::broken("listen in", error))?;
+        }
+        Ok(())
+    }
+
+    /// What the old and the new server were asked for since then, after the sign-in, without tags.
+    pub(crate) fn overheard(&self) -> Result<[Vec<String>; 2], Problem> {
+        let heard = |server: &Dovecot| heard_in(&server.home(USER).join("rawlog"));
+        let both = heard(&self.source).and_then(|source| Ok([source, heard(&self.target)?]));
+        both.map_err(|error| Problem::broken("read what was overheard", error))
+    }
+
     /// What is called otherwise on the new server: it has its own mailboxes for what was sent and for drafts, and names that
     /// only case or Unicode normalisation tell apart are kept apart.
     pub(crate) fn rules(&self) -> Rules {
@@ -111,6 +133,24 @@ impl Stage {
             .iter()
             .fold(Rules::new(), |rules, (old, new)| rules.map_path(MailboxPath::of(&[old]), MailboxPath::of(&[new])))
     }
+}
+
+/// The commands in all `*.in` files of a folder, one line each; a time may stand before the tag.
+fn heard_in(folder: &Path) -> std::io::Result<Vec<String>> {
+    let mut commands = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "in") {
+            let octets = std::fs::read(&path)?;
+            let text = String::from_utf8_lossy(&octets);
+            let is_time = |word: &str| word.contains('.') && word.parse::<f64>().is_ok();
+            for line in text.lines().filter(|line| !line.trim().is_empty()) {
+                let untimed = line.split_once(' ').filter(|(word, _)| is_time(word)).map_or(line, |(_, rest)| rest);
+                commands.push(untimed.split_once(' ').map_or(untimed, |(_, command)| command).trim().to_owned());
+            }
+        }
+    }
+    Ok(commands)
 }
 
 fn write_files(folder: &Path, source: &Dovecot, target: &Dovecot, authority: &TestAuthority) -> std::io::Result<()> {
