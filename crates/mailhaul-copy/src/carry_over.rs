@@ -8,17 +8,20 @@
 
 use crate::error::{WalkError, mailbox_error, on};
 use crate::pass::quarantine;
+use crate::renames::evidence::{Sample, agrees};
 use crate::scan::{Known as Wanted, scan_mailbox};
 use crate::tail::{Known, Matched, match_known, present_in, read_known};
 use crate::tally::Tally;
 use crate::walk::{Links, Pair, Walk};
 use mailhaul_db::{MailboxState, Renumbering, Settled};
-use mailhaul_imap::SelectedMailbox;
+use mailhaul_imap::{Connection, SelectedMailbox};
 use mailhaul_plan::carry_over::{Keyed, is_same_mailbox, pair_by_keys};
+use mailhaul_plan::matching::Candidate;
+use mailhaul_plan::moves::may_be_left_to_owner;
 use mailhaul_plan::selection::Selection;
 use mailhaul_plan::steps::intersection;
 use mailhaul_report::count_of;
-use mailhaul_types::{MessageKey, Side, Uid, UidRange, UidSet, UidValidity};
+use mailhaul_types::{Flags, MessageKey, Side, Uid, UidRange, UidSet, UidValidity};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a mailbox is carried over in one run. A server that renumbers again and again would be listed and read
@@ -59,8 +62,35 @@ pub(crate) fn moved_ground<'a>(
     Some(MovedGround { selected, uid_validity, why })
 }
 
+/// As [`moved_ground`], where UIDNEXT does not show it: a mailbox that was put back to an earlier state may have received
+/// as much mail since. HIGHESTMODSEQ that went back raises the suspicion, since servers also begin to count anew; a
+/// sample of stored keys decides. The source mailbox is selected.
+pub(crate) async fn hidden_ground<'a>(
+    walk: &Walk<'_>,
+    source: &mut Connection,
+    pair: &Pair<'_>,
+    selected: &'a SelectedMailbox,
+    uid_validity: UidValidity,
+    state: &MailboxState,
+) -> Result<Option<MovedGround<'a>>, WalkError> {
+    let then = state.scan.as_ref().and_then(|scan| scan.highest_modseq);
+    let (Some(then), Some(now)) = (then, selected.highest_modseq) else { return Ok(None) };
+    if now >= then {
+        return Ok(None);
+    }
+    let sample = Sample::of_source(pair.ledger).await?;
+    if agrees(source, Side::Source, &walk.keys, &sample).await? != Some(false) {
+        return Ok(None);
+    }
+    let why = format!(
+        "the source mailbox was put back to an earlier state (HIGHESTMODSEQ was {then} and is {now}, and its UIDs stand \
+         for other messages)"
+    );
+    Ok(Some(MovedGround { selected, uid_validity, why }))
+}
+
 /// Recognises the settled messages under their new UIDs, and returns what is known of the mailbox from then on. The
-/// source mailbox is selected, before and after.
+/// source mailbox is selected, before and after. `drafts`: the mailbox is for drafts.
 pub(crate) async fn carry_over(
     walk: &Walk<'_>,
     links: &mut Links,
@@ -68,6 +98,7 @@ pub(crate) async fn carry_over(
     tally: &mut Tally,
     ground: MovedGround<'_>,
     state: MailboxState,
+    drafts: bool,
 ) -> Result<MailboxState, WalkError> {
     let why = &ground.why;
     if tally.renumberings >= CARRIED_OVER_MAX {
@@ -84,7 +115,7 @@ pub(crate) async fn carry_over(
     let records = Records::read(pair, &state).await?;
     let ours = read_source(walk, links, pair, &ground).await?;
     let copies = read_copies(walk, links, pair, &state, &records).await?;
-    let recognised = recognise(links, &records, &ours, &copies).await?;
+    let recognised = recognise(links, &records, &ours, &copies, drafts).await?;
 
     let (copied, found) = (records.present.len() as u64, recognised.present);
     if !is_same_mailbox(copied, found) && !walk.job.resync.accept_source_change {
@@ -147,17 +178,33 @@ async fn read_source(
     read_known(&mut links.source, Side::Source, &walk.keys, &listing.listed, |_| true).await
 }
 
-/// The copies that are still where they were put, by their UIDs on the target. None of them, where these UIDs are void:
-/// what becomes of such a target is seen when it is opened for writing.
+/// The copies that are still where they were put.
+enum Copies {
+    /// UIDs on the target mean nothing any more. What becomes of such a target is seen when it is opened for writing.
+    Void,
+    /// By their UIDs on the target.
+    Known(BTreeMap<Uid, Known>),
+}
+
+impl Copies {
+    fn get(&self, uid: Uid) -> Option<&Known> {
+        match self {
+            Self::Void => None,
+            Self::Known(copies) => copies.get(&uid),
+        }
+    }
+}
+
+/// Reads the copies.
 async fn read_copies(
     walk: &Walk<'_>,
     links: &mut Links,
     pair: &Pair<'_>,
     state: &MailboxState,
     records: &Records,
-) -> Result<BTreeMap<Uid, Known>, WalkError> {
+) -> Result<Copies, WalkError> {
     if pair.target_is_missing {
-        return Ok(BTreeMap::new());
+        return Ok(Copies::Void);
     }
     let opened = links.target.select(pair.target).await.map_err(|error| mailbox_error(Side::Target, error))?;
     let uid_validity = match opened.uid_validity {
@@ -165,18 +212,18 @@ async fn read_copies(
         None => links.target.status(pair.target).await.map_err(on(Side::Target))?.uid_validity,
     };
     if uid_validity.is_none() || uid_validity != state.target_uid_validity {
-        return Ok(BTreeMap::new());
+        return Ok(Copies::Void);
     }
     let owned: BTreeSet<Uid> =
         records.present.iter().chain(&records.departed).filter_map(|record| record.target_uid).collect();
     let owned: UidSet = owned.into_iter().collect();
-    let Some((first, last)) = owned.first().zip(owned.last()) else { return Ok(BTreeMap::new()) };
+    let Some((first, last)) = owned.first().zip(owned.last()) else { return Ok(Copies::Known(BTreeMap::new())) };
     // One range, however many holes: a listing takes a command for every range.
     let mut span = UidSet::new();
     span.insert_range(UidRange { first, last });
     let present = intersection(&present_in(&mut links.target, &span).await?, &owned);
     let known = read_known(&mut links.target, Side::Target, &walk.keys, &present, |_| true).await?;
-    Ok(known.into_iter().map(|known| (known.candidate.uid, known)).collect())
+    Ok(Copies::Known(known.into_iter().map(|known| (known.candidate.uid, known)).collect()))
 }
 
 /// What was recognised.
@@ -193,11 +240,12 @@ async fn recognise(
     links: &mut Links,
     records: &Records,
     ours: &[Known],
-    copies: &BTreeMap<Uid, Known>,
+    copies: &Copies,
+    drafts: bool,
 ) -> Result<Recognised, WalkError> {
     let mut open = ours.to_vec();
     let mut messages = match_copies(links, &records.present, &mut open, copies).await?;
-    let alone = match_keys(&records.present, &mut open, copies);
+    let alone = match_keys(&records.present, &mut open, copies, drafts);
     let by_key_alone = alone.len() as u64;
     messages.extend(alone);
     let present = messages.len() as u64;
@@ -213,11 +261,11 @@ async fn match_copies(
     links: &mut Links,
     records: &[Settled],
     open: &mut Vec<Known>,
-    copies: &BTreeMap<Uid, Known>,
+    copies: &Copies,
 ) -> Result<Vec<Settled>, WalkError> {
     let by_copy: BTreeMap<Uid, &Settled> =
         records.iter().filter_map(|record| Some((comparable(record, copies)?.candidate.uid, record))).collect();
-    let theirs: Vec<Known> = by_copy.keys().filter_map(|uid| copies.get(uid)).cloned().collect();
+    let theirs: Vec<Known> = by_copy.keys().filter_map(|uid| copies.get(*uid)).cloned().collect();
     let Links { source, target } = links;
     let matched = match_known(source, target, open, &theirs).await?;
     let taken: BTreeSet<Uid> = matched.iter().map(|matched| matched.settled.source_uid).collect();
@@ -231,22 +279,40 @@ async fn match_copies(
 
 /// The copy of a record, if it can be compared with: it is there, and it is what was put there. A server that alters
 /// what it is given makes other keys of it.
-fn comparable<'a>(record: &Settled, copies: &'a BTreeMap<Uid, Known>) -> Option<&'a Known> {
-    let copy = copies.get(&record.target_uid?)?;
+fn comparable<'a>(record: &Settled, copies: &'a Copies) -> Option<&'a Known> {
+    let copy = copies.get(record.target_uid?)?;
     (copy.candidate.key == record.key).then_some(copy)
 }
 
 /// Matches what is open at the source with the stored keys of records whose copies cannot be compared with, and takes
-/// it out.
-fn match_keys(records: &[Settled], open: &mut Vec<Known>, copies: &BTreeMap<Uid, Known>) -> Vec<Settled> {
-    let by_uid: BTreeMap<Uid, &Settled> = records
-        .iter()
-        .filter(|record| comparable(record, copies).is_none())
-        .map(|record| (record.source_uid, record))
-        .collect();
+/// it out. Of a copy that is gone only the key is left: it must be one that tells a message from every other, and a
+/// draft is rewritten under the same header fields.
+fn match_keys(records: &[Settled], open: &mut Vec<Known>, copies: &Copies, drafts: bool) -> Vec<Settled> {
+    let is_gone = |record: &Settled| match copies {
+        Copies::Void => false,
+        Copies::Known(known) => record.target_uid.is_none_or(|uid| !known.contains_key(&uid)),
+    };
+    let speaks = |key: Option<MessageKey>, flags: &Flags| !drafts && may_be_left_to_owner(key, flags);
+    let (mut by_uid, mut weak) = (BTreeMap::new(), BTreeSet::new());
+    for record in records.iter().filter(|record| comparable(record, copies).is_none()) {
+        if is_gone(record) && !speaks(record.key, &record.flags) {
+            weak.extend(record.key);
+        } else {
+            by_uid.insert(record.source_uid, record);
+        }
+    }
+    // Where one of several with the same key does not speak for itself, none does.
+    by_uid.retain(|_, record| !is_gone(record) || record.key.is_none_or(|key| !weak.contains(&key)));
+    let gone: BTreeSet<MessageKey> =
+        by_uid.values().filter(|record| is_gone(record)).filter_map(|record| record.key).collect();
     let keyed = |uid: Uid, key: Option<MessageKey>| Keyed { uid, key };
     let former: Vec<Keyed> = by_uid.values().map(|record| keyed(record.source_uid, record.key)).collect();
-    let present: Vec<Keyed> = open.iter().map(|known| keyed(known.candidate.uid, known.candidate.key)).collect();
+    let is_open = |known: &&Known| {
+        let Candidate { key, .. } = known.candidate;
+        key.is_none_or(|key| !gone.contains(&key)) || speaks(key, &known.flags)
+    };
+    let present: Vec<Keyed> =
+        open.iter().filter(is_open).map(|known| keyed(known.candidate.uid, known.candidate.key)).collect();
     let pairs = pair_by_keys(&former, &present);
     let taken: UidSet = {
         let mut taken: Vec<Uid> = pairs.iter().map(|(_, present)| *present).collect();
@@ -296,8 +362,7 @@ fn notes(why: &str, copied: u64, recognised: &Recognised) -> Vec<(&'static str, 
 mod tests {
     use super::*;
     use mailhaul_db::SettledState;
-    use mailhaul_plan::matching::Candidate;
-    use mailhaul_types::{Flags, KeyStrength};
+    use mailhaul_types::{KeyStrength, SystemFlag};
 
     fn key(digest: u64) -> Option<MessageKey> {
         Some(MessageKey { digest, strength: KeyStrength::MessageId })
@@ -318,14 +383,32 @@ mod tests {
         Known { candidate, flags: Flags::new() }
     }
 
+    fn copies(known: &[Known]) -> Copies {
+        Copies::Known(known.iter().map(|copy| (copy.candidate.uid, copy.clone())).collect())
+    }
+
+    #[test]
+    fn a_draft_without_its_copy_is_recognised_by_nothing() {
+        let draft = |flags: &mut Flags| flags.insert(SystemFlag::Draft);
+        let (mut was_draft, mut is_draft) = (record(1, 101, 10), known(12, 20));
+        draft(&mut was_draft.flags);
+        draft(&mut is_draft.flags);
+        let records = [was_draft, record(2, 102, 20), record(3, 103, 30)];
+        let open = [known(11, 10), is_draft, known(13, 30)];
+        let uids = |settled: Vec<Settled>| settled.iter().map(|message| message.source_uid.0).collect::<Vec<_>>();
+        assert_eq!(uids(match_keys(&records, &mut open.to_vec(), &copies(&[]), false)), [13]);
+        assert_eq!(uids(match_keys(&records, &mut open.to_vec(), &copies(&[]), true)), Vec::<u32>::new());
+        // Where no copy can be looked at, the keys are all there is.
+        assert_eq!(uids(match_keys(&records, &mut open.to_vec(), &Copies::Void, true)), [11, 12, 13]);
+    }
+
     #[test]
     fn only_records_whose_copies_cannot_be_compared_with_are_matched_by_key_alone() {
         let records = [record(1, 101, 10), record(2, 102, 20), record(3, 103, 30)];
         // 101 is there, 102 is gone, 103 was altered by its server.
-        let copies: BTreeMap<Uid, Known> =
-            [known(101, 10), known(103, 99)].into_iter().map(|copy| (copy.candidate.uid, copy)).collect();
+        let copies = copies(&[known(101, 10), known(103, 99)]);
         let mut open = vec![known(11, 10), known(12, 20), known(13, 30), known(14, 20)];
-        let settled = match_keys(&records, &mut open, &copies);
+        let settled = match_keys(&records, &mut open, &copies, false);
         let shown: Vec<_> =
             settled.iter().map(|message| (message.source_uid.0, message.target_uid.map(|uid| uid.0))).collect();
         assert_eq!(shown, [(12, Some(102)), (13, Some(103))]);

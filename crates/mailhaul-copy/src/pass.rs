@@ -5,7 +5,7 @@
 //! from memory: what it believed to be in flight is found out by reading the target's tail.
 
 use crate::bounds;
-use crate::carry_over::{carry_over, moved_ground};
+use crate::carry_over::{carry_over, hidden_ground, moved_ground};
 use crate::changes::list_changes;
 use crate::error::{WalkError, mailbox_error, on};
 use crate::flag_sync::sync_flags;
@@ -55,7 +55,8 @@ pub(crate) async fn pass(
     let state = forget_what_to_retry(walk, pair, tally, state).await?;
     tally.before.get_or_insert_with(|| state.settled.clone());
 
-    let (mut listing, state) = read_source(walk, links, pair, tally, state).await?;
+    let drafts = departures.holds_drafts(pair.source.text());
+    let (mut listing, state) = read_source(walk, links, pair, tally, state, drafts).await?;
     departures.learn(pair.source, pair.target, &listing.departed);
     let present = difference(&state.settled, &state.departed);
     if pair.target_is_missing {
@@ -168,13 +169,18 @@ async fn read_source(
     pair: &Pair<'_>,
     tally: &mut Tally,
     mut state: MailboxState,
+    drafts: bool,
 ) -> Result<(Listing, MailboxState), WalkError> {
     let selected = links.source.examine(pair.source).await.map_err(|error| mailbox_error(Side::Source, error))?;
     let Some(uid_validity) = selected.uid_validity else {
         return Err(WalkError::Mailbox("the source keeps no UIDs for this mailbox (no UIDVALIDITY)".to_owned()));
     };
-    if let Some(ground) = moved_ground(&selected, uid_validity, &state) {
-        state = carry_over(walk, links, pair, tally, ground, state).await?;
+    let ground = match moved_ground(&selected, uid_validity, &state) {
+        None => hidden_ground(walk, &mut links.source, pair, &selected, uid_validity, &state).await?,
+        moved => moved,
+    };
+    if let Some(ground) = ground {
+        state = carry_over(walk, links, pair, tally, ground, state, drafts).await?;
     }
     let listing = list_source(walk, links, pair, selected, uid_validity, &state).await?;
     tally.gone_unseen = tally.gone_unseen.max(gone_unseen(walk, &listing, &state));

@@ -81,7 +81,7 @@ impl Departures {
     }
 
     /// Whether a source mailbox holds drafts, by the source's word or by its name.
-    pub(super) fn holds_drafts(&self, source: &str) -> bool {
+    pub(crate) fn holds_drafts(&self, source: &str) -> bool {
         self.drafts.contains(source) || use_suggested_by(source) == Some(SpecialUse::Drafts)
     }
 

@@ -71,8 +71,8 @@ pub(super) async fn is_the_copy(
     if brief.counts.total() == 0 {
         return Ok(opened.exists == 0 && opened.uid_next == brief.target_mark);
     }
-    let sample = Sample::of_target(walk, brief).await?;
-    evidence::agrees(&mut links.target, Side::Target, &walk.keys, &sample).await
+    let sample = Sample::of_target(&walk.lease.mailbox(&brief.mapping.source).await?).await?;
+    Ok(evidence::agrees(&mut links.target, Side::Target, &walk.keys, &sample).await? == Some(true))
 }
 
 fn has_known_numbers(opened: &SelectedMailbox, brief: &MailboxBrief) -> bool {

@@ -5,7 +5,7 @@ use crate::error::{WalkError, mailbox_error, on};
 use crate::listing::Listings;
 use crate::tail::{listed_in, read_known};
 use crate::walk::Walk;
-use mailhaul_db::{MailboxBrief, Settled};
+use mailhaul_db::{MailboxBrief, MailboxLedger, Settled};
 use mailhaul_imap::Connection;
 use mailhaul_plan::keys::KeyMaker;
 use mailhaul_plan::mailboxes::MailboxEntry;
@@ -39,7 +39,7 @@ pub(super) async fn renamed_mailboxes<'a>(
                 Evidence::SameId => true,
                 Evidence::SameNumbers => {
                     if sample.is_none() {
-                        sample = Some(Sample::of_source(walk, brief).await?);
+                        sample = Some(Sample::of_source(&walk.lease.mailbox(&brief.mapping.source).await?).await?);
                     }
                     let sample = sample.as_ref().expect("it was made just now");
                     confirms(walk, source, entries[candidate], brief, sample).await?
@@ -83,28 +83,24 @@ fn present(entry: &MailboxEntry, listings: &Listings) -> PresentMailbox {
 }
 
 /// Settled messages by their UIDs on one side, with the stored keys.
-pub(super) struct Sample {
+pub(crate) struct Sample {
     keys: Vec<(Uid, Option<MessageKey>)>,
 }
 
 impl Sample {
     /// By their UIDs at the source.
-    async fn of_source(walk: &Walk<'_>, brief: &MailboxBrief) -> Result<Self, WalkError> {
-        Self::of(walk, brief, |message| Some(message.source_uid)).await
+    pub(crate) async fn of_source(ledger: &MailboxLedger) -> Result<Self, WalkError> {
+        Self::of(ledger, |message| Some(message.source_uid)).await
     }
 
     /// By their UIDs on the target.
-    pub(super) async fn of_target(walk: &Walk<'_>, brief: &MailboxBrief) -> Result<Self, WalkError> {
-        Self::of(walk, brief, |message| message.target_uid).await
+    pub(super) async fn of_target(ledger: &MailboxLedger) -> Result<Self, WalkError> {
+        Self::of(ledger, |message| message.target_uid).await
     }
 
-    async fn of(
-        walk: &Walk<'_>,
-        brief: &MailboxBrief,
-        uid: impl Fn(&Settled) -> Option<Uid>,
-    ) -> Result<Self, WalkError> {
-        let ledger = walk.lease.mailbox(&brief.mapping.source).await?;
-        let there = difference(&ledger.load().await?.settled, &brief.departed);
+    async fn of(ledger: &MailboxLedger, uid: impl Fn(&Settled) -> Option<Uid>) -> Result<Self, WalkError> {
+        let state = ledger.load().await?;
+        let there = difference(&state.settled, &state.departed);
         let asked = ledger.settled_in(&spread(&there, SAMPLE_ASKED_MAX)).await?;
         Ok(Self { keys: asked.iter().filter_map(|message| Some((uid(message)?, message.key))).collect() })
     }
@@ -129,21 +125,22 @@ async fn confirms(
     if let (Some(then), Some(now)) = (former(brief).and_then(|former| former.mailbox_id), &selected.mailbox_id) {
         return Ok(then == *now);
     }
-    agrees(source, Side::Source, &walk.keys, sample).await
+    Ok(agrees(source, Side::Source, &walk.keys, sample).await? == Some(true))
 }
 
-/// Whether the messages of a sample that are in the selected mailbox are those that are stored.
-pub(super) async fn agrees(
+/// Whether the messages of a sample that are in the selected mailbox are those that are stored; `None` if none of them
+/// is there, or can be looked at.
+pub(crate) async fn agrees(
     connection: &mut Connection,
     side: Side,
     keys: &KeyMaker,
     sample: &Sample,
-) -> Result<bool, WalkError> {
+) -> Result<Option<bool>, WalkError> {
     let mut asked: Vec<Uid> = sample.keys.iter().filter(|(_, key)| key.is_some()).map(|(uid, _)| *uid).collect();
     asked.sort_unstable();
     let asked: UidSet = asked.into_iter().collect();
     if asked.is_empty() {
-        return Ok(false);
+        return Ok(None);
     }
     let there = match connection.uid_search_present(&asked).await {
         Ok(there) => there,
@@ -153,13 +150,13 @@ pub(super) async fn agrees(
     };
     let chosen = spread(&there, SAMPLE_MESSAGES_MAX);
     if chosen.is_empty() {
-        return Ok(false);
+        return Ok(None);
     }
     let found = match read_known(connection, side, keys, &chosen, |_| true).await {
         Ok(found) => found,
-        Err(WalkError::Mailbox(_)) => return Ok(false),
+        Err(WalkError::Mailbox(_)) => return Ok(None),
         Err(error) => return Err(error),
     };
     let found = found.into_iter().map(|known| (known.candidate.uid, known.candidate.key)).collect();
-    Ok(sample_agrees(&sample.keys, &found))
+    Ok(Some(sample_agrees(&sample.keys, &found)))
 }

@@ -5,7 +5,7 @@
 //! in between finds the copies under their new names, by their numbers and keys, and only records them.
 
 mod copy;
-mod evidence;
+pub(crate) mod evidence;
 
 use crate::error::{WalkError, mailbox_error};
 use crate::listing::Listings;
