@@ -1,6 +1,7 @@
 //! What a copy would do, found out without writing anything anywhere. Where a run would stop or end with exceptions,
 //! the plan says so and ends in the same way.
 
+use crate::carry_over::moved_ground;
 use crate::error::{WalkError, mailbox_error, on, stop_of};
 use crate::job::CopyJob;
 use crate::listing::{Listings, connect, list_both};
@@ -150,9 +151,9 @@ impl Planner<'_> {
         let Some(uid_validity) = selected.uid_validity else {
             return Err(WalkError::Mailbox("the source keeps no UIDs for this mailbox (no UIDVALIDITY)".to_owned()));
         };
-        let known = state.as_ref().and_then(|state| state.source_uid_validity);
-        if let Some(known) = known.filter(|known| *known != uid_validity) {
-            self.remark(&mapped.source, words::renumbered_source(known, uid_validity));
+        let ground = state.as_ref().and_then(|state| moved_ground(&selected, uid_validity, state));
+        if let Some(why) = ground.map(|ground| ground.why) {
+            self.remark(&mapped.source, words::moved_ground(&why));
             state = None;
         }
         if let Some(state) = state.as_mut().filter(|_| self.job.retry_exceptions.covers(mapped.source.text())) {

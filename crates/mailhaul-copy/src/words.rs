@@ -1,7 +1,7 @@
 //! Sentences that several walkers say, so that they say them in the same words.
 
 use mailhaul_plan::mailboxes::{LeftOutReason, Mapping, MappingChange};
-use mailhaul_types::{Escaped, UidValidity};
+use mailhaul_types::Escaped;
 use std::fmt::Write as _;
 
 /// Why a mailbox is left out.
@@ -51,11 +51,10 @@ pub(crate) fn unused_rules(mapping: &Mapping) -> String {
 pub(crate) const UNUSED_RULES_HINT: &str =
     "names are compared exactly, with the source's delimiter; copy --dry-run lists them";
 
-/// The source has numbered its messages anew, for those who only look.
-pub(crate) fn renumbered_source(known: UidValidity, now: UidValidity) -> String {
+/// The ground has moved at the source, for those who only look.
+pub(crate) fn moved_ground(why: &str) -> String {
     format!(
-        "the source has renumbered this mailbox (UIDVALIDITY was {known} and is {now}): a copy recognises by their keys \
-         which of its messages were copied; here all of them count as not copied"
+        "{why}: a copy recognises by their keys which of its messages were copied; here all of them count as not copied"
     )
 }
 

@@ -5,6 +5,7 @@
 //! just as the copy lists them.
 
 use super::Look;
+use crate::carry_over::moved_ground;
 use crate::error::{WalkError, mailbox_error, on};
 use crate::scan::{Known, Listing, scan_mailbox};
 use crate::views;
@@ -107,10 +108,9 @@ impl Look<'_> {
         let Some(uid_validity) = selected.uid_validity else {
             return Err(WalkError::Mailbox("the source keeps no UIDs for this mailbox (no UIDVALIDITY)".to_owned()));
         };
-        let known = state.as_ref().and_then(|state| state.source_uid_validity);
-        if let Some(known) = known.filter(|known| *known != uid_validity) {
-            let text = words::renumbered_source(known, uid_validity);
-            self.remark(RemarkKind::Unknown, Some(Side::Source), Some(&mapped.source), text);
+        let ground = state.as_ref().and_then(|state| moved_ground(&selected, uid_validity, state));
+        if let Some(why) = ground.map(|ground| ground.why) {
+            self.remark(RemarkKind::Unknown, Some(Side::Source), Some(&mapped.source), words::moved_ground(&why));
             state = None;
         }
         self.doubt_the_view(links, &mapped.source, &selected, claims);
