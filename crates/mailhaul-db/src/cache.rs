@@ -117,6 +117,19 @@ impl CachedMailbox {
         Ok(())
     }
 
+    /// Target UIDs become void, or the mark goes back, together with what was found on the target then.
+    pub(crate) async fn renumber_target(
+        &mut self,
+        db: &mut SqliteConnection,
+        new: UidValidity,
+        mark: Uid,
+        messages: &[Settled],
+    ) -> Result<(), Fault> {
+        self.bound()?;
+        self.void_target_uids(db, new, mark).await?;
+        self.settle_messages(db, messages).await
+    }
+
     /// Widens the sent range, and moves the mark if that is forward.
     pub(crate) fn mark_sent(&mut self, range: UidRange, mark: Uid) -> Result<(), Fault> {
         self.bound()?;
@@ -138,9 +151,20 @@ impl CachedMailbox {
     }
 
     pub(crate) async fn settle(&mut self, db: &mut SqliteConnection, settlement: &Settlement) -> Result<(), Fault> {
+        self.settle_messages(db, &settlement.messages).await?;
+        if let Some(mark) = settlement.target_mark {
+            self.raise_mark(mark);
+        }
+        if settlement.clear_sent {
+            self.row.sent = None;
+        }
+        Ok(())
+    }
+
+    async fn settle_messages(&mut self, db: &mut SqliteConnection, messages: &[Settled]) -> Result<(), Fault> {
         let (source, _) = self.bound()?;
         let mut again = BTreeMap::new();
-        for message in &settlement.messages {
+        for message in messages {
             let record = self.record_of(db, message).await?;
             self.new_flags.remove(&record.source);
             if self.settled.contains(record.source) {
@@ -155,12 +179,6 @@ impl CachedMailbox {
         }
         if !again.is_empty() {
             self.settle_again(db, again).await?;
-        }
-        if let Some(mark) = settlement.target_mark {
-            self.raise_mark(mark);
-        }
-        if settlement.clear_sent {
-            self.row.sent = None;
         }
         Ok(())
     }

@@ -54,6 +54,16 @@ impl MailboxLedger {
         self.order(MailboxChange::VoidTargetUids(new, mark)).await?.wait().await
     }
 
+    /// The ground has moved under the target mailbox, and it was read anew: what [`MailboxLedger::void_target_uids`]
+    /// does, and what was found out about `messages`, in one transaction. What is not among them stays settled and,
+    /// under another UIDVALIDITY, has no target UID any more. Durable on return.
+    ///
+    /// # Errors
+    /// If nothing can be written; if the mailbox was never bound.
+    pub async fn renumber_target(&self, new: UidValidity, mark: Uid, messages: Vec<Settled>) -> Result<(), DbError> {
+        self.order(MailboxChange::RenumberTarget(new, mark, messages)).await?.wait().await
+    }
+
     /// Marks source UIDs as possibly in flight, together with the mark U. Nothing of them may be sent before the
     /// returned commit is on disk. The range on disk only grows until a settlement takes it back
     /// ([`Settlement::clear_sent`]); what is settled inside it is no longer in flight. Committed at once.

@@ -14,7 +14,7 @@ use crate::error::{DbError, Doing};
 use crate::fault::Fault;
 use crate::model::{
     Exception, ExceptionState, Generation, Mapping, PairId, PairIdentity, PassCounts, Remark, Renumbering, RunVerdict,
-    Scan, Settlement, Synced,
+    Scan, Settled, Settlement, Synced,
 };
 use crate::rows::{MailboxRow, PairRow, PassRow, RemarkRow, RunRow};
 use crate::turns::Turns;
@@ -52,6 +52,7 @@ pub(crate) enum Change {
 pub(crate) enum MailboxChange {
     Bind(UidValidity, UidValidity, Uid),
     VoidTargetUids(UidValidity, Uid),
+    RenumberTarget(UidValidity, Uid, Vec<Settled>),
     MarkSent(UidRange, Uid),
     Settle(Settlement),
     RecordException(Exception),
@@ -73,6 +74,7 @@ impl Change {
         match self {
             Self::Mailbox(_, MailboxChange::Settle(settlement)) => settlement.messages.len(),
             Self::Mailbox(_, MailboxChange::SetFlags(changes)) => changes.len(),
+            Self::Mailbox(_, MailboxChange::RenumberTarget(_, _, messages)) => messages.len(),
             Self::Mailbox(_, MailboxChange::RenumberSource(renumbering)) => renumbering.messages.len(),
             _ => 0,
         }
@@ -450,6 +452,9 @@ impl Work<'_> {
         match change {
             MailboxChange::Bind(source, target, mark) => cache.bind(*source, *target, *mark),
             MailboxChange::VoidTargetUids(new, mark) => cache.void_target_uids(db, *new, *mark).await,
+            MailboxChange::RenumberTarget(new, mark, messages) => {
+                cache.renumber_target(db, *new, *mark, messages).await
+            }
             MailboxChange::MarkSent(range, mark) => cache.mark_sent(*range, *mark),
             MailboxChange::Settle(settlement) => cache.settle(db, settlement).await,
             MailboxChange::RecordException(exception) => cache.record_exception(db, exception, now).await,

@@ -2,7 +2,7 @@
 
 use crate::setup::*;
 use mailhaul_db::{DbError, DbErrorKind, Generation, Renumbering, Settlement};
-use mailhaul_types::Uid;
+use mailhaul_types::{Uid, UidValidity};
 
 #[tokio::test]
 async fn a_claimed_pair_is_busy_until_everything_of_the_lease_is_gone() {
@@ -94,7 +94,7 @@ fn renumbering() -> Renumbering {
 #[tokio::test]
 async fn each_write_of_a_stale_generation_is_refused_where_it_would_be_made() {
     // Each as the first that its lease asks for after somebody has taken the pair over: nothing knows yet.
-    for write in 0..10 {
+    for write in 0..11 {
         let place = Place::new();
         let (_ledger, lease, inbox) = place.inbox().await;
         inbox.settle(settlement(vec![copied(1, 1), copied(2, 2)])).await.expect("queued");
@@ -113,6 +113,7 @@ async fn each_write_of_a_stale_generation_is_refused_where_it_would_be_made() {
             6 => inbox.renumber_source(renumbering()).await,
             7 => lease.rename_mailbox("INBOX", mapping("Sent")).await,
             8 => inbox.void_target_uids(TARGET, Uid(1)).await,
+            9 => inbox.renumber_target(UidValidity(9), Uid(1), vec![copied(1, 7)]).await,
             _ => lease.remap_mailbox(mapping("INBOX")).await,
         };
         assert!(outcome.is_ok() || write >= 6, "{write}: queued");

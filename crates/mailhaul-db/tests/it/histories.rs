@@ -20,6 +20,8 @@ enum Step {
     Departed(BTreeSet<u32>),
     /// Under a new target UIDVALIDITY, or the same again.
     VoidTargets(bool),
+    /// Under the same UIDVALIDITY or the next one; every second message is found again.
+    RenumberTarget(bool),
     Renumber(u32, u32),
     SetAside(u32),
     MailboxFailed,
@@ -44,6 +46,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Forget),
         2 => uids.prop_map(Step::Departed),
         1 => any::<bool>().prop_map(Step::VoidTargets),
+        1 => any::<bool>().prop_map(Step::RenumberTarget),
         2 => (1..4u32, 1..900u32).prop_map(|(validity, by)| Step::Renumber(validity, by)),
         2 => uid.prop_map(Step::SetAside),
         1 => Just(Step::MailboxFailed),
@@ -195,6 +198,21 @@ impl History {
                     model.messages.values_mut().for_each(|message| message.target_uid = None);
                 }
                 mailbox.void_target_uids(model.target, Uid(1)).await
+            }
+            Step::RenumberTarget(anew) => {
+                model.synced = None;
+                if *anew {
+                    model.target = UidValidity(model.target.0 + 1);
+                    model.messages.values_mut().for_each(|message| message.target_uid = None);
+                }
+                // Every second message is found again.
+                let found = model.messages.values_mut().filter(|message| message.source_uid.0 % 2 == 0);
+                let found = found.map(|message| {
+                    message.target_uid = Some(Uid(message.source_uid.0 + 7));
+                    message.clone()
+                });
+                let found = found.collect();
+                mailbox.renumber_target(model.target, Uid(1), found).await
             }
             Step::Renumber(validity, by) => {
                 model.source = UidValidity(*validity);

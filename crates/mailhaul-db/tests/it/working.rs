@@ -129,6 +129,35 @@ async fn a_changed_target_uidvalidity_voids_uids_and_keeps_messages() {
 }
 
 #[tokio::test]
+async fn a_renumbered_target_is_on_disk_together_with_what_was_found_on_it() {
+    let place = Place::new();
+    let (ledger, lease, inbox) = place.inbox().await;
+    let messages: Vec<_> = (1..=1_500).map(|uid| copied(uid, uid)).collect();
+    inbox.settle(Settlement { messages, target_mark: Some(Uid(1_501)), clear_sent: true }).await.expect("queued");
+    let found: Vec<_> = (1..=1_499).map(|uid| copied(uid, uid + 10)).collect();
+    inbox.renumber_target(UidValidity(9), Uid(1), found).await.expect("on disk");
+    // Nothing is asked of this process any more.
+    drop((inbox, lease));
+    ledger.close().await.expect("closed");
+
+    let ledger = place.open().await;
+    let lease = ledger.claim_pair(&identity("alice")).await.expect("free");
+    let inbox = lease.mailbox("INBOX").await.expect("mapped");
+    let state = inbox.load().await.expect("whole");
+    assert_eq!((state.settled.len(), state.targets_unknown), (1_500, 1));
+    assert_eq!((state.target_uid_validity, state.target_mark), (Some(UidValidity(9)), Some(Uid(1))));
+    assert_eq!(state.claimed_targets.to_string(), "11:1509");
+
+    // Put back to an earlier state under the same UIDVALIDITY: the mark goes back, what is not there has no UID.
+    inbox.settle(Settlement { target_mark: Some(Uid(1_510)), ..Settlement::default() }).await.expect("queued");
+    let gone = vec![Settled { target_uid: None, ..copied(3, 13) }];
+    inbox.renumber_target(UidValidity(9), Uid(1), gone).await.expect("on disk");
+    let state = inbox.load().await.expect("whole");
+    assert_eq!((state.targets_unknown, state.target_mark), (2, Some(Uid(1))));
+    assert_eq!(state.claimed_targets.to_string(), "11:12,14:1509");
+}
+
+#[tokio::test]
 async fn exceptions_are_kept_replaced_cleared_and_outlived_by_settling() {
     let place = Place::new();
     let (_ledger, _lease, inbox) = place.inbox().await;
