@@ -325,7 +325,7 @@ async fn meet(
 
 /// In what way the ground has moved under the target mailbox since the ledger was written.
 enum Ground {
-    /// Its UIDVALIDITY changed, now or in a run that was broken off: the UIDs in the ledger are void.
+    /// Its UIDVALIDITY changed: the UIDs in the ledger are void.
     Renumbered(String),
     /// It was put back to an earlier state: its UIDNEXT lies below the mark.
     PutBack(String),
@@ -337,9 +337,6 @@ impl Ground {
         if known != uid_validity {
             let words = format!("the target mailbox was recreated (UIDVALIDITY was {known} and is {uid_validity})");
             return Some(Self::Renumbered(words));
-        }
-        if state.target_mark == Some(Uid(1)) && state.targets_unknown > 0 {
-            return Some(Self::Renumbered("the target mailbox was recreated".to_owned()));
         }
         let (mark, uid_next) = (state.target_mark?, opened.uid_next?);
         (uid_next < mark).then(|| {
@@ -372,7 +369,8 @@ async fn rediscover(
     while let Some(page) = pages.next().await? {
         settled.extend(page);
     }
-    let total = settled.len() as u64;
+    // What was settled without a copy, or let go of before, is not missing.
+    let total = settled.iter().filter(|message| message.target_uid.is_some()).count() as u64;
     let uid_next = target_uid_next(links, pair.target, Uid(1)).await?;
     let everything = present_in(&mut links.target, &unclaimed(Uid(1), uid_next, &UidSet::new())).await?;
     let theirs = read_known(&mut links.target, Side::Target, &walk.keys, &everything, |_| true).await?;
@@ -384,20 +382,7 @@ async fn rediscover(
             ground.words(),
         )));
     }
-    let settlement = Settlement { messages, target_mark: None, clear_sent: false };
-    match ground {
-        // If this is broken off between the two, the next pass sees UIDs that are not known below a mark of 1.
-        Ground::Renumbered(_) => {
-            pair.ledger.void_target_uids(uid_validity, Uid(1)).await?;
-            pair.ledger.settle(settlement).await?;
-        }
-        // If this is broken off between the two, the mark still lies above UIDNEXT.
-        Ground::PutBack(_) => {
-            pair.ledger.settle(settlement).await?;
-            pair.ledger.flush().await?;
-            pair.ledger.void_target_uids(uid_validity, Uid(1)).await?;
-        }
-    }
+    pair.ledger.renumber_target(uid_validity, Uid(1), messages).await?;
     tracing::info!(mailbox = %pair.source, found = total - missing, missing, "{}", ground.words());
     Ok(Target { uid_validity, uid_next: Some(uid_next), mark: Uid(1), filter })
 }

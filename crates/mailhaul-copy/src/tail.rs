@@ -257,10 +257,16 @@ pub(crate) fn rematch_settled(mut settled: Vec<Settled>, theirs: &[Known]) -> (V
             by_key.entry(key).or_default().push(known.candidate.uid);
         }
     }
+    let mut find = |message: &Settled| message.key.and_then(|key| by_key.get_mut(&key)?.pop());
     let mut missing = 0;
-    for message in &mut settled {
-        message.target_uid = message.key.and_then(|key| by_key.get_mut(&key)?.pop());
+    let (had_copies, had_none): (Vec<_>, Vec<_>) = settled.iter_mut().partition(|message| message.target_uid.is_some());
+    for message in had_copies {
+        message.target_uid = find(message);
         missing += u64::from(message.target_uid.is_none());
+    }
+    // A copy that nobody else is known to own may be theirs all the same.
+    for message in had_none {
+        message.target_uid = find(message);
     }
     (settled, missing)
 }
