@@ -50,6 +50,11 @@ pub(crate) const FOLLOW_POLL_NOTIFIED: Duration = Duration::from_secs(5 * 60);
 /// How long a burst of changes is given between two rounds.
 pub(crate) const FOLLOW_AFTER_CHANGES: Duration = Duration::from_millis(200);
 
+/// A waiting that took less did not do what it is for.
+pub(crate) const FOLLOW_FLOOR: Duration = Duration::from_secs(1);
+/// How many rounds in a row may bring nothing over and be followed by the next at once.
+pub(crate) const FOLLOW_HASTY_ROUNDS: u32 = 3;
+
 /// How long an answer to LOGOUT is waited for.
 pub(crate) const LOGOUT: Duration = Duration::from_secs(3);
 

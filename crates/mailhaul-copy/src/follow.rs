@@ -93,6 +93,7 @@ async fn follow_with_lease(
         story: Story::default(),
         looked_at: None,
         in_step_since: None,
+        haste: Haste::default(),
     };
     let end = follower.follow().await;
     let Follower { links, story, in_step_since, .. } = follower;
@@ -115,6 +116,7 @@ pub(crate) struct Follower<'a> {
     looked_at: Option<Instant>,
     /// Since when both sides are known to have been in step; `None` while they may not be.
     in_step_since: Option<Instant>,
+    haste: Haste,
 }
 
 impl Follower<'_> {
@@ -133,9 +135,12 @@ impl Follower<'_> {
                     }
                     pauses = endless_pauses();
                     match brought_over {
-                        0 => self.wait().await,
-                        // Whatever came meanwhile is found by looking again. A moment in between lets a burst end.
-                        _ => self.pause(bounds::FOLLOW_AFTER_CHANGES).await.map(|()| Heard::Nothing),
+                        0 => self.wait_unhurried().await,
+                        _ => {
+                            self.haste = Haste::default();
+                            // Whatever came meanwhile is found by looking again. A moment in between lets a burst end.
+                            self.pause(bounds::FOLLOW_AFTER_CHANGES).await.map(|()| Heard::Nothing)
+                        }
                     }
                 }
                 Err(error) => Err(error),
@@ -210,6 +215,18 @@ impl Follower<'_> {
         });
     }
 
+    /// The same, after a round that brought nothing over: a server whose figures never stand still, or that tells of news
+    /// without end, is not asked without end.
+    async fn wait_unhurried(&mut self) -> Result<Heard, WalkError> {
+        let began = Instant::now();
+        let heard = self.wait().await?;
+        let pause = self.haste.pause_after(began.elapsed(), self.poll);
+        if !pause.is_zero() {
+            self.pause(pause).await?;
+        }
+        Ok(heard)
+    }
+
     /// Waits until the source tells of something, or it is time to look again, or a stop is asked for.
     async fn wait(&mut self) -> Result<Heard, WalkError> {
         let stop = self.walk.stop;
@@ -274,4 +291,43 @@ type Pauses = Box<dyn Iterator<Item = Duration> + Send>;
 /// As between two tries of a copy, and then for ever at the longest.
 fn endless_pauses() -> Pauses {
     Box::new(pause::reconnects(usize::MAX))
+}
+
+/// How many rounds in a row brought nothing over and were followed by the next at once.
+#[derive(Debug, Clone, Copy, Default)]
+struct Haste {
+    rounds: u32,
+}
+
+impl Haste {
+    /// How long to wait on top, after a round that brought nothing over and a waiting that took so long. Beginning to
+    /// listen ends a waiting or two at once; a server that does so time and again is left alone for longer and longer.
+    fn pause_after(&mut self, waited: Duration, poll: Duration) -> Duration {
+        if waited >= bounds::FOLLOW_FLOOR {
+            self.rounds = 0;
+            return Duration::ZERO;
+        }
+        self.rounds = self.rounds.saturating_add(1);
+        match self.rounds.checked_sub(bounds::FOLLOW_HASTY_ROUNDS + 1) {
+            None => Duration::ZERO,
+            Some(more) => bounds::FOLLOW_FLOOR.saturating_mul(2_u32.saturating_pow(more)).min(poll),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_ends_each_waiting_at_once_is_left_alone_for_longer_and_longer() {
+        let (mut haste, poll) = (Haste::default(), Duration::from_secs(30));
+        let seconds = |haste: &mut Haste, waited| haste.pause_after(waited, poll).as_secs();
+        let hasty: Vec<u64> = (0..10).map(|_| seconds(&mut haste, Duration::ZERO)).collect();
+        assert_eq!(hasty, [0, 0, 0, 1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(seconds(&mut haste, Duration::from_secs(1)), 0);
+        assert_eq!(seconds(&mut haste, Duration::ZERO), 0, "what went before is forgotten");
+        let mut haste = Haste { rounds: u32::MAX };
+        assert_eq!(seconds(&mut haste, Duration::ZERO), 30);
+    }
 }
