@@ -120,7 +120,7 @@ impl<'a> Run<'a> {
         walk.progress.doing("signing in".to_owned());
         self.summary.remark_on_plaintext(&walk.job.accounts);
         let mut planned = self.plan().await?;
-        self.tell_of_the_rest(&planned).await?;
+        self.tell_of_the_rest(&mut planned).await?;
         let visits = self.decide_visits(&planned).await?;
         let drafts = planned.mapping.mailboxes.iter().filter(|mapped| mapped.special_use == Some(SpecialUse::Drafts));
         let drafts = drafts.map(|mapped| mapped.source.text().to_owned());

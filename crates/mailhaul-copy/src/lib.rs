@@ -52,6 +52,7 @@ mod tail;
 mod tally;
 mod transfer;
 mod verify;
+mod vanished;
 mod views;
 mod visits;
 mod walk;

@@ -1,7 +1,6 @@
 //! The first phase of a run: what both sides show, what earlier runs knew, and which mailbox goes where.
 
 use crate::account::Run;
-use crate::bounds;
 use crate::error::{LinkError, WalkError};
 use crate::listing::{Listings, list_both};
 use crate::mapping::agree_on_mapping;
@@ -24,7 +23,8 @@ pub(crate) struct Planned {
     pub(crate) mapping: Mapping,
     /// What earlier runs have left in the ledger, by source mailbox.
     pub(crate) briefs: BTreeMap<String, MailboxBrief>,
-    /// Source mailboxes that earlier runs knew and that are not listed any more.
+    /// Source mailboxes that earlier runs knew and that are not listed any more. Once the rest was told: only those that
+    /// are proved not to be there.
     pub(crate) vanished: Vec<String>,
 }
 
@@ -84,7 +84,7 @@ impl Run<'_> {
     }
 
     /// Says what is not copied: what is left out, and what is not there any more.
-    pub(crate) async fn tell_of_the_rest(&mut self, planned: &Planned) -> Result<(), WalkError> {
+    pub(crate) async fn tell_of_the_rest(&mut self, planned: &mut Planned) -> Result<(), WalkError> {
         self.summary.keep_order(planned.mailboxes().map(|(_, mapped)| mapped.source.to_string()));
         for left_out in &planned.mapping.left_out {
             let wanted = left_out.reason != LeftOutReason::NotSelectable;
@@ -95,17 +95,7 @@ impl Run<'_> {
             };
             self.summary.leave_out(&left_out.source, &left_out.reason, messages);
         }
-        self.look_at_vanished(&planned.vanished, planned.mapping.mailboxes.len()).await
-    }
-
-    /// Says what became of mailboxes that earlier runs knew. All of them gone at once is no tidying.
-    async fn look_at_vanished(&mut self, vanished: &[String], listed: usize) -> Result<(), WalkError> {
-        let all = vanished.len() >= bounds::MAILBOXES_FOR_MASS_ABSENCE && vanished.len() > listed;
-        for source in vanished {
-            let state = self.walk.lease.mailbox(source).await?.load().await?;
-            self.summary.vanished(source, &state, all && !self.walk.job.accept_mass_absence);
-        }
-        Ok(())
+        self.look_at_vanished(planned).await
     }
 
     /// STATUS MESSAGES; `None` if the server will not say.

@@ -163,6 +163,12 @@ impl Summary {
         }
     }
 
+    /// A mailbox that earlier runs knew, that the source does not list any more, and that is there all the same.
+    pub(crate) fn unlisted(&mut self, source: &str) {
+        let reason = "the source does not list it any more, although it is there; it was left as it is";
+        self.except(&escape(source), None, ExceptionState::MailboxFailed, reason.to_owned());
+    }
+
     /// A mailbox that the run did not come to.
     pub(crate) fn not_reached(&mut self, mapped: &MappedMailbox, messages: u64, settled: u64) {
         let already = settled.min(messages);
