@@ -26,6 +26,7 @@ use crate::words;
 use mailhaul_db::{Exception, ExceptionState, MailboxState, Scan, Settled, Settlement, Synced};
 use mailhaul_imap::SelectedMailbox;
 use mailhaul_plan::batches::{BatchLimits, plan_batches};
+use mailhaul_plan::flags::common_flags;
 use mailhaul_plan::policy::FlagPolicy;
 use mailhaul_plan::selection::Selection;
 use mailhaul_plan::steps::{difference, intersection, remaining};
@@ -422,7 +423,13 @@ async fn read_tail(
     let taken: UidSet = matched.iter().filter_map(|matched| matched.settled.target_uid).collect();
     let (rest, others) = (difference(&present, &taken), difference(&candidates, &in_flight));
     matched.extend(match_tail_with_flags(source, connection, &walk.keys, &rest, &others).await?);
-    let found: Vec<Settled> = matched.into_iter().map(|matched| adopt(walk, listing, target, matched)).collect();
+    let mut found = Vec::with_capacity(matched.len());
+    for matched in matched {
+        found.push(match in_flight.contains(matched.settled.source_uid) {
+            true => adopt_our_own(walk, listing, target, matched),
+            false => adopt(walk, listing, target, matched),
+        });
+    }
     let adopted: UidSet = found.iter().map(|settled| settled.source_uid).collect();
     if state.sent.is_some() {
         let holes = difference(&tail, &present).len();
@@ -448,6 +455,15 @@ pub(crate) fn adopt(walk: &Walk<'_>, listing: &mut Listing, target: &Target, mat
         listing.flags.insert(settled.source_uid, source_flags);
     }
     settled
+}
+
+/// The same of what was in flight: we wrote it. What only the target has by now, its owner has set since; what only the
+/// source has, was set there since. Both stay.
+fn adopt_our_own(walk: &Walk<'_>, listing: &mut Listing, target: &Target, matched: Matched) -> Settled {
+    let sent = target.filter.apply(&matched.source_flags, FlagsSent::All);
+    let common = common_flags(&sent, &matched.settled.flags);
+    let settled = adopt(walk, listing, target, matched);
+    if walk.job.resync.switched { settled } else { Settled { flags: common, ..settled } }
 }
 
 /// UIDs were given out above the mark and hold nothing any more: a copy that was in flight may have landed and been

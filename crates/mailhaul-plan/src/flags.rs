@@ -108,6 +108,12 @@ pub fn same_flags(one: &Flags, other: &Flags) -> bool {
     FlagChange::between(one, other).is_empty()
 }
 
+/// The flags that both have, spelt as in `one`.
+#[must_use]
+pub fn common_flags(one: &Flags, other: &Flags) -> Flags {
+    missing_in(&missing_in(other, one), one)
+}
+
 /// The flags of `all` that `some` lacks.
 fn missing_in(some: &Flags, all: &Flags) -> Flags {
     let mut missing = all.clone();
@@ -156,6 +162,12 @@ mod tests {
             assert!(flags.insert_wire(flag));
         }
         flags
+    }
+
+    #[test]
+    fn common_flags_are_those_of_both_in_any_case() {
+        let common = common_flags(&flags("\\Seen \\Flagged Work k"), &flags("\\Flagged \\Answered WORK"));
+        assert_eq!(common, flags("\\Flagged Work"));
     }
 
     /// `+\Seen -k`, `=` for nothing, `owner` for left to the owner.
