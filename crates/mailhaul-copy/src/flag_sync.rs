@@ -25,6 +25,7 @@ pub(crate) async fn sync_flags(
     listing: &Listing,
     target: &Target,
 ) -> Result<(), WalkError> {
+    tally.flags_refused = None;
     let policy = walk.job.resync.flags;
     let everything = needs_target(policy, false);
     let noted = listing.flags.uids();
@@ -181,6 +182,7 @@ impl Work {
     /// Changes flags on the target. Returns the source UIDs of what was refused.
     async fn store(&self, links: &mut Links, tally: &mut Tally) -> Result<BTreeSet<Uid>, WalkError> {
         let mut refused = BTreeSet::new();
+        let mut words_of_refusal = None;
         let mut without_keywords = 0;
         for group in self.groups.values() {
             let uids: UidSet = group.messages.iter().map(|(_, target)| *target).collect();
@@ -206,7 +208,7 @@ impl Work {
                         group.flags,
                         count_of(uids.len(), "message")
                     );
-                    tally.note("flags-refused", text, uids.len());
+                    words_of_refusal.get_or_insert(text);
                     refused.extend(sources);
                 }
             }
@@ -216,7 +218,7 @@ impl Work {
                 format!("keywords of {} changed, and the target refuses them", count_of(without_keywords, "message"));
             tally.note("keywords-refused", text, without_keywords);
         }
-        tally.flags_refused |= !refused.is_empty();
+        tally.flags_refused = words_of_refusal;
         Ok(refused)
     }
 }

@@ -95,6 +95,9 @@ pub(crate) async fn pass(
     if let Some(words) = doubt(walk, links, pair, &listing).await? {
         return Err(WalkError::ViewDoubtful(words));
     }
+    if let Some(words) = &tally.flags_refused {
+        return Err(WalkError::Mailbox(format!("everything is copied, but {words}")));
+    }
     let synced = account_for(walk, tally, &listing, &state, target.uid_validity);
     Ok(PassEnd { synced, departed: listing.departed, settled: present })
 }
@@ -109,7 +112,7 @@ fn account_for(
     target_uid_validity: UidValidity,
 ) -> Option<Synced> {
     let counts = tally.counts();
-    if counts.remaining > 0 || tally.flags_refused {
+    if counts.remaining > 0 {
         return None;
     }
     let mut known = state.settled.clone();

@@ -32,8 +32,8 @@ pub(crate) struct Tally {
     pub(crate) gone_unseen: u64,
     /// Copies that were sent again although an earlier one may have landed.
     pub(crate) possible_duplicates: u64,
-    /// Whether the target has refused a change of flags, which is to be tried again.
-    pub(crate) flags_refused: bool,
+    /// A change of flags that the target has refused, and which is to be tried again.
+    pub(crate) flags_refused: Option<String>,
     /// Messages whose flags were changed on the target.
     pub(crate) flags_changed: UidSet,
     /// Settled without a copy: the copy that another mailbox had was moved here.
