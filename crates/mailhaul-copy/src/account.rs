@@ -1,6 +1,7 @@
 //! One account from sign-in to report. Here stand the phases of a run and their order; each has a file of its own.
 
 use crate::bounds;
+use crate::concluding::Seen;
 use crate::deletions::refuse_mirror_after_switch;
 use crate::error::{WalkError, stop_of, stop_of_ledger};
 use crate::final_check::compare_sides;
@@ -15,6 +16,7 @@ use mailhaul_db::{Ledger, PairLease, RunVerdict};
 use mailhaul_plan::keys::KeyMaker;
 use mailhaul_report::{RunReport, Verdict};
 use mailhaul_types::SpecialUse;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// Copies one account, and reports on it. Never panics and never fails: what went wrong stands in the report.
@@ -101,6 +103,8 @@ pub(crate) struct Run<'a> {
     pub(crate) summary: Summary,
     /// Messages that have left their source mailboxes.
     pub(crate) departures: Departures,
+    /// Up to where each mailbox was looked at that was passed, by its name as text.
+    pub(crate) passed: BTreeMap<String, Seen>,
     /// Mailboxes that were passed and have something left to do before they are filed.
     pub(crate) held: Vec<Held>,
     /// Whether every mailbox that was visited was passed to its end.
@@ -110,7 +114,16 @@ pub(crate) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(crate) fn new(walk: &'a Walk<'a>) -> Self {
         let (summary, departures) = (Summary::default(), Departures::default());
-        Self { walk, links: None, asked_for_vanished: false, summary, departures, held: Vec::new(), all_passed: true }
+        Self {
+            walk,
+            links: None,
+            asked_for_vanished: false,
+            summary,
+            departures,
+            passed: BTreeMap::new(),
+            held: Vec::new(),
+            all_passed: true,
+        }
     }
 
     /// The phases, in their order. Whatever is thrown here stops the account.

@@ -33,6 +33,10 @@ pub(crate) const QUARANTINE_AFTER_TIMEOUT_FAR: Duration = Duration::from_secs(60
 /// How many settled messages are looked up one by one; for more, all of the mailbox's are read.
 pub(crate) const SETTLED_AT_ONCE: u64 = 20_000;
 
+/// How many messages that arrived while a run was at work are looked at before anything is concluded from departures;
+/// where there are more, that is left to the next run.
+pub(crate) const UNSEEN_AT_ONCE: u64 = 5_000;
+
 /// How many messages' flags are handed to the ledger at once.
 pub(crate) const FLAGS_AT_ONCE: usize = 5_000;
 

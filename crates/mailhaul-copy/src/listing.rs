@@ -46,6 +46,13 @@ pub(crate) async fn list_both(links: &mut Links) -> Result<Listings, WalkError> 
     Ok(Listings { source, target, source_figures, target_figures })
 }
 
+/// Lists the mailboxes of the source alone, with none of them open: what a server tells of the open one may be stale
+/// (RFC 9051 §6.3.11).
+pub(crate) async fn list_again(links: &mut Links) -> Result<(AccountListing, BTreeMap<String, Figures>), WalkError> {
+    links.source.unselect().await.map_err(on(Side::Source))?;
+    list(&mut links.source, Side::Source).await
+}
+
 async fn list(
     connection: &mut Connection,
     side: Side,

@@ -7,6 +7,7 @@
 use crate::bounds;
 use crate::carry_over::{carry_over, hidden_ground, moved_ground};
 use crate::changes::list_changes;
+use crate::concluding::Seen;
 use crate::error::{WalkError, mailbox_error, on};
 use crate::flag_sync::sync_flags;
 use crate::flags::FlagFilter;
@@ -39,6 +40,8 @@ pub(crate) struct PassEnd {
     pub(crate) synced: Option<Synced>,
     /// Settled messages that have left the source and have not been dealt with.
     pub(crate) departed: UidSet,
+    /// Up to where it was looked at.
+    pub(crate) seen: Seen,
     /// Settled messages that had not left it when it was last looked at.
     pub(crate) settled: UidSet,
 }
@@ -60,10 +63,11 @@ pub(crate) async fn pass(
     let (mut listing, state) = read_source(walk, links, pair, tally, state, drafts).await?;
     departures.learn(pair.source, pair.target, &listing.departed);
     let present = difference(&state.settled, &state.departed);
+    let seen = Seen { uid_validity: Some(listing.uid_validity), uid_next: listing.uid_next };
     if pair.target_is_missing {
         if listing.todo.is_empty() {
             tally.note("target", words::target_is_gone(pair.target.text()), 0);
-            return Ok(PassEnd { synced: None, departed: listing.departed, settled: present });
+            return Ok(PassEnd { synced: None, departed: listing.departed, seen, settled: present });
         }
         create_again(links, pair, state.settled.len()).await?;
     }
@@ -99,7 +103,7 @@ pub(crate) async fn pass(
         return Err(WalkError::Mailbox(format!("everything is copied, but {words}")));
     }
     let synced = account_for(walk, tally, &listing, &state, target.uid_validity);
-    Ok(PassEnd { synced, departed: listing.departed, settled: present })
+    Ok(PassEnd { synced, departed: listing.departed, seen, settled: present })
 }
 
 /// What the source was, if the pass has accounted for everything in it: then the next run can tell from its figures

@@ -1,7 +1,6 @@
 //! One mailbox after the other, over as many connections as it takes, and the filing of what became of each.
 
 use crate::account::Run;
-use crate::deletions::apply_deletions;
 use crate::error::WalkError;
 use crate::pass::{PassEnd, pass};
 use crate::pause;
@@ -10,20 +9,18 @@ use crate::prepare::prepare_target;
 use crate::tally::Tally;
 use crate::visits::Visited;
 use crate::walk::Pair;
-use crate::words;
 use mailhaul_plan::mailboxes::MappedMailbox;
-use mailhaul_plan::steps::{difference, is_mass_absence};
-use mailhaul_types::{MailboxName, NameEncoding, UidSet};
 use tracing::Instrument as _;
 
 /// A mailbox that was passed to its end and is not filed yet: messages have left it, and what that means is not known
 /// before every mailbox was passed.
 pub(crate) struct Held {
-    place: usize,
-    mapped: MappedMailbox,
-    target: String,
-    tally: Tally,
-    end: PassEnd,
+    /// Its place in the mapping.
+    pub(crate) place: usize,
+    pub(crate) mapped: MappedMailbox,
+    pub(crate) target: String,
+    pub(crate) tally: Tally,
+    pub(crate) end: PassEnd,
 }
 
 impl Run<'_> {
@@ -54,6 +51,9 @@ impl Run<'_> {
         tell_of(&mapped, &tally);
         let target = planned.mapping.mailboxes[place].target_text.clone();
         self.all_passed &= result.is_ok() && tally.counts().remaining == 0;
+        if let Ok(end) = &result {
+            self.passed.insert(mapped.source.text().to_owned(), end.seen);
+        }
         let filed = match result {
             Ok(end) if !end.departed.is_empty() => {
                 self.held.push(Held { place, mapped: mapped.clone(), target, tally, end });
@@ -66,7 +66,7 @@ impl Run<'_> {
     }
 
     /// Files one mailbox. What the source was is recorded only behind everything that was found out about it.
-    async fn file(
+    pub(crate) async fn file(
         &mut self,
         mapped: &MappedMailbox,
         target: &str,
@@ -159,64 +159,6 @@ impl Run<'_> {
         let result = pass(walk, links, &pair, tally, departures).await;
         ledger.flush().await?;
         result
-    }
-
-    /// Deals with what has left its mailbox and was not found in another, once every mailbox was passed, and files
-    /// what was held until then.
-    pub(crate) async fn settle_departures(&mut self, planned: &Planned) -> Result<(), WalkError> {
-        self.held.reverse();
-        while let Some(mut held) = self.held.pop() {
-            let left = self.departures.left(&held.mapped.source);
-            let present = difference(&held.end.settled, &left);
-            let result = if is_mass_absence(&present, &held.end.settled) && !self.walk.job.accept_mass_absence {
-                let words = words::mass_absence(held.tally.listed.len(), held.end.settled.len());
-                Err(WalkError::MailboxDecision(words))
-            } else if self.all_passed && !left.is_empty() {
-                self.delete(planned, &mut held, &left).await
-            } else {
-                Ok(())
-            };
-            let result = result.map(|()| {
-                let synced = held.end.synced.take().filter(|_| self.all_passed).map(|mut synced| {
-                    synced.departed.extend_ranges(&held.end.departed);
-                    synced
-                });
-                PassEnd { synced, ..PassEnd::default() }
-            });
-            self.file(&held.mapped, &held.target, &held.tally, result).await?;
-        }
-        for source in planned.vanished.iter().filter(|_| self.all_passed) {
-            // Looked for once among what arrives elsewhere; not for ever.
-            let name = MailboxName::from_text(source, NameEncoding::Utf8);
-            let left = self.departures.left(&name);
-            if !left.is_empty() {
-                self.walk.lease.mailbox(source).await?.add_departed(left).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn delete(&mut self, planned: &Planned, held: &mut Held, left: &UidSet) -> Result<(), WalkError> {
-        let walk = self.walk;
-        let mut pauses = pause::reconnects(walk.supervisor.reconnects());
-        loop {
-            let links = self.connected().await?;
-            let mapped = &planned.mapping.mailboxes[held.place];
-            let name = mapped.target_name(links.target.name_encoding());
-            let ledger = walk.lease.mailbox(mapped.source.text()).await?;
-            let pair = Pair {
-                source: &mapped.source,
-                target: &name,
-                target_is_missing: false,
-                ledger: &ledger,
-                figures: planned.source.get(mapped.source.text()),
-            };
-            let error = match apply_deletions(walk, links, &pair, &mut held.tally, left).await {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            self.recover(error, &mut pauses, true).await?;
-        }
     }
 }
 
