@@ -4,7 +4,7 @@ use crate::error::WalkError;
 use crate::walk::Walk;
 use crate::words;
 use mailhaul_db::MailboxBrief;
-use mailhaul_plan::mailboxes::{AccountListing, MappedMailbox, Mapping, changed, map_renamed_mailboxes};
+use mailhaul_plan::mailboxes::{AccountListing, LeftOutReason, MappedMailbox, Mapping, changed, map_renamed_mailboxes};
 use mailhaul_report::StopCause;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,12 +60,10 @@ pub(crate) async fn agree_on_mapping(
     if !new.is_empty() {
         walk.lease.map_mailboxes(new).await?;
     }
-    let here: BTreeSet<&str> = mapping
-        .mailboxes
-        .iter()
-        .map(|mapped| mapped.source.text())
-        .chain(mapping.left_out.iter().map(|left_out| left_out.source.text()))
-        .collect();
+    // A mailbox that was deleted, and is listed on because it holds others, holds no messages any more.
+    let left_out = mapping.left_out.iter().filter(|left_out| left_out.reason != LeftOutReason::NotSelectable);
+    let left_out = left_out.map(|left_out| left_out.source.text());
+    let here: BTreeSet<&str> = mapping.mailboxes.iter().map(|mapped| mapped.source.text()).chain(left_out).collect();
     let vanished = stored.keys().filter(|source| !here.contains(source.as_str())).cloned().collect();
     Ok((mapping, vanished))
 }
