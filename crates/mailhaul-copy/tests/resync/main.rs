@@ -2,6 +2,8 @@
 //! with connections that break in between.
 
 mod deletions;
+mod departures;
+mod flags;
 mod moves;
 mod moves_interrupted;
 mod stage;

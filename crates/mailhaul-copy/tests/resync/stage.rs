@@ -1,7 +1,8 @@
 //! Two servers, a proxy in front of the target, a state file, and runs between them.
 
 use mailhaul_copy::{
-    Account, AccountPair, CopyJob, Oversight, Progress, RetryExceptions, StopSwitch, Supervisor, copy_account,
+    Account, AccountPair, CopyJob, Oversight, Progress, RetryExceptions, StopSwitch, Supervisor, Unsupervised,
+    copy_account,
 };
 use mailhaul_db::{Ledger, OpenOptions};
 use mailhaul_imap::{Credentials, Endpoint, Timeouts, TlsMode, Trust};
@@ -29,14 +30,14 @@ pub(crate) enum Server {
 }
 
 impl Server {
-    fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         match self {
             Self::Dovecot(server) => server.address(),
             Self::Cyrus(server) => server.address(),
         }
     }
 
-    fn password(&self) -> &str {
+    pub(crate) fn password(&self) -> &str {
         match self {
             Self::Dovecot(server) => server.password(),
             Self::Cyrus(server) => server.password(),
@@ -86,7 +87,7 @@ impl Stage {
         self.folder.path().join("state/mailhaul.db")
     }
 
-    fn job(&self, resync: ResyncPolicy) -> CopyJob {
+    pub(crate) fn job(&self, resync: ResyncPolicy) -> CopyJob {
         let account = |address: SocketAddr, password: &str| Account {
             endpoint: Endpoint {
                 host: address.ip().to_string(),
@@ -120,21 +121,20 @@ impl Stage {
 
     /// One run, however it ends.
     pub(crate) async fn run(&self, resync: ResyncPolicy) -> RunReport {
-        self.run_with(&self.job(resync), false).await
+        self.run_job(&self.job(resync), Arc::new(Unsupervised)).await
     }
 
     /// One run that ends with the first connection that breaks.
     pub(crate) async fn run_until_it_breaks(&self, resync: ResyncPolicy) -> RunReport {
-        self.run_with(&self.job(resync), true).await
+        self.run_job(&self.job(resync), Arc::new(Impatient)).await
     }
 
-    async fn run_with(&self, job: &CopyJob, impatient: bool) -> RunReport {
+    /// One run of this job, with somebody who looks over its shoulder.
+    pub(crate) async fn run_job(&self, job: &CopyJob, supervisor: Arc<dyn Supervisor>) -> RunReport {
         let ledger = Ledger::open(&self.state(), OpenOptions::default()).await.expect("a state file");
         let (progress, (_switch, stop)) = (Progress::default(), StopSwitch::new());
         let mut oversight = Oversight::none(&progress, &stop);
-        if impatient {
-            oversight.supervisor = Arc::new(Impatient);
-        }
+        oversight.supervisor = supervisor;
         let report = copy_account(job, &ledger, &oversight).await;
         ledger.close().await.expect("closed");
         report
