@@ -10,7 +10,7 @@ use mailhaul_db::{Settled, SettledState};
 use mailhaul_imap::{Connection, ImapError, ScanItems};
 use mailhaul_plan::content::{ContentDigester, ContentDigests};
 use mailhaul_plan::keys::{KeyMaker, KeyStream};
-use mailhaul_plan::matching::{Candidate, CompareGroup, match_messages, resolve_group};
+use mailhaul_plan::matching::{Candidate, CompareGroup, Matching, match_messages, resolve_group};
 use mailhaul_plan::steps::{difference, intersection};
 use mailhaul_types::{Flags, MailboxName, MessageKey, Side, Uid, UidRange, UidSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,8 +124,33 @@ pub(crate) async fn match_known(
     ours: &[Known],
     theirs: &[Known],
 ) -> Result<Vec<Matched>, WalkError> {
-    let plain = |known: &[Known]| known.iter().map(|known| known.candidate).collect::<Vec<_>>();
-    let matching = match_messages(&plain(ours), &plain(theirs));
+    let matching = match_messages(&candidates(ours), &candidates(theirs));
+    decide(source, target, (ours, theirs), matching).await
+}
+
+/// The same, but that contents decide everywhere: where one message may be an edited form of the other.
+pub(crate) async fn match_by_contents(
+    source: &mut Connection,
+    target: &mut Connection,
+    ours: &[Known],
+    theirs: &[Known],
+) -> Result<Vec<Matched>, WalkError> {
+    let (plain_ours, plain_theirs) = (candidates(ours), candidates(theirs));
+    let matching = match_messages(&plain_ours, &plain_theirs).insist_on_contents(&plain_ours, &plain_theirs);
+    decide(source, target, (ours, theirs), matching).await
+}
+
+fn candidates(known: &[Known]) -> Vec<Candidate> {
+    known.iter().map(|known| known.candidate).collect()
+}
+
+/// Compares contents where keys leave it open.
+async fn decide(
+    source: &mut Connection,
+    target: &mut Connection,
+    (ours, theirs): (&[Known], &[Known]),
+    matching: Matching,
+) -> Result<Vec<Matched>, WalkError> {
     let mut pairs: Vec<(Uid, Uid, SettledState)> =
         matching.adopted.iter().map(|&(source, target)| (source, target, SettledState::Adopted)).collect();
     let contents_of_source = contents(source, Side::Source, &matching.compare, |group| &group.source).await?;

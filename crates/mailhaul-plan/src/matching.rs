@@ -45,6 +45,22 @@ pub struct Matching {
     pub unmatched: UidSet,
 }
 
+impl Matching {
+    /// The same, but that contents decide everywhere: for messages of which one may be an edited form of the other
+    /// under the same header fields, and of the same size. `source` and `target` are what was matched.
+    #[must_use]
+    pub fn insist_on_contents(mut self, source: &[Candidate], target: &[Candidate]) -> Self {
+        let find = |candidates: &[Candidate], uid| candidates.iter().find(|one| one.uid == uid).copied();
+        for (ours, theirs) in std::mem::take(&mut self.adopted) {
+            if let (Some(ours), Some(theirs)) = (find(source, ours), find(target, theirs)) {
+                self.compare.push(CompareGroup { key: ours.key, source: vec![ours], target: vec![theirs] });
+            }
+        }
+        self.compare.sort_by_key(|group| group.source[0].uid);
+        self
+    }
+}
+
 /// What the contents say of one [`CompareGroup`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resolution {
@@ -233,6 +249,17 @@ mod tests {
         let source = [mail(1, 10), mail(2, 20), mail(3, 30)];
         let target = [mail(101, 30), mail(102, 99), mail(103, 10)];
         assert_eq!(shown(&source, &target), expected("1=103 3=101", "", "102", "2"));
+    }
+
+    #[test]
+    fn who_insists_on_contents_adopts_nothing_by_keys() {
+        let (source, target) = ([mail(1, 10), mail(2, 20), mail(3, 20)], [mail(101, 20), mail(103, 10)]);
+        let matching = match_messages(&source, &target);
+        assert_eq!(shown_pairs(&matching.adopted), "1=103");
+        let matching = matching.insist_on_contents(&source, &target);
+        assert!(matching.adopted.is_empty());
+        let groups: Vec<_> = matching.compare.iter().map(|group| (group.source.len(), group.target[0].uid.0)).collect();
+        assert_eq!(groups, [(1, 103), (2, 101)]);
     }
 
     #[test]

@@ -150,12 +150,11 @@ async fn still_needed(pair: &Pair<'_>, gone: &UidSet, rows: &[Settled]) -> Resul
 async fn mark(links: &mut Links, tally: &mut Tally, copies: &Copies) -> Result<(), WalkError> {
     let uids = copies.targets(|_| true);
     if !copies.can_mark {
-        tally.note("deletions", stays(uids.len(), "the target keeps no \\Deleted in this mailbox"), uids.len());
-        return Ok(());
+        return Err(cannot(uids.len(), "the target keeps no \\Deleted in this mailbox"));
     }
     match links.target.store_flags(&uids, StoreMode::Add, &deleted()).await {
         Ok(()) => done(tally, copies, &uids, "marked as \\Deleted"),
-        Err(error) => tally.note("deletions", refused(uids.len(), &refusal(error)?), uids.len()),
+        Err(error) => return Err(WalkError::Mailbox(refused(uids.len(), &refusal(error)?))),
     }
     Ok(())
 }
@@ -172,13 +171,11 @@ async fn take_away(links: &mut Links, tally: &mut Tally, copies: &Copies) -> Res
         return Ok(());
     }
     if !links.target.capabilities().uidplus() {
-        let text = stays(ours.len(), "the target cannot remove single messages (no UIDPLUS)");
-        tally.note("deletions", text, ours.len());
-        return Ok(());
+        return Err(cannot(ours.len(), "the target cannot remove single messages (no UIDPLUS)"));
     }
     match remove(&mut links.target, &ours).await? {
         None => done(tally, copies, &ours, "removed"),
-        Some(words) => tally.note("deletions", refused(ours.len(), &words), ours.len()),
+        Some(words) => return Err(WalkError::Mailbox(refused(ours.len(), &words))),
     }
     Ok(())
 }
@@ -193,8 +190,7 @@ async fn throw_away(
 ) -> Result<(), WalkError> {
     let uids = copies.targets(|_| true);
     let Some(trash) = find_trash(walk, links).await? else {
-        tally.note("deletions", stays(uids.len(), "the target has no mailbox for trash"), uids.len());
-        return Ok(());
+        return Err(cannot(uids.len(), "the target has no mailbox for trash"));
     };
     if trash.text() == pair.target.text() {
         let text = stays(uids.len(), "they are in the target's trash already");
@@ -225,7 +221,7 @@ async fn throw_away_portion(
 ) -> Result<(), WalkError> {
     let uids: UidSet = portion.iter().copied().collect();
     match relocate(&mut links.target, &uids, trash, way).await? {
-        Relocated::Refused(words) => tally.note("not deleted", refused(uids.len(), &words), uids.len()),
+        Relocated::Refused(words) => return Err(WalkError::Mailbox(refused(uids.len(), &words))),
         Relocated::Done(whereto) => {
             done(tally, copies, &uids, &format!("moved to {trash}"));
             if let Some(words) = whereto.left_behind {
@@ -234,6 +230,13 @@ async fn throw_away_portion(
         }
     }
     Ok(())
+}
+
+/// The target lacks what it takes. The messages stay known as not dealt with, so that they are handed over once it has
+/// it, or the operator decides otherwise.
+fn cannot(number: u64, why: &str) -> WalkError {
+    let other = "make up for that, or decide otherwise by --deletions";
+    WalkError::MailboxDecision(format!("{}; {other}", stays(number, why)))
 }
 
 /// Counts, and says once for each mailbox what was done.

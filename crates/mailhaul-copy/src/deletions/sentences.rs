@@ -1,7 +1,7 @@
 //! What is said about deletions.
 
 use mailhaul_plan::policy::DeletionBrake;
-use mailhaul_report::count_of;
+use mailhaul_report::{count_of, number_for_people};
 
 /// So many messages, as they are called here.
 pub(super) fn deleted_at_source(number: u64) -> String {
@@ -21,11 +21,15 @@ pub(super) fn refused(number: u64, words: &str) -> String {
 /// More than the operator has allowed for.
 pub(super) fn too_many(number: u64, mailbox: u64, brake: DeletionBrake) -> String {
     let DeletionBrake { percent, messages } = brake;
+    let bound = match number > messages {
+        true => format!("more than {} messages (--max-deletions)", number_for_people(messages)),
+        false => format!("more than {percent} % (--max-deletions-percent)"),
+    };
     format!(
-        "{} of the {mailbox} messages copied from here are gone from the source, more than {percent} % or {messages}; \
-         their copies were not touched. If they were deleted on purpose, --max-deletions-percent and --max-deletions \
-         raise the bounds",
-        count_of(number, "message")
+        "{} of {} copied from here are gone from the source, {bound}; their copies were not touched. If they were \
+         deleted on purpose, raise the bound",
+        number_for_people(number),
+        count_of(mailbox, "message"),
     )
 }
 
@@ -34,11 +38,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_brake_names_the_figures_and_the_options_that_raise_them() {
+    fn the_brake_names_the_figures_and_the_option_that_raises_the_bound() {
         let words = too_many(12, 40, DeletionBrake::default());
-        for part in ["12 messages of the 40", "10 %", "1000", "--max-deletions-percent", "not touched"] {
-            assert!(words.contains(part), "{words}");
-        }
+        assert!(words.starts_with("12 of 40 messages copied from here are gone from the source"), "{words}");
+        assert!(words.contains("more than 10 % (--max-deletions-percent)"), "{words}");
+        let words = too_many(1_001, 2_000, DeletionBrake::default());
+        assert!(words.contains("1,001 of 2,000 messages"), "{words}");
+        assert!(words.contains("more than 1,000 messages (--max-deletions)"), "{words}");
         assert!(refused(1, "NO full").contains("1 message deleted at the source: their copies stay"));
     }
 }

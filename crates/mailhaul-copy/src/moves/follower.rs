@@ -5,7 +5,7 @@ use super::relocate::{Relocated, portions, relocate};
 use super::unnamed::Unnamed;
 use crate::error::{WalkError, on};
 use crate::scan::Listing;
-use crate::tail::{Known, match_known, read_known};
+use crate::tail::{Known, match_by_contents, read_known};
 use crate::tally::Tally;
 use crate::walk::{Links, Pair, Target, Walk};
 use mailhaul_db::{Settled, SettledState, Settlement};
@@ -99,12 +99,16 @@ impl<'a, 'w> Follower<'a, 'w> {
     async fn follow_from(&mut self, place: usize, origin: &Origin) -> Result<(), WalkError> {
         let still_left = self.departures.open(&origin.source);
         let wanted: BTreeSet<Option<MessageKey>> = self.arrivals.iter().map(|known| known.candidate.key).collect();
-        let records: BTreeMap<Uid, &Settled> = origin
+        let meant: Vec<&Settled> = origin
             .records
             .iter()
             .filter(|record| wanted.contains(&record.key) && still_left.contains(record.source_uid))
-            .filter_map(|record| Some((record.target_uid?, record)))
             .collect();
+        // Its owner had filed or deleted the copy when it was moved before, and it was settled without one.
+        let without_copy = |record: &&&Settled| record.target_uid.is_none() && record.state != SettledState::Copied;
+        self.absent.extend(meant.iter().filter(without_copy).map(|record| (place, (*record).clone())));
+        let records: BTreeMap<Uid, &Settled> =
+            meant.into_iter().filter_map(|record| Some((record.target_uid?, record))).collect();
         if records.is_empty() || !self.open(origin).await? {
             return Ok(());
         }
@@ -114,7 +118,7 @@ impl<'a, 'w> Follower<'a, 'w> {
         let present: BTreeSet<Uid> = copies.iter().map(|known| known.candidate.uid).collect();
         let absent = records.iter().filter(|(uid, _)| !present.contains(uid));
         self.absent.extend(absent.map(|(_, record)| (place, (*record).clone())));
-        let mut found: Vec<Found> = match_known(source, target, &self.arrivals, &copies)
+        let mut found: Vec<Found> = match_by_contents(source, target, &self.arrivals, &copies)
             .await?
             .into_iter()
             .filter_map(|matched| {

@@ -2,7 +2,7 @@
 
 use crate::stage::{DATE, Server, Stage, contents, fill, mail, moves, number_of, numbers, removes};
 use mailhaul_plan::policy::{DeletionBrake, DeletionPolicy, ResyncPolicy};
-use mailhaul_report::StopCause;
+use mailhaul_report::{StopCause, Verdict};
 use mailhaul_testing::cyrus::Cyrus;
 use mailhaul_testing::dovecot::{Dovecot, DovecotBuilder, Offer};
 use mailhaul_testing::proxy::{Cut, Plan};
@@ -67,7 +67,12 @@ async fn without_a_trash_nothing_is_done_and_that_is_said() {
     let report = stage.run(policy(DeletionPolicy::Trash)).await;
     assert_eq!(report.changes().deleted, 0);
     assert!(report.to_text().contains("no mailbox for trash"), "{}", report.to_text());
+    assert_eq!(report.verdict(), Verdict::Stopped, "an operator who asked for it is not told that it was done");
     assert_eq!(numbers(&stage.target, "INBOX").len(), 20);
+    // Once there is one, they are put into it.
+    fill(&stage.target, "Trash", []);
+    assert_eq!(stage.sync(policy(DeletionPolicy::Trash)).await.deleted, 2);
+    assert_eq!(numbers(&stage.target, "Trash"), [3, 5]);
 }
 
 #[tokio::test]

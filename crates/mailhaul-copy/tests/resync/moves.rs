@@ -288,3 +288,34 @@ async fn mail_of_a_mailbox_that_was_deleted_after_it_had_been_filed_elsewhere_is
     assert_eq!(numbers(&stage.target, "INBOX"), [1, 2, 3, 4, 5, 6, 7, 8]);
     assert!(numbers(&stage.target, "Archive").is_empty());
 }
+
+#[tokio::test]
+async fn an_edited_draft_of_the_same_length_is_a_new_mail() {
+    for mailbox in ["Drafts", "Archive"] {
+        let stage = Stage::new(Dovecot::builder());
+        fill(&stage.source, "Drafts", [1]);
+        fill(&stage.source, "Archive", []);
+        stage.copy().await;
+        let edited = mail_with(1, "as it is ");
+        assert_eq!(edited.len(), mail(1).len(), "only contents tell them apart");
+        let mut client = stage.source.client();
+        client.append(mailbox, &[], Some(DATE), edited.as_bytes()).expect("stored");
+        client.logout();
+        removes(&stage.source, "Drafts", "1");
+        assert_eq!(stage.copy().await.moved, 0, "{mailbox}");
+        let texts: Vec<_> = contents(&stage.target, mailbox).into_iter().map(|seen| seen.octets).collect();
+        assert!(texts.contains(&edited.into_bytes()), "{mailbox}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_left_to_its_owner_once_stays_so_when_it_is_moved_again() {
+    let stage = copied(Dovecot::builder()).await;
+    fill(&stage.source, "Later", []);
+    removes(&stage.target, "INBOX", "2");
+    moves(&stage.source, "INBOX", "2", "Archive");
+    assert_eq!(stage.copy().await.left_to_owner, 1);
+    moves(&stage.source, "Archive", "3", "Later");
+    assert_eq!(stage.copy().await.left_to_owner, 1);
+    assert!(numbers(&stage.target, "Later").is_empty());
+}
