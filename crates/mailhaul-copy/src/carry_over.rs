@@ -7,11 +7,11 @@
 //! operator is asked before anything is done.
 
 use crate::error::{WalkError, mailbox_error, on};
-use crate::pass::quarantine;
 use crate::renames::evidence::{Sample, agrees};
 use crate::scan::{Known as Wanted, scan_mailbox};
 use crate::tail::{Known, Matched, match_known, present_in, read_known};
 use crate::tally::Tally;
+use crate::target_side::quarantine;
 use crate::walk::{Links, Pair, Walk};
 use mailhaul_db::{MailboxState, Renumbering, Settled};
 use mailhaul_imap::{Connection, SelectedMailbox};

@@ -4,9 +4,9 @@
 use crate::account::Run;
 use crate::carry_over::moved_ground;
 use crate::error::{WalkError, mailbox_error};
-use crate::pass::list_source;
 use crate::pause;
 use crate::plan_run::Planned;
+use crate::source_side::list_source;
 use crate::visits::Visited;
 use crate::walk::Pair;
 use mailhaul_plan::policy::MovePolicy;
