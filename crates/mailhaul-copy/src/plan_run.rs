@@ -5,6 +5,7 @@ use crate::error::{LinkError, WalkError};
 use crate::listing::{Listings, list_both};
 use crate::mapping::agree_on_mapping;
 use crate::pause;
+use crate::renames::evidence::has_something_left;
 use crate::renames::follow_renames;
 use mailhaul_db::MailboxBrief;
 use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping};
@@ -63,7 +64,10 @@ impl Run<'_> {
         walk.progress.doing("looking for changes".to_owned());
         let mut listings = list_both(links).await?;
         let mut briefs = by_source(walk.lease.overview().await?);
-        if briefs.keys().any(|source| !listings.source_figures.contains_key(source)) {
+        let is_missing = |brief: &MailboxBrief| {
+            !listings.source_figures.contains_key(&brief.mapping.source) && has_something_left(brief)
+        };
+        if briefs.values().any(is_missing) {
             // Looking for renamed mailboxes opens some, and then it is too late to ask.
             links = self.connected_for_changes().await?;
         }

@@ -37,6 +37,8 @@ pub(super) async fn renamed_mailboxes<'a>(
         for (candidate, evidence) in suspicion.candidates {
             let is_it = match evidence {
                 Evidence::SameId => true,
+                // What has nothing left cannot be recognised by what it holds; asking for it would cost every run.
+                Evidence::SameNumbers if !has_something_left(brief) => false,
                 Evidence::SameNumbers => {
                     if sample.is_none() {
                         sample = Some(Sample::of_source(&walk.lease.mailbox(&brief.mapping.source).await?).await?);
@@ -58,6 +60,11 @@ pub(super) async fn renamed_mailboxes<'a>(
         );
     }
     Ok(pairs.into_iter().map(|(former, present)| (known[former].0, entries[present])).collect())
+}
+
+/// Whether messages were copied from a mailbox that have not been dealt with as departed.
+pub(crate) fn has_something_left(brief: &MailboxBrief) -> bool {
+    brief.counts.total() > brief.departed.len()
 }
 
 fn former(brief: &MailboxBrief) -> Option<FormerMailbox> {
