@@ -17,6 +17,7 @@ use crate::passes::Held;
 use crate::pause;
 use crate::plan_run::Planned;
 use crate::tail::read_known;
+use crate::tally::Tally;
 use crate::walk::Pair;
 use crate::words;
 use mailhaul_db::MailboxLedger;
@@ -49,15 +50,43 @@ impl Run<'_> {
         while let Some(held) = self.held.pop() {
             self.settle_one(planned, held, &unseen).await?;
         }
-        for source in planned.vanished.iter().filter(|_| self.all_passed) {
-            // Looked for once among what arrives elsewhere; not for ever.
-            let left = self.departures.left(&MailboxName::from_text(source, NameEncoding::Utf8));
-            let ledger = self.walk.lease.mailbox(source).await?;
-            if !left.is_empty() && unseen.may_hold(&ledger, &left).await?.is_none() {
-                ledger.add_departed(left).await?;
+        if self.all_passed {
+            for source in &planned.vanished {
+                self.settle_vanished(planned, source, &unseen).await?;
             }
         }
         Ok(())
+    }
+
+    /// Deals with what was in a mailbox that is not there any more. Looked for once among what arrives elsewhere; not
+    /// for ever.
+    async fn settle_vanished(&mut self, planned: &Planned, source: &str, unseen: &Unseen) -> Result<(), WalkError> {
+        let ledger = self.walk.lease.mailbox(source).await?;
+        let mirror = self.walk.job.resync.deletions == DeletionPolicy::Mirror;
+        let left = match mirror {
+            true => {
+                let state = ledger.load().await?;
+                difference(&state.settled, &state.departed)
+            }
+            false => self.departures.left(&MailboxName::from_text(source, NameEncoding::Utf8)),
+        };
+        if left.is_empty() || unseen.may_hold(&ledger, &left).await?.is_some() {
+            return Ok(());
+        }
+        if mirror {
+            let target = ledger.load().await?.mapping.target;
+            let mut tally = Tally::default();
+            let encoding = self.connected().await?.target.name_encoding();
+            let pair =
+                (&MailboxName::from_text(source, NameEncoding::Utf8), &MailboxName::from_text(&target, encoding));
+            let result = self.delete(planned, pair, &mut tally, &left).await;
+            let done = result.is_ok();
+            self.summary.vanished_mirrored(pair, &tally, result)?;
+            if !done {
+                return Ok(());
+            }
+        }
+        Ok(ledger.add_departed(left).await?)
     }
 
     async fn settle_one(&mut self, planned: &Planned, mut held: Held, unseen: &Unseen) -> Result<(), WalkError> {
@@ -73,7 +102,10 @@ impl Run<'_> {
             let words = words::mass_absence(held.tally.listed.len(), held.end.settled.len());
             Err(WalkError::MailboxDecision(words))
         } else if concludes && !left.is_empty() {
-            self.delete(planned, &mut held, &left).await
+            let mapped = &planned.mapping.mailboxes[held.place];
+            let encoding = self.connected().await?.target.name_encoding();
+            let pair = (&mapped.source, &mapped.target_name(encoding));
+            self.delete(planned, pair, &mut held.tally, &left).await
         } else {
             Ok(())
         };
@@ -103,7 +135,12 @@ impl Run<'_> {
     fn is_anything_unexplained(&self, planned: &Planned) -> bool {
         let vanished = planned.vanished.iter().map(|source| MailboxName::from_text(source, NameEncoding::Utf8));
         let names = self.held.iter().map(|held| held.mapped.source.clone()).chain(vanished);
-        names.into_iter().any(|name| !self.departures.left(&name).is_empty())
+        let open = |source: &String| {
+            planned.briefs.get(source).is_some_and(|brief| brief.counts.total() > brief.departed.len())
+        };
+        let mirror = self.walk.job.resync.deletions == DeletionPolicy::Mirror;
+        (mirror && planned.vanished.iter().any(open))
+            || names.into_iter().any(|name| !self.departures.left(&name).is_empty())
     }
 
     /// What has arrived at the source that no pass has seen.
@@ -155,7 +192,14 @@ impl Run<'_> {
         Ok((selectable.map(|entry| entry.name.text().to_owned()).collect(), figures))
     }
 
-    async fn delete(&mut self, planned: &Planned, held: &mut Held, left: &UidSet) -> Result<(), WalkError> {
+    /// Hands deletions over, in a mailbox by its names at the source and on the target.
+    async fn delete(
+        &mut self,
+        planned: &Planned,
+        (source, target): (&MailboxName, &MailboxName),
+        tally: &mut Tally,
+        left: &UidSet,
+    ) -> Result<(), WalkError> {
         let walk = self.walk;
         if walk.job.resync.deletions == DeletionPolicy::Ignore {
             return Ok(());
@@ -165,23 +209,16 @@ impl Run<'_> {
                 "the copies of {} that have left it at the source stay: {why}, and they may have been moved there",
                 count_of(left.len(), "message")
             );
-            held.tally.note("deletions", text, left.len());
+            tally.note("deletions", text, left.len());
             return Ok(());
         }
         let mut pauses = pause::reconnects(walk.supervisor.reconnects());
         loop {
             let links = self.connected().await?;
-            let mapped = &planned.mapping.mailboxes[held.place];
-            let name = mapped.target_name(links.target.name_encoding());
-            let ledger = walk.lease.mailbox(mapped.source.text()).await?;
-            let pair = Pair {
-                source: &mapped.source,
-                target: &name,
-                target_is_missing: false,
-                ledger: &ledger,
-                figures: planned.source.get(mapped.source.text()),
-            };
-            let error = match apply_deletions(walk, links, &pair, &mut held.tally, left).await {
+            let ledger = walk.lease.mailbox(source.text()).await?;
+            let figures = planned.source.get(source.text());
+            let pair = Pair { source, target, target_is_missing: false, ledger: &ledger, figures };
+            let error = match apply_deletions(walk, links, &pair, tally, left).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };

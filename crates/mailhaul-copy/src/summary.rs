@@ -142,7 +142,7 @@ impl Summary {
     }
 
     /// A mailbox that earlier runs knew and that the source does not list any more.
-    pub(crate) fn vanished(&mut self, source: &str, state: &MailboxState, all: bool) {
+    pub(crate) fn vanished(&mut self, source: &str, state: &MailboxState, all: bool, mirrored: bool) {
         let name = escape(source);
         let copied = state.settled.len() + state.set_aside().len();
         let known = state.scan.as_ref().map(|scan| u64::from(scan.exists));
@@ -154,13 +154,42 @@ impl Summary {
             );
             self.except(&name, None, ExceptionState::MailboxStopped, reason);
         } else if known.is_some_and(|known| known <= copied) {
-            self.remark(Some(&name), format!("the source does not list it any more; {settled} were copied and stay"));
+            let copies = if mirrored { String::new() } else { format!("; the copies of {settled} stay") };
+            self.remark(Some(&name), format!("the source does not list it any more{copies}"));
         } else {
             let known = known.map_or_else(|| "an unknown number".to_owned(), |known| known.to_string());
             let reason =
                 format!("the source does not list it any more, and of {known} there only {settled} were copied");
             self.except(&name, None, ExceptionState::MailboxFailed, reason);
         }
+    }
+
+    /// What came of removing the copies of a mailbox that is not at the source any more, by its names at the source and
+    /// on the target. An error concerns more than the mailbox.
+    pub(crate) fn vanished_mirrored(
+        &mut self,
+        (source, target): (&MailboxName, &MailboxName),
+        tally: &Tally,
+        result: Result<(), WalkError>,
+    ) -> Result<(), WalkError> {
+        let name = source.to_string();
+        for (_, text, _) in tally.remarks() {
+            self.remark(Some(&name), text);
+        }
+        match result {
+            Ok(()) => {}
+            Err(WalkError::Mailbox(reason)) => self.except(&name, None, ExceptionState::MailboxFailed, reason),
+            Err(WalkError::MailboxDecision(reason)) => self.except(&name, None, ExceptionState::MailboxStopped, reason),
+            Err(fatal) => return Err(fatal),
+        }
+        self.report.mailboxes.push(MailboxLine {
+            source: name,
+            target: Some(target.to_string()),
+            changes: tally.changes(),
+            visited: true,
+            ..MailboxLine::default()
+        });
+        Ok(())
     }
 
     /// A mailbox that earlier runs knew, that the source does not list any more, and that is there all the same.

@@ -9,6 +9,7 @@ use crate::error::{WalkError, on};
 use crate::pause;
 use crate::plan_run::Planned;
 use mailhaul_imap::{ImapError, Status, StatusLine};
+use mailhaul_plan::policy::DeletionPolicy;
 use mailhaul_plan::steps::difference;
 use mailhaul_types::{MailboxName, Side};
 
@@ -42,8 +43,10 @@ impl Run<'_> {
                 self.summary.unlisted(&source);
                 continue;
             }
-            self.summary.vanished(&source, &state, stopped);
-            if presence == Presence::Gone && !stopped {
+            let gone = presence == Presence::Gone && !stopped;
+            let mirrored = gone && self.walk.job.resync.deletions == DeletionPolicy::Mirror;
+            self.summary.vanished(&source, &state, stopped, mirrored);
+            if gone {
                 planned.vanished.push(source);
             }
         }

@@ -13,7 +13,7 @@ use crate::tail::present_in;
 use crate::tally::Tally;
 use crate::walk::{Links, Pair, Walk};
 use mailhaul_db::{Settled, SettledState};
-use mailhaul_imap::StoreMode;
+use mailhaul_imap::{ImapError, StoreMode};
 use mailhaul_plan::brake::is_too_much;
 use mailhaul_plan::moves::{Way, way_to_move};
 use mailhaul_plan::policy::DeletionPolicy;
@@ -101,7 +101,14 @@ async fn find_copies(
     if is_too_much(brake, rows.len() as u64, mailbox) {
         return Err(WalkError::MailboxDecision(too_many(rows.len() as u64, mailbox, brake)));
     }
-    let opened = links.target.select(pair.target).await.map_err(|error| mailbox_error(Side::Target, error))?;
+    let opened = match links.target.select(pair.target).await {
+        Ok(opened) => opened,
+        // Its owner has deleted the whole mailbox, and the copies with it.
+        Err(ImapError::Refused { status, .. }) if status.code_name().as_deref() == Some("NONEXISTENT") => {
+            return Ok(None);
+        }
+        Err(error) => return Err(mailbox_error(Side::Target, error)),
+    };
     if opened.read_only || opened.uid_validity.is_none() || opened.uid_validity != state.target_uid_validity {
         let number = rows.len() as u64;
         tally.note("deletions", stays(number, "the target mailbox is another one by now"), number);

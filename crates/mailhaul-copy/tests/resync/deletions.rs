@@ -206,3 +206,37 @@ async fn mirror_removes_copies_on_cyrus() {
     assert_eq!(stage.sync(policy(DeletionPolicy::Mirror)).await.deleted, 2);
     stage.assert_exact().await;
 }
+
+#[tokio::test]
+async fn mirror_removes_the_copies_of_a_deleted_mailbox_behind_the_brake() {
+    for (messages, expected) in [(1..=4, 4), (1..=12, 0)] {
+        let stage = Stage::new(Dovecot::builder());
+        fill(&stage.source, "Old", messages.clone());
+        fill(&stage.source, "INBOX", [99]);
+        stage.copy().await;
+        let mut client = stage.source.client();
+        client.delete("Old").expect("deleted");
+        client.logout();
+        let report = stage.run(policy(DeletionPolicy::Mirror)).await;
+        assert_eq!(report.changes().deleted, expected, "{}", report.to_text());
+        let left = messages.count() - usize::try_from(expected).expect("few");
+        assert_eq!(numbers(&stage.target, "Old").len(), left);
+        assert_eq!(report.verdict() == Verdict::Stopped, expected == 0, "{}", report.to_text());
+    }
+}
+
+#[tokio::test]
+async fn copies_of_a_deleted_mailbox_stay_under_every_other_policy() {
+    for deletions in [DeletionPolicy::Ignore, DeletionPolicy::Flag, DeletionPolicy::Trash] {
+        let stage = Stage::new(Dovecot::builder().special_use("Bin", "\\Trash"));
+        fill(&stage.source, "Old", 1..=4);
+        fill(&stage.source, "INBOX", [99]);
+        stage.copy().await;
+        let mut client = stage.source.client();
+        client.delete("Old").expect("deleted");
+        client.logout();
+        assert_eq!(stage.run(policy(deletions)).await.changes().deleted, 0);
+        assert_eq!(numbers(&stage.target, "Old"), [1, 2, 3, 4]);
+        assert!(marked(&stage, "Old").is_empty());
+    }
+}
