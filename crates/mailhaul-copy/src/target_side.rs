@@ -93,6 +93,11 @@ impl Ground {
             let words = format!("the target mailbox was recreated (UIDVALIDITY was {known} and is {uid_validity})");
             return Some(Self::Renumbered(words));
         }
+        if state.target_mark == Some(Uid(1)) && state.targets_unknown > 0 {
+            // Earlier versions did this in two steps, and could be killed between them. Messages that were left to their
+            // owner look the same; looking for them again does no harm.
+            return Some(Self::Renumbered("the target mailbox was recreated".to_owned()));
+        }
         let (mark, uid_next) = (state.target_mark?, opened.uid_next?);
         (uid_next < mark).then(|| {
             let words =
