@@ -62,19 +62,13 @@ impl Run<'_> {
     /// for ever.
     async fn settle_vanished(&mut self, planned: &Planned, source: &str, unseen: &Unseen) -> Result<(), WalkError> {
         let ledger = self.walk.lease.mailbox(source).await?;
-        let mirror = self.walk.job.resync.deletions == DeletionPolicy::Mirror;
-        let left = match mirror {
-            true => {
-                let state = ledger.load().await?;
-                difference(&state.settled, &state.departed)
-            }
-            false => self.departures.left(&MailboxName::from_text(source, NameEncoding::Utf8)),
-        };
+        let state = ledger.load().await?;
+        let left = difference(&state.settled, &state.departed);
         if left.is_empty() || unseen.may_hold(&ledger, &left).await?.is_some() {
             return Ok(());
         }
-        if mirror {
-            let target = ledger.load().await?.mapping.target;
+        if self.walk.job.resync.deletions == DeletionPolicy::Mirror {
+            let target = state.mapping.target;
             let mut tally = Tally::default();
             let encoding = self.connected().await?.target.name_encoding();
             let pair =
@@ -133,14 +127,11 @@ impl Run<'_> {
     }
 
     fn is_anything_unexplained(&self, planned: &Planned) -> bool {
-        let vanished = planned.vanished.iter().map(|source| MailboxName::from_text(source, NameEncoding::Utf8));
-        let names = self.held.iter().map(|held| held.mapped.source.clone()).chain(vanished);
         let open = |source: &String| {
             planned.briefs.get(source).is_some_and(|brief| brief.counts.total() > brief.departed.len())
         };
-        let mirror = self.walk.job.resync.deletions == DeletionPolicy::Mirror;
-        (mirror && planned.vanished.iter().any(open))
-            || names.into_iter().any(|name| !self.departures.left(&name).is_empty())
+        let left = |held: &Held| !self.departures.left(&held.mapped.source).is_empty();
+        planned.vanished.iter().any(open) || self.held.iter().any(left)
     }
 
     /// What has arrived at the source that no pass has seen.

@@ -13,7 +13,7 @@ use crate::prepare::create_again;
 use crate::rounds::Sender;
 use crate::scan::Listing;
 use crate::source_side::read_source;
-use crate::tail::{Matched, match_tail_with_flags, present_in, target_uid_next, unclaimed};
+use crate::tail::{Matched, Proof, match_tail_with_flags, present_in, target_uid_next, unclaimed};
 use crate::tally::Tally;
 use crate::target_side::{meet, open_target};
 use crate::transfer::{FlagsSent, Shipment};
@@ -196,10 +196,14 @@ async fn read_tail(
     let present = present_in(&mut links.target, &tail).await?;
     let Links { source, target: connection } = links;
     // First what was in flight, which is cheap; then, if something is left, everything else that may be meant.
-    let mut matched = match_tail_with_flags(source, connection, &walk.keys, &present, &in_flight).await?;
+    let mut matched =
+        match_tail_with_flags(source, connection, &walk.keys, (&present, &in_flight), Proof::Sizes).await?;
     let taken: UidSet = matched.iter().filter_map(|matched| matched.settled.target_uid).collect();
     let (rest, others) = (difference(&present, &taken), difference(&candidates, &in_flight));
-    matched.extend(match_tail_with_flags(source, connection, &walk.keys, &rest, &others).await?);
+    // Before the first pass has come to its end it may be very much. Later it is what the target's owner has put here,
+    // and that may be an older edition of what arrives.
+    let proof = if state.synced.is_some() { Proof::Contents } else { Proof::Sizes };
+    matched.extend(match_tail_with_flags(source, connection, &walk.keys, (&rest, &others), proof).await?);
     let mut found = Vec::with_capacity(matched.len());
     for matched in matched {
         found.push(match in_flight.contains(matched.settled.source_uid) {

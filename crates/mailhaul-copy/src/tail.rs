@@ -89,7 +89,7 @@ pub(crate) async fn match_tail(
     present: &UidSet,
     candidates: &UidSet,
 ) -> Result<Vec<Settled>, WalkError> {
-    let matched = match_tail_with_flags(source, target, keys, present, candidates).await?;
+    let matched = match_tail_with_flags(source, target, keys, (present, candidates), Proof::Sizes).await?;
     Ok(matched.into_iter().map(|matched| matched.settled).collect())
 }
 
@@ -100,13 +100,22 @@ pub(crate) struct Matched {
     pub(crate) source_flags: Flags,
 }
 
+/// What makes two messages with the same key the same mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Equal sizes, where that leaves no choice; else equal contents.
+    Sizes,
+    /// Equal contents in any case: one may be an edited form of the other, of the same length.
+    Contents,
+}
+
 /// As [`match_tail`], with the flags that the messages have at the source.
 pub(crate) async fn match_tail_with_flags(
     source: &mut Connection,
     target: &mut Connection,
     keys: &KeyMaker,
-    present: &UidSet,
-    candidates: &UidSet,
+    (present, candidates): (&UidSet, &UidSet),
+    proof: Proof,
 ) -> Result<Vec<Matched>, WalkError> {
     if present.is_empty() || candidates.is_empty() {
         return Ok(Vec::new());
@@ -114,7 +123,10 @@ pub(crate) async fn match_tail_with_flags(
     let theirs = read_known(target, Side::Target, keys, present, |_| true).await?;
     let wanted: BTreeSet<Option<MessageKey>> = theirs.iter().map(|known| known.candidate.key).collect();
     let ours = read_known(source, Side::Source, keys, candidates, |key| wanted.contains(&key)).await?;
-    match_known(source, target, &ours, &theirs).await
+    match proof {
+        Proof::Sizes => match_known(source, target, &ours, &theirs).await,
+        Proof::Contents => match_by_contents(source, target, &ours, &theirs).await,
+    }
 }
 
 /// Pairs messages by keys, and by contents where keys leave a choice.

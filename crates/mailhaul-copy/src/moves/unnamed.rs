@@ -6,7 +6,7 @@ use super::follower::{Follower, Found};
 use crate::error::WalkError;
 use crate::pass::adopt;
 use crate::scan::Listing;
-use crate::tail::{match_tail_with_flags, present_in, target_uid_next, unclaimed};
+use crate::tail::{Proof, match_tail_with_flags, present_in, target_uid_next, unclaimed};
 use crate::walk::Links;
 use mailhaul_db::{Settled, Settlement};
 use mailhaul_plan::steps::difference;
@@ -41,10 +41,11 @@ impl Follower<'_, '_> {
         let expected: UidSet = self.unnamed.keys().copied().collect();
         let keys = &self.walk.keys;
         // First what is expected, which is little; what else came in between may be meant for other arrivals.
-        let mut found = match_tail_with_flags(source, target, keys, &present, &expected).await?;
+        let mut found = match_tail_with_flags(source, target, keys, (&present, &expected), Proof::Sizes).await?;
         let taken: UidSet = found.iter().filter_map(|matched| matched.settled.target_uid).collect();
         let others = difference(&self.todo, &expected);
-        found.extend(match_tail_with_flags(source, target, keys, &difference(&present, &taken), &others).await?);
+        let rest = (&difference(&present, &taken), &others);
+        found.extend(match_tail_with_flags(source, target, keys, rest, Proof::Contents).await?);
         let (mut messages, mut departed) = (Vec::new(), BTreeMap::<String, UidSet>::new());
         let mut unnamed = std::mem::take(&mut self.unnamed);
         for matched in found {

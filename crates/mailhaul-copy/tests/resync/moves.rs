@@ -319,3 +319,16 @@ async fn what_was_left_to_its_owner_once_stays_so_when_it_is_moved_again() {
     assert_eq!(stage.copy().await.left_to_owner, 1);
     assert!(numbers(&stage.target, "Later").is_empty());
 }
+
+#[tokio::test]
+async fn an_older_edition_that_the_owner_has_filed_is_not_taken_for_a_new_one() {
+    let stage = copied(Dovecot::builder()).await;
+    moves(&stage.target, "INBOX", "2", "Archive");
+    let edited = mail_with(2, "as it is ");
+    let mut client = stage.source.client();
+    client.append("Archive", &[], Some(DATE), edited.as_bytes()).expect("stored");
+    client.logout();
+    stage.copy().await;
+    let texts: Vec<_> = contents(&stage.target, "Archive").into_iter().map(|seen| seen.octets).collect();
+    assert!(texts.contains(&edited.into_bytes()));
+}
