@@ -11,7 +11,7 @@ use super::pass::Passing;
 use super::world::{Found, Record, Tail, World};
 
 /// Where everything may be taken for a draft.
-const DRAFTS: &str = "Drafts";
+pub(super) const DRAFTS: &str = "Drafts";
 
 /// A source message that is not settled.
 #[derive(Clone, Debug, PartialEq, Eq)]

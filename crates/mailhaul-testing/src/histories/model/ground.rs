@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::mail::Content;
+use super::super::mail::{Content, FlagSet};
 use super::super::view::MailboxView;
+use super::arrivals::DRAFTS;
 use super::choices::Choices;
 use super::departures::Departure;
 use super::pass::Passing;
@@ -39,8 +40,11 @@ pub(super) fn carry_over(
             Some(twins) => {
                 let which = choices.choose(twins.len());
                 let record = twins[which];
-                let vague = !record.content.named && world.copy_in(&target, record.copy).is_none();
-                // Neither a copy nor a Message-ID to recognise it by: nobody has to.
+                let flags = message.flags.with(record.base);
+                let is_draft = name == DRAFTS || flags.common(FlagSet::DRAFT) == FlagSet::DRAFT;
+                let vague = (is_draft || !record.content.named) && world.copy_in(&target, record.copy).is_none();
+                // Neither a copy nor a Message-ID to recognise it by, or a draft, of which another edition may have the
+                // same: nobody has to.
                 if !vague || choices.either() {
                     twins.remove(which);
                     carried.insert(*uid, record);
