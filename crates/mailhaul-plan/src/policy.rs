@@ -67,8 +67,9 @@ pub struct ResyncPolicy {
     pub deletions: DeletionPolicy,
     /// How much may be deleted.
     pub deletion_brake: DeletionBrake,
-    /// Whether the users work on the target already. What both sides changed is then theirs to say, and nothing is
-    /// deleted any more.
+    /// Whether the users work on the target already. Nothing is deleted there any more, what was found there keeps the
+    /// flags it has, and what they removed, filed or flagged is no difference for a last pass. Flags that only the
+    /// source changes are still brought over.
     pub switched: bool,
     /// Go on in source mailboxes that were renumbered or made anew and hold little of what was copied.
     pub accept_source_change: bool,

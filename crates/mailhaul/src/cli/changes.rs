@@ -48,7 +48,9 @@ pub(crate) struct CopyChangeArgs {
     /// The last pass: visit every mailbox, and compare both sides at the end.
     #[arg(long = "final")]
     pub(crate) final_pass: bool,
-    /// The users work on the target by now: where both sides changed a thing, theirs counts.
+    /// The users work on the target by now: nothing is deleted there any more, what was found there keeps the flags it
+    /// has, and what they removed, filed or flagged is no difference for a last pass. Flags that only the source changes
+    /// are still brought over.
     #[arg(long)]
     pub(crate) switched: bool,
     #[command(flatten)]
@@ -62,7 +64,9 @@ pub(crate) struct CopyChangeArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Changes after the first copy")]
 pub(crate) struct ChangeWishArgs {
-    /// The users work on the target by now: where both sides changed a thing, theirs counts.
+    /// The users work on the target by now: nothing is deleted there any more, what was found there keeps the flags it
+    /// has, and what they removed, filed or flagged is no difference for a last pass. Flags that only the source changes
+    /// are still brought over.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) switched: Option<bool>,
     #[command(flatten)]
