@@ -222,7 +222,7 @@ impl Judge<'_> {
             ),
             (extra, format!("{} on the target that did not come from the source", messages(extra))),
             (doubled, format!("{} more often on the target than at the source", messages(doubled))),
-            (left_behind, format!("{} left the source after they were copied; the copies stay", messages(left_behind))),
+            (left_behind, left_behind_words(left_behind)),
             (flagged, format!("flags of {} were changed on the target, and stay so", messages(flagged))),
             (other_headers, format!("{} on the target with other headers and the same body", messages(other_headers))),
         ] {
@@ -231,6 +231,13 @@ impl Judge<'_> {
             }
         }
         self.judgement
+    }
+}
+
+fn left_behind_words(number: u64) -> String {
+    match number {
+        1 => "1 message left the source after it was copied; the copy stays".to_owned(),
+        _ => format!("{} left the source after they were copied; the copies stay", count_of(number, "message")),
     }
 }
 
@@ -303,6 +310,9 @@ mod tests {
                 "2 messages left the source after they were copied; the copies stay",
             ]
         );
+        let known = Known { left_behind: [Uid(12)].into_iter().collect(), ..Known::default() };
+        let one = judged(&ResyncPolicy::default(), &known, &ours, &theirs[..2]);
+        assert_eq!(one.remarks, ["1 message left the source after it was copied; the copy stays"]);
         let doubled = judged(&ResyncPolicy::default(), &Known::default(), &ours, &theirs[..2]);
         assert_eq!(doubled.differences[0].0, DifferenceKind::Doubled);
     }
