@@ -63,14 +63,14 @@ fn to_json(pairs: &[PairReport]) -> Value {
                     "detail": pair.run.detail,
                 },
                 "remarks": pair.remarks.iter().map(|remark| escape(&remark.text)).collect::<Vec<_>>(),
-                "mailboxes": pair.mailboxes.iter().map(mailbox_json).collect::<Vec<_>>(),
+                "mailboxes": pair.mailboxes.iter().map(|mailbox| mailbox_json(pair, mailbox)).collect::<Vec<_>>(),
             })
         })
         .collect();
     json!({ "schema": 1, "pairs": pairs })
 }
 
-fn mailbox_json(mailbox: &MailboxReport) -> Value {
+fn mailbox_json(pair: &PairReport, mailbox: &MailboxReport) -> Value {
     let exceptions: Vec<Value> = mailbox
         .exceptions
         .iter()
@@ -90,6 +90,8 @@ fn mailbox_json(mailbox: &MailboxReport) -> Value {
             "copied": mailbox.settled.copied,
             "adopted": mailbox.settled.adopted + mailbox.settled.adopted_altered,
         },
+        "left_source_since": pair.left_since(mailbox),
+        "not_at_source": mailbox.is_gone(),
         "may_be_in_flight": mailbox.sent.map(|range| range.to_string()),
         "last_pass": mailbox.last_pass.as_ref().map(|(counts, at)| pass_json(counts, *at)),
         "exceptions": exceptions,

@@ -2,7 +2,7 @@
 
 use crate::columns::{fit, widest};
 use mailhaul_db::{ExceptionState, MailboxReport, PairReport, RunReport};
-use mailhaul_report::number_for_people;
+use mailhaul_report::{count_of, number_for_people};
 use mailhaul_types::{InternalDate, escape};
 use std::fmt::Write;
 
@@ -23,7 +23,7 @@ pub(crate) fn to_text(pairs: &[PairReport]) -> String {
 fn pair_text(pair: &PairReport) -> String {
     let mut out = format!("{}\n", pair.identity);
     if !pair.mailboxes.is_empty() {
-        write_table(&mut out, &pair.mailboxes);
+        write_table(&mut out, pair);
     }
     write_in_flight(&mut out, &pair.mailboxes);
     write_exceptions(&mut out, &pair.mailboxes);
@@ -36,44 +36,59 @@ fn pair_text(pair: &PairReport) -> String {
 struct Line {
     source: String,
     target: String,
-    numbers: [String; 3],
+    numbers: Vec<String>,
     rest: String,
 }
 
 impl Line {
-    fn of(mailbox: &MailboxReport) -> Self {
-        let at_source = mailbox.last_pass.as_ref().map(|(counts, _)| counts.source);
+    fn of(pair: &PairReport, mailbox: &MailboxReport) -> Self {
         let settled = &mailbox.settled;
         Self {
             source: escape(&mailbox.mapping.source),
             target: escape(&mailbox.mapping.target),
-            numbers: [
-                at_source.map_or_else(|| "?".to_owned(), number_for_people),
+            numbers: vec![
+                at_source(mailbox).map_or_else(|| "?".to_owned(), number_for_people),
                 number_for_people(settled.copied),
                 number_for_people(settled.adopted + settled.adopted_altered),
+                number_for_people(pair.left_since(mailbox)),
             ],
             rest: rest(mailbox),
         }
     }
 
-    fn in_all(mailboxes: &[MailboxReport]) -> Self {
-        let sum = |number: fn(&MailboxReport) -> u64| number_for_people(mailboxes.iter().map(number).sum());
+    fn in_all(pair: &PairReport) -> Self {
+        let mailboxes = &pair.mailboxes;
+        let sum = |number: &dyn Fn(&MailboxReport) -> u64| number_for_people(mailboxes.iter().map(number).sum());
+        let gone = mailboxes.iter().filter(|mailbox| mailbox.is_gone()).count() as u64;
         Self {
             source: format!("{} mailboxes", number_for_people(mailboxes.len() as u64)),
             target: String::new(),
-            numbers: [
-                sum(|mailbox| mailbox.last_pass.as_ref().map_or(0, |(counts, _)| counts.source)),
-                sum(|mailbox| mailbox.settled.copied),
-                sum(|mailbox| mailbox.settled.adopted + mailbox.settled.adopted_altered),
+            numbers: vec![
+                sum(&|mailbox| at_source(mailbox).unwrap_or(0)),
+                sum(&|mailbox| mailbox.settled.copied),
+                sum(&|mailbox| mailbox.settled.adopted + mailbox.settled.adopted_altered),
+                sum(&|mailbox| pair.left_since(mailbox)),
             ],
-            rest: String::new(),
+            rest: if gone > 0 {
+                format!("{} not at the source any more", number_for_people(gone))
+            } else {
+                String::new()
+            },
         }
     }
+}
+
+/// What the last pass counted; nothing in a mailbox that is not there any more.
+fn at_source(mailbox: &MailboxReport) -> Option<u64> {
+    if mailbox.is_gone() { Some(0) } else { mailbox.last_pass.as_ref().map(|(counts, _)| counts.source) }
 }
 
 /// What the last pass did not settle: `3 skipped, 1 remaining`.
 fn rest(mailbox: &MailboxReport) -> String {
     let Some((counts, _)) = &mailbox.last_pass else { return "no pass has come to its end yet".to_owned() };
+    if mailbox.is_gone() {
+        return "not at the source any more".to_owned();
+    }
     let columns = [
         (counts.skipped, "skipped"),
         (counts.refused, "refused"),
@@ -85,25 +100,38 @@ fn rest(mailbox: &MailboxReport) -> String {
     shown.map(|(count, word)| format!("{} {word}", number_for_people(count))).collect::<Vec<_>>().join(", ")
 }
 
-fn write_table(out: &mut String, mailboxes: &[MailboxReport]) {
+fn write_table(out: &mut String, pair: &PairReport) {
+    let left: u64 = pair.mailboxes.iter().map(|mailbox| pair.left_since(mailbox)).sum();
     let [source, target] = ["mailbox", "target"].map(str::to_owned);
-    let numbers = ["at source", "copied", "adopted"].map(str::to_owned);
+    let numbers = ["at source", "copied", "adopted", "left since"].map(str::to_owned).to_vec();
     let mut lines = vec![Line { source, target, numbers, rest: String::new() }];
-    lines.extend(mailboxes.iter().map(Line::of));
-    if mailboxes.len() > 1 {
-        lines.push(Line::in_all(mailboxes));
+    lines.extend(pair.mailboxes.iter().map(|mailbox| Line::of(pair, mailbox)));
+    if pair.mailboxes.len() > 1 {
+        lines.push(Line::in_all(pair));
+    }
+    if left == 0 {
+        lines.iter_mut().for_each(|line| line.numbers.truncate(3));
     }
     let name = |name: fn(&Line) -> &str| widest(lines.iter().map(name)).min(NAME_COLUMNS_MAX);
     let (source, target) = (name(|line| &line.source), name(|line| &line.target));
-    let number = |at: usize| widest(lines.iter().map(|line| line.numbers[at].as_str()));
-    let widths = [number(0), number(1), number(2)];
+    let widths: Vec<usize> =
+        (0..lines[0].numbers.len()).map(|at| widest(lines.iter().map(|line| line.numbers[at].as_str()))).collect();
     for line in &lines {
         let _ = write!(out, "  {}  {}", fit(&line.source, source), fit(&line.target, target));
-        for (number, width) in line.numbers.iter().zip(widths) {
+        for (number, width) in line.numbers.iter().zip(&widths) {
             let _ = write!(out, "  {number:>width$}");
         }
         out.push_str(if line.rest.is_empty() { "" } else { "  " });
         let _ = writeln!(out, "{}", line.rest);
+    }
+    if left > 0 {
+        let words = if left == 1 { "it was" } else { "they were" };
+        let _ = writeln!(
+            out,
+            "\n  {} left the source after {words} copied or adopted, and {} still counted there",
+            count_of(left, "message"),
+            if left == 1 { "is" } else { "are" }
+        );
     }
 }
 
@@ -179,6 +207,7 @@ mod tests {
         MailboxReport {
             mapping: Mapping { source: source.to_owned(), target: target.to_owned() },
             settled: SettledCounts { copied, ..SettledCounts::default() },
+            departed: 0,
             sent: None,
             scan: None,
             last_pass: Some((counts, 0)),
@@ -219,6 +248,39 @@ mod tests {
         assert_eq!(ends.len(), 2 + 3, "{text}");
         assert!(ends.iter().all(|end| *end == ends[0]), "{text}");
         assert!(text.contains("5 mailboxes") && text.contains("6,170"), "{text}");
+    }
+
+    #[test]
+    fn what_has_left_the_source_has_a_column_and_the_sums_agree() {
+        let mut thinned = mailbox("INBOX", "INBOX", 24);
+        thinned.departed = 16;
+        thinned.last_pass = Some((PassCounts { source: 9, already: 8, skipped: 1, ..PassCounts::default() }, 0));
+        let mut vanished = mailbox("Old", "Old", 30);
+        vanished.departed = 30;
+        let mut both = pair(vec![thinned, vanished]);
+        both.run.verdict = Some(RunVerdict::Complete);
+        let text = to_text(&[both.clone()]);
+        let line = |begins: &str| -> Vec<String> {
+            let found = text.lines().find(|line| line.trim_start().starts_with(begins)).expect(begins);
+            found.split_whitespace().map(str::to_owned).collect()
+        };
+        assert!(
+            text.lines().nth(1).is_some_and(|line| line.ends_with("at source  copied  adopted  left since")),
+            "{text}"
+        );
+        assert_eq!(line("INBOX")[2..], ["9", "24", "0", "16", "1", "skipped"]);
+        assert_eq!(line("Old")[2..].join(" "), "0 30 0 30 not at the source any more");
+        assert_eq!(line("2 mailboxes")[2..].join(" "), "9 54 0 46 1 not at the source any more");
+        assert!(
+            text.contains("  46 messages left the source after they were copied or adopted, and are still"),
+            "{text}"
+        );
+
+        // A run that was killed has settled more than the last pass counted: that is no departure.
+        both.mailboxes.truncate(1);
+        both.run.verdict = None;
+        both.mailboxes[0].departed = 0;
+        assert!(!to_text(&[both]).contains("left since"));
     }
 
     #[test]

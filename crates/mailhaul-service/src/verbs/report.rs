@@ -8,7 +8,7 @@ use mailhaul_db::queue::{AccountFilter, AccountRow, AttemptRow, JobFilter, JobRo
 use mailhaul_db::{ExceptionState as Stored, MailboxReport, PairReport};
 use mailhaul_queue::{AccountId, JobState};
 use mailhaul_report::{
-    AccountLine, Changes, Counts, Exception, ExceptionState, MailboxLine, Remark, Standing, WaveReport,
+    AccountLine, Changes, Counts, Exception, ExceptionState, MailboxLine, Remark, Standing, WaveReport, count_of,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,7 +123,11 @@ fn line(
             .filter(|job| job.state != JobState::Done && !job.words.is_empty())
             .map(|job| job.words.clone()),
         exceptions,
-        remarks: changes(&counts).into_iter().chain(known.map(remarks).unwrap_or_default()).collect(),
+        remarks: changes(&counts)
+            .into_iter()
+            .chain(known.and_then(left_since))
+            .chain(known.map(remarks).unwrap_or_default())
+            .collect(),
         mailboxes,
     }
 }
@@ -164,7 +168,9 @@ fn seconds(attempt: &AttemptRow) -> f64 {
 /// A mailbox as its last finished pass counted it; one that never had a pass, as it was listed.
 fn mailbox_line(mailbox: &MailboxReport) -> Option<MailboxLine> {
     let settled = &mailbox.settled;
+    let is_gone = mailbox.is_gone();
     let messages = match (&mailbox.last_pass, &mailbox.scan) {
+        _ if is_gone => Counts::default(),
         (Some((pass, _)), _) => {
             let counts = Counts {
                 source: pass.source,
@@ -188,7 +194,7 @@ fn mailbox_line(mailbox: &MailboxReport) -> Option<MailboxLine> {
     };
     let bytes = mailbox.last_pass.as_ref().map_or(0, |(pass, _)| pass.bytes);
     let (source, target) = (mailbox.mapping.source.clone(), Some(mailbox.mapping.target.clone()));
-    Some(MailboxLine { source, target, messages, bytes, visited: true, ..MailboxLine::default() })
+    Some(MailboxLine { source, target, messages, bytes, visited: !is_gone, ..MailboxLine::default() })
 }
 
 /// What earlier passes copied and found, told as what all passes together did. Where messages have left the source since,
@@ -267,6 +273,25 @@ fn changes(counts: &[Value]) -> Option<Remark> {
     (!all.is_empty()).then_some(Remark { mailbox: None, text })
 }
 
+/// What was settled and is not at the source any more, in no column therefore.
+fn left_since(known: &PairReport) -> Option<Remark> {
+    let left: u64 = known.mailboxes.iter().map(|mailbox| known.left_since(mailbox)).sum();
+    let gone = known.mailboxes.iter().filter(|mailbox| mailbox.is_gone());
+    let gone: Vec<String> = gone.map(|mailbox| format!("`{}`", mailbox.mapping.source)).collect();
+    let mut text = match left {
+        0 => return None,
+        1 => "1 message left the source after it was copied or found, and is not counted here".to_owned(),
+        _ => format!(
+            "{} left the source after they were copied or found, and are not counted here",
+            count_of(left, "message")
+        ),
+    };
+    if !gone.is_empty() {
+        text = format!("{text}; mailboxes that are not at the source any more: {}", gone.join(", "));
+    }
+    Some(Remark { mailbox: None, text })
+}
+
 fn remarks(known: &PairReport) -> Vec<Remark> {
     let of_account = known.remarks.iter().map(|remark| Remark { mailbox: None, text: remark.text.clone() });
     let of_mailboxes = known.mailboxes.iter().flat_map(|mailbox| {
@@ -279,6 +304,7 @@ fn remarks(known: &PairReport) -> Vec<Remark> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mailhaul_db::{AccountIdentity, Mapping, PairIdentity, PassCounts, RunReport, RunVerdict, SettledCounts};
 
     #[test]
     fn passes_are_told_together_where_the_sum_allows_it() {
@@ -288,6 +314,45 @@ mod tests {
         assert!(all.adds_up());
         // Three of those settled have left the source since.
         assert_eq!(in_all(counts, 8, 4), counts);
+    }
+
+    #[test]
+    fn mailboxes_that_are_gone_count_nothing_and_what_left_the_source_is_a_remark() {
+        let mailbox = |source: &str, copied: u64, pass: PassCounts, departed: u64| MailboxReport {
+            mapping: Mapping { source: source.to_owned(), target: source.to_owned() },
+            settled: SettledCounts { copied, ..SettledCounts::default() },
+            departed,
+            sent: None,
+            scan: None,
+            last_pass: Some((pass, 0)),
+            exceptions: Vec::new(),
+            remarks: Vec::new(),
+        };
+        let [first, all] = [PassCounts { source: 30, copied: 30, ..PassCounts::default() }; 2];
+        let less = PassCounts { source: 8, already: 8, ..PassCounts::default() };
+        let ends = ["old.example", "new.example"].map(|host| AccountIdentity::new(host, "alice", None));
+        let [source, target] = ends;
+        let run = RunReport {
+            started_unix_secs: 0,
+            finished_unix_secs: Some(60),
+            verdict: Some(RunVerdict::Complete),
+            detail: String::new(),
+        };
+        let mailboxes = vec![mailbox("INBOX", 9, less, 1), mailbox("Old", 30, first, 30), mailbox("Sent", 30, all, 0)];
+        let mut known = PairReport { identity: PairIdentity { source, target }, run, mailboxes, remarks: Vec::new() };
+        let lines: Vec<_> = known.mailboxes.iter().filter_map(mailbox_line).collect();
+        assert_eq!(lines.iter().map(|line| line.messages.source).collect::<Vec<_>>(), [8, 0, 30]);
+        assert!(lines.iter().all(|line| line.messages.adds_up()));
+        assert_eq!(
+            left_since(&known).expect("some left").text,
+            "31 messages left the source after they were copied or found, and are not counted here; mailboxes that are \
+             not at the source any more: `Old`"
+        );
+        known.mailboxes.remove(1);
+        let one = left_since(&known).expect("one left").text;
+        assert_eq!(one, "1 message left the source after it was copied or found, and is not counted here");
+        known.mailboxes.remove(0);
+        assert_eq!(left_since(&known), None);
     }
 
     #[test]
