@@ -37,8 +37,8 @@ pub(super) async fn renamed_mailboxes<'a>(
         for (candidate, evidence) in suspicion.candidates {
             let is_it = match evidence {
                 Evidence::SameId => true,
-                // What has nothing left cannot be recognised by what it holds; asking for it would cost every run.
-                Evidence::SameNumbers if !has_something_left(brief) => false,
+                // What was emptied cannot be recognised by what it holds; asking for it would cost every run.
+                Evidence::SameNumbers if brief.counts.total() > 0 && !has_something_left(brief) => false,
                 Evidence::SameNumbers => {
                     if sample.is_none() {
                         sample = Some(Sample::of_source(&walk.lease.mailbox(&brief.mapping.source).await?).await?);

@@ -174,11 +174,12 @@ async fn after(place: &Place, sql: &'static str) -> Result<MailboxState, DbError
     let lease = ledger.claim_pair(&identity("alice")).await.expect("the pair's row is whole");
     let loaded = lease.mailbox("INBOX").await.expect("the mailbox's row is whole").load().await;
     let looked = lease.overview().await;
-    ledger.read_report().await.expect("the report needs neither");
+    let reported = ledger.read_report().await;
     drop(lease);
     ledger.close().await.expect("closed");
     match (loaded, looked) {
         (Ok(state), Ok(briefs)) => {
+            reported.expect("a report needs no more than a run");
             assert_eq!((&briefs[0].synced, &briefs[0].departed), (&state.synced, &state.departed), "{sql}");
             Ok(state)
         }
