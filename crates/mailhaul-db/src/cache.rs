@@ -364,8 +364,12 @@ impl CachedMailbox {
         Ok(())
     }
 
-    /// The mailbox has another name on one of the sides, or both. What was made by us is ours under its new name too.
+    /// The mailbox has another name on one of the sides, or both. What was made by us is ours under its new name too;
+    /// why a target kept its name is settled as soon as it has another, and stays so when the old name comes back.
     pub(crate) fn rename(&mut self, mapping: Mapping) {
+        if mapping.target != self.row.mapping.target {
+            self.row.kept_as = None;
+        }
         if self.row.is_made() {
             self.row.made_as = Some(mapping.target.clone());
         }

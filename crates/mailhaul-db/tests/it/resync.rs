@@ -389,4 +389,8 @@ async fn a_name_that_is_kept_is_kept_only_while_the_target_has_it() {
     let (old, new) = renamed("Archive-2025", "Archive-2025", "Archive-2025");
     lease.rename_mailbox(&old, new).await.expect("on disk");
     assert!(kept().await.is_empty(), "a rule leads there");
+    // The old name is come back to, by a rule this time.
+    let (old, new) = renamed("Archive-2025", "Archive-2025", &mapping("Archive").target);
+    lease.rename_mailbox(&old, new).await.expect("on disk");
+    assert!(kept().await.is_empty(), "what was decided about it is long settled");
 }
