@@ -5,7 +5,9 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help demo test test-long histories check lint docs deny audit fmt bench servers picture clean
+PROVE_BUILD := --profile prove
+
+.PHONY: help demo test test-long prove prove-long histories check lint docs deny audit fmt bench servers picture clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +20,13 @@ test: servers check ## What CI runs: installs what tests need, checks, then all 
 
 test-long: servers ## What takes too long for every day: many more deaths at random moments
 	$(CARGO) test -p mailhaul --test it --no-fail-fast -- --ignored
+
+prove: servers ## Break it on purpose, twenty minutes long, and count what was lost (PROVE="--row N --seed N --runs N")
+	$(CARGO) build $(PROVE_BUILD) --quiet -p mailhaul
+	$(CARGO) run $(PROVE_BUILD) --quiet -p mailhaul-proving -- $(PROVE)
+
+prove-long: ## The same for hours
+	$(MAKE) prove PROVE="--long $(PROVE)"
 
 histories: servers ## Thousands of random histories of both sides, judged by a model (HISTORIES=n, HISTORY_SEED=n)
 	$(CARGO) test -p mailhaul --test it thousands_of_histories -- --ignored --nocapture

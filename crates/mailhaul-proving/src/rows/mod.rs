@@ -1,0 +1,8 @@
+//! The rows, one file each. What a row is, says [`crate::Row`].
+
+mod kills;
+
+use crate::Row;
+
+/// All rows, in the table's order.
+pub const ALL: &[Row] = &[kills::ROW];

@@ -1,0 +1,24 @@
+//! A few runs of every row.
+
+use mailhaul_proving::{Ask, Row, Scale, rows};
+
+fn holds(number: u32) {
+    let found: Vec<&Row> = rows::ALL.iter().filter(|row| row.number == number).collect();
+    assert!(!found.is_empty(), "there is no row {number}");
+    for row in found {
+        let outcome = (row.play)(&Ask::of(Scale::Quick));
+        assert!(outcome.holds(), "{row:?}: {outcome:#?}");
+    }
+}
+
+#[test]
+fn row_1_kills() {
+    holds(1);
+}
+
+#[test]
+fn every_row_stands_here() {
+    let here = [1];
+    let rows: std::collections::BTreeSet<u32> = rows::ALL.iter().map(|row| row.number).collect();
+    assert_eq!(rows, here.into_iter().collect());
+}
