@@ -19,7 +19,7 @@ use tempfile::TempDir;
 /// The wave that every fleet is in.
 pub(crate) const WAVE: &str = "staff";
 /// How long anything may take before a test gives up on it. A busy machine is slow, not wrong.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 /// How often [`until`] looks, at most. A look that takes long is made less often: it takes time from what it looks at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Looks at the queue often and makes pauses short, so that tests need not wait.
