@@ -38,6 +38,7 @@ async fn run_with_lease(job: &CopyJob, ledger: &Ledger, lease: &PairLease, overs
     let walk = Walk::new(job, lease, KeyMaker::new(ledger.digest_key()), oversight);
     let mut run = Run::new(&walk);
     let end = tokio::select! {
+        biased;
         end = run.work() => end,
         // The steps look at the stop themselves where something may be in flight; this is for a server that hangs
         // anywhere else.

@@ -78,6 +78,7 @@ impl Run<'_> {
         self.walk.progress.doing(format!("reconnecting after: {link}"));
         self.walk.progress.wait_for(pause.min(bounds::THROTTLE_PAUSE_MAX));
         tokio::select! {
+            biased;
             () = self.walk.stop.requested() => Err(WalkError::Interrupted { unanswered: 0 }),
             () = tokio::time::sleep(pause.min(bounds::THROTTLE_PAUSE_MAX)) => Ok(()),
         }

@@ -42,6 +42,7 @@ pub(crate) async fn quarantine(walk: &Walk<'_>, links: &mut Links, pair: &Pair<'
         }
         last = Some(seen);
         tokio::select! {
+            biased;
             () = walk.stop.requested() => return Err(WalkError::Interrupted { unanswered: 0 }),
             () = tokio::time::sleep(walk.quarantine()) => {}
         }

@@ -60,6 +60,7 @@ impl<'a> Walk<'a> {
         self.progress.wait_for(pause);
         tracing::info!(seconds = pause.as_secs(), "waiting because a server asked to slow down");
         tokio::select! {
+            biased;
             () = self.stop.requested() => Err(WalkError::Interrupted { unanswered: 0 }),
             () = tokio::time::sleep(pause) => Ok(()),
         }

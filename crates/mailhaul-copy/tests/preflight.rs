@@ -6,7 +6,7 @@ use mailhaul_copy::{
     copy_account, preflight_account, preflight_with_oversight, probe_endpoint, probe_without_sign_in,
 };
 use mailhaul_db::{Ledger, OpenOptions};
-use mailhaul_imap::{Credentials, Endpoint, Timeouts, TlsMode, Trust};
+use mailhaul_imap::{Credentials, Dial, Endpoint, Timeouts, TlsMode, Trust};
 use mailhaul_plan::mailboxes::MappingRules;
 use mailhaul_plan::selection::Selection;
 use mailhaul_report::{AccountPreflight, BlockKind, PreflightStep, PreflightVerdict, ProbeReport, RemarkKind};
@@ -29,6 +29,7 @@ fn account(address: SocketAddr, password: &str) -> Account {
             port: address.port(),
             tls: TlsMode::Plain,
             trust: Trust::System,
+            dial: Dial::Tcp,
         },
         credentials: Credentials {
             user: "alice".to_owned(),

@@ -13,6 +13,7 @@ use crate::queue::{Queue, Writing};
 use crate::read::{Reader, SettledPages};
 use crate::report::{self, PairReport};
 use crate::rows::LedgerRow;
+use crate::still::still;
 use crate::turns::Turns;
 use crate::writer::{Pace, WriterHandle};
 use sqlx::migrate::{MigrateError, Migrator};
@@ -100,7 +101,7 @@ impl Ledger {
         let path: Arc<Path> = files::prepare_state_file(path).map_err(|fault| path_error(fault, doing))?.into();
         let doing = Doing::new("open", &path);
         let opening = lock_opening(&path, &options, &doing).await?;
-        let (db, digest_key) = open_for_writing(&path, &options).await.map_err(|stop| stop.at(doing))?;
+        let (db, digest_key) = still(open_for_writing(&path, &options)).await.map_err(|stop| stop.at(doing))?;
         drop(opening);
         let pool = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
@@ -231,7 +232,7 @@ impl Ledger {
     /// If the ledger cannot be read or is damaged.
     pub async fn read_report(&self) -> Result<Vec<PairReport>, DbError> {
         let mut db = self.reader.begin().await?;
-        report::read_report(&mut db).await.map_err(|fault| self.reader.fail(fault))
+        still(report::read_report(&mut db)).await.map_err(|fault| self.reader.fail(fault))
     }
 
     /// Writes what is still queued, and closes the file for all clones.

@@ -78,6 +78,7 @@ mod read;
 mod report;
 mod rows;
 mod segment;
+mod still;
 mod turns;
 mod writer;
 
@@ -93,4 +94,6 @@ pub use model::{
 };
 pub use read::SettledPages;
 pub use report::{MailboxReport, PairReport, RunReport};
+#[cfg(debug_assertions)]
+pub use still::let_time_stand_still;
 pub use writer::Committed;

@@ -15,6 +15,7 @@ use crate::rows::{
     DepartedRow, ExceptionRow, KeywordSetRow, MailboxRow, PairRow, SegmentRow, StoredRow, SyncRow, Tally,
 };
 use crate::segment::{Record, SEGMENT_MESSAGES_MAX, unpack};
+use crate::still::{settle, still};
 use mailhaul_types::{Flags, Uid, UidRange, UidSet};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Sqlite, SqlitePool, Transaction};
@@ -58,7 +59,8 @@ impl Reader {
 
     /// As [`Reader::begin`], with the error still to be placed.
     pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>, Fault> {
-        let mut db = self.pool.begin().await?;
+        settle(|| self.pool.num_idle() == self.pool.size() as usize).await;
+        let mut db = still(self.pool.begin()).await?;
         if self.older {
             older::cover(&mut db).await?;
         }
@@ -84,32 +86,32 @@ impl Reader {
 
     pub(crate) async fn find_pair(&self, identity: &PairIdentity) -> Result<Option<PairRow>, DbError> {
         let mut db = self.begin().await?;
-        PairRow::find(&mut db, identity).await.map_err(|fault| self.fail(fault))
+        still(PairRow::find(&mut db, identity)).await.map_err(|fault| self.fail(fault))
     }
 
     pub(crate) async fn mappings(&self, pair_id: i64) -> Result<Vec<Mapping>, DbError> {
         let mut db = self.begin().await?;
-        read_mappings(&mut db, pair_id).await.map_err(|fault| self.fail(fault))
+        still(read_mappings(&mut db, pair_id)).await.map_err(|fault| self.fail(fault))
     }
 
     pub(crate) async fn find_mailbox(&self, pair_id: i64, source: &str) -> Result<Option<MailboxRow>, DbError> {
         let mut db = self.begin().await?;
-        find_mailbox(&mut db, pair_id, source).await.map_err(|fault| self.fail(fault))
+        still(find_mailbox(&mut db, pair_id, source)).await.map_err(|fault| self.fail(fault))
     }
 
     pub(crate) async fn load(&self, mailbox_id: i64) -> Result<MailboxState, DbError> {
         let mut db = self.begin().await?;
-        read_state(&mut db, mailbox_id).await.map_err(|fault| self.fail(fault))
+        still(read_state(&mut db, mailbox_id)).await.map_err(|fault| self.fail(fault))
     }
 
     pub(crate) async fn overview(&self, pair_id: i64) -> Result<Vec<MailboxBrief>, DbError> {
         let mut db = self.begin().await?;
-        read_overview(&mut db, pair_id).await.map_err(|fault| self.fail(fault))
+        still(read_overview(&mut db, pair_id)).await.map_err(|fault| self.fail(fault))
     }
 
     pub(crate) async fn settled_in(&self, mailbox_id: i64, uids: &UidSet) -> Result<Vec<Settled>, DbError> {
         let mut db = self.begin().await?;
-        read_settled_in(&mut db, mailbox_id, uids).await.map_err(|fault| self.fail(fault))
+        still(read_settled_in(&mut db, mailbox_id, uids)).await.map_err(|fault| self.fail(fault))
     }
 }
 
@@ -344,7 +346,7 @@ impl SettledPages {
     /// [`DbError::Damaged`], or the ledger cannot be read.
     pub async fn next(&mut self) -> Result<Option<Vec<Settled>>, DbError> {
         let mut db = self.reader.begin().await?;
-        let outcome = next_page(&mut db, self.mailbox_id, &mut self.next_ordinal).await;
+        let outcome = still(next_page(&mut db, self.mailbox_id, &mut self.next_ordinal)).await;
         outcome.map_err(|fault| self.reader.fail(fault))
     }
 }

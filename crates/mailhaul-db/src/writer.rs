@@ -17,6 +17,7 @@ use crate::model::{
     Scan, Settled, Settlement, Synced,
 };
 use crate::rows::{MailboxRow, PairRow, PassRow, RemarkRow, RunRow};
+use crate::still::still;
 use crate::turns::Turns;
 use mailhaul_types::{Flags, Uid, UidRange, UidSet, UidValidity};
 use sqlx::Connection;
@@ -257,7 +258,7 @@ impl Writer {
             }
         }
         // Every handle is gone. SQLite copies the log into the file when its last connection closes.
-        if let Err(error) = self.db.close().await {
+        if let Err(error) = still(self.db.close()).await {
             tracing::warn!(file = %self.path.display(), %error, "closing the ledger failed; nothing is lost");
         }
     }
@@ -288,7 +289,7 @@ impl Writer {
             if changes.is_empty() {
                 return;
             }
-            match self.try_commit(&changes).await {
+            match still(self.try_commit(&changes)).await {
                 Ok(()) => {
                     changes.into_iter().filter_map(|queued| queued.reply).for_each(|reply| {
                         // Nobody may be waiting any more; the write is on disk all the same.
@@ -336,7 +337,7 @@ impl Writer {
     }
 
     async fn answer_claim(&mut self, identity: &PairIdentity, reply: Reply<(PairId, Generation)>) {
-        let outcome = self.claim(identity).await.map_err(|fault| {
+        let outcome = still(self.claim(identity)).await.map_err(|fault| {
             let alone = fault.concerns_one_lease();
             let error = fault.at(Doing::new("write to", &self.path));
             if !alone {
@@ -381,7 +382,8 @@ impl Writer {
     }
 
     async fn close(self, reply: Reply<()>) {
-        let closed = self.db.close().await.map_err(|error| Fault::from(error).at(Doing::new("close", &self.path)));
+        let closed =
+            still(self.db.close()).await.map_err(|error| Fault::from(error).at(Doing::new("close", &self.path)));
         let _ = reply.send(self.failure.get().map_or(closed, |error| Err(error.clone())));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::command::Command;
 use crate::control::{self, Session};
-use crate::endpoint::{Credentials, Endpoint, Timeouts, TlsMode};
+use crate::endpoint::{Credentials, Dial, Dialer, Endpoint, Timeouts, TlsMode};
 use crate::error::ImapError;
 use crate::introduction::{Introduction, OpeningStep, TlsFacts};
 use crate::sign_in;
@@ -64,11 +64,35 @@ async fn reach(
     timeouts: &Timeouts,
     introduction: &mut Introduction,
 ) -> Result<BoxedIo, ImapError> {
-    let socket = connect(side, endpoint, timeouts.connect, introduction).await?;
+    let socket: BoxedIo = match &endpoint.dial {
+        Dial::Tcp => Box::new(connect(side, endpoint, timeouts.connect, introduction).await?),
+        Dial::Through(dialer) => dial(dialer.as_ref(), side, endpoint, timeouts.connect, introduction).await?,
+    };
     Ok(match endpoint.tls {
         TlsMode::Implicit => Box::new(handshake(socket, endpoint, timeouts, introduction).await?),
-        TlsMode::StartTls | TlsMode::Plain => Box::new(socket),
+        TlsMode::StartTls | TlsMode::Plain => socket,
     })
+}
+
+async fn dial(
+    dialer: &dyn Dialer,
+    side: Side,
+    endpoint: &Endpoint,
+    limit: Duration,
+    introduction: &mut Introduction,
+) -> Result<BoxedIo, ImapError> {
+    introduction.pass(OpeningStep::Resolve);
+    introduction.begin(OpeningStep::Connect);
+    let stream = within(limit, "connecting", async {
+        dialer.dial(side, &endpoint.host, endpoint.port).await.map_err(|error| ImapError::Connect {
+            host: endpoint.host.clone(),
+            port: endpoint.port,
+            detail: error.to_string(),
+        })
+    });
+    let stream = stream.await?;
+    introduction.pass(OpeningStep::Connect);
+    Ok(stream.0)
 }
 
 /// Everything after the socket.

@@ -1,7 +1,13 @@
 //! Where to connect, whom to trust, who signs in, how long to wait: the plain data that opening a connection takes.
 
-use mailhaul_types::Secret;
+use crate::wire::io::BoxedIo;
+use mailhaul_types::{Secret, Side};
+use std::fmt;
+use std::future::Future;
+use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One IMAP server as an operator named it.
@@ -15,6 +21,53 @@ pub struct Endpoint {
     pub tls: TlsMode,
     /// Whose certificates are believed.
     pub trust: Trust,
+    /// How octets get there.
+    pub dial: Dial,
+}
+
+/// How octets get to a server.
+#[derive(Clone, Default)]
+pub enum Dial {
+    /// Over TCP, to an address that the host's name resolves to.
+    #[default]
+    Tcp,
+    /// Through somebody else, who knows neither name resolution nor sockets from us: a simulated network.
+    Through(Arc<dyn Dialer>),
+}
+
+impl fmt::Debug for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "Tcp",
+            Self::Through(_) => "Through",
+        })
+    }
+}
+
+/// A connection in the making; see [`Dialer`].
+pub type Dialled = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>>;
+
+/// Opens connections in TCP's place.
+pub trait Dialer: Send + Sync {
+    /// Opens a connection to `host` and `port` for this side of a copy. It is given up after
+    /// [`Timeouts::connect`].
+    fn dial(&self, side: Side, host: &str, port: u16) -> Dialled;
+}
+
+/// An octet stream in both directions, as a [`Dialer`] hands it out.
+pub struct Stream(pub(crate) BoxedIo);
+
+impl Stream {
+    /// Of anything that can be read and written.
+    pub fn new(stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Sync + Unpin + 'static) -> Self {
+        Self(Box::new(stream))
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stream")
+    }
 }
 
 /// How a connection is protected.

@@ -21,11 +21,11 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), mailhaul_imap::ImapError> {
-//! use mailhaul_imap::{Connection, Credentials, Endpoint, Timeouts, TlsMode, Trust};
+//! use mailhaul_imap::{Connection, Credentials, Dial, Endpoint, Timeouts, TlsMode, Trust};
 //! use mailhaul_types::{Secret, Side};
 //!
 //! let endpoint =
-//!     Endpoint { host: "old.example".into(), port: 993, tls: TlsMode::Implicit, trust: Trust::System };
+//!     Endpoint { host: "old.example".into(), port: 993, tls: TlsMode::Implicit, trust: Trust::System, dial: Dial::Tcp };
 //! let credentials =
 //!     Credentials { user: "alice".into(), password: Secret::new(b"...".to_vec()), authorization_identity: None };
 //! let mut source = Connection::open(Side::Source, &endpoint, &credentials, &Timeouts::default()).await?;
@@ -87,7 +87,7 @@ pub use capabilities::{Capabilities, LiteralMode};
 pub use changes::Changes;
 pub use connect::look_without_sign_in;
 pub use connection::{Connection, WirePulse, WireStatistics};
-pub use endpoint::{Credentials, Endpoint, Timeouts, TlsMode, Trust};
+pub use endpoint::{Credentials, Dial, Dialer, Dialled, Endpoint, Stream, Timeouts, TlsMode, Trust};
 pub use error::{ErrorClass, ImapError, TlsCheck};
 pub use fetch_flags::FlagsRow;
 pub use headers::HeaderRow;

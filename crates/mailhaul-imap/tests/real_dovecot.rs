@@ -2,8 +2,8 @@
 //! modification sequence, moves with their UIDs, and watching. What Dovecot really answers stands in the comments.
 
 use mailhaul_imap::{
-    Connection, CopyUid, Credentials, Endpoint, FlagsRow, ImapError, ListedMailbox, ScanItems, StoreMode, Timeouts,
-    TlsMode, Trust,
+    Connection, CopyUid, Credentials, Dial, Endpoint, FlagsRow, ImapError, ListedMailbox, ScanItems, StoreMode,
+    Timeouts, TlsMode, Trust,
 };
 use mailhaul_testing::{Client, Dovecot, DovecotBuilder};
 use mailhaul_types::{Flags, MailboxName, NameEncoding, Secret, Side, SystemFlag, Uid, UidRange, UidSet};
@@ -29,8 +29,13 @@ fn flags(flags: &[SystemFlag]) -> Flags {
 
 async fn open(server: &Dovecot) -> Connection {
     let address = server.address();
-    let endpoint =
-        Endpoint { host: address.ip().to_string(), port: address.port(), tls: TlsMode::Plain, trust: Trust::System };
+    let endpoint = Endpoint {
+        host: address.ip().to_string(),
+        port: address.port(),
+        tls: TlsMode::Plain,
+        trust: Trust::System,
+        dial: Dial::Tcp,
+    };
     let password = Secret::new(server.password().as_bytes().to_vec());
     let credentials = Credentials { user: "alice".to_owned(), password, authorization_identity: None };
     Connection::open(Side::Source, &endpoint, &credentials, &Timeouts::default()).await.expect("signs in")

@@ -6,7 +6,7 @@ use crate::options::{Admin, AdminStyle, CopyOptions, EndpointOptions};
 use crate::vault::{Place, Vault};
 use mailhaul_copy::{Account, AccountPair};
 use mailhaul_db::queue::{AccountRow, EndpointRow, Queue, SecretOwner, SecretPlace, WaveRow};
-use mailhaul_imap::{Credentials, Endpoint, Timeouts, Trust};
+use mailhaul_imap::{Credentials, Dial, Endpoint, Timeouts, Trust};
 use mailhaul_types::{Secret, Side};
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ pub(crate) fn connection(endpoint: &EndpointRow, options: &EndpointOptions) -> R
         (Some(file), []) => Trust::CaFile(file.clone()),
         (None, []) => Trust::System,
     };
-    Ok(Endpoint { host: url.host, port: url.port, tls: url.tls, trust })
+    Ok(Endpoint { host: url.host, port: url.port, tls: url.tls, trust, dial: Dial::Tcp })
 }
 
 /// A SHA-256 in hex, with or without colons.

@@ -4,7 +4,7 @@ use crate::cli::{ProbeArgs, StoreArgs};
 use crate::exit::{CommandError, Exit};
 use crate::{output, secrets, setup, store};
 use mailhaul_copy::{Account, probe_endpoint, probe_without_sign_in};
-use mailhaul_imap::{Credentials, Endpoint};
+use mailhaul_imap::{Credentials, Dial, Endpoint};
 use mailhaul_report::{Block, BlockKind, ProbeReport};
 use mailhaul_service::EndpointUrl;
 use mailhaul_types::Escaped;
@@ -46,7 +46,7 @@ async fn probe_url(url: &str, args: &ProbeArgs) -> Result<ProbeReport, CommandEr
     })?;
     let trust = setup::trust("--pin", &args.pin, args.ca_file.as_deref())?;
     let timeouts = setup::timeouts(Duration::from_secs(args.timeout));
-    let endpoint = Endpoint { host: url.host, port: url.port, tls: url.tls, trust };
+    let endpoint = Endpoint { host: url.host, port: url.port, tls: url.tls, trust, dial: Dial::Tcp };
     if url.user.is_empty() {
         return Ok(probe_without_sign_in(&endpoint, &timeouts).await);
     }

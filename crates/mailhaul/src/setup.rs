@@ -5,7 +5,7 @@ use crate::endpoint_url;
 use crate::exit::{CommandError, Exit};
 use crate::secrets::{self, SecretSource};
 use mailhaul_copy::{Account, AccountPair};
-use mailhaul_imap::{Credentials, Endpoint, Timeouts, Trust};
+use mailhaul_imap::{Credentials, Dial, Endpoint, Timeouts, Trust};
 use mailhaul_plan::mailboxes::MappingRules;
 use mailhaul_plan::selection::Selection;
 use mailhaul_service::EndpointUrl;
@@ -39,7 +39,7 @@ pub(crate) fn accounts(args: &EndpointArgs) -> Result<AccountPair, CommandError>
         let password = secrets::read(side, &url.user, &url.host, secret)?;
         Ok::<_, CommandError>(Account {
             credentials: Credentials { user: url.user, password, authorization_identity: identity.clone() },
-            endpoint: Endpoint { host: url.host, port: url.port, tls: url.tls, trust },
+            endpoint: Endpoint { host: url.host, port: url.port, tls: url.tls, trust, dial: Dial::Tcp },
             owner: None,
         })
     };

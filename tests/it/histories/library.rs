@@ -2,7 +2,7 @@
 
 use mailhaul_copy::{Account, AccountPair, CopyJob, Oversight, Progress, StopSwitch, copy_account};
 use mailhaul_db::{Ledger, OpenOptions};
-use mailhaul_imap::{Credentials, Endpoint, Timeouts, TlsMode, Trust};
+use mailhaul_imap::{Credentials, Dial, Endpoint, Timeouts, TlsMode, Trust};
 use mailhaul_plan::policy::{DeletionPolicy, FlagPolicy, MovePolicy, ResyncPolicy};
 use mailhaul_report::{ExceptionState, RunReport, StopClass, Verdict};
 use mailhaul_testing::histories::{Copier, Deleting, Flagging, Killing, Policy, Request, Told};
@@ -62,6 +62,7 @@ fn job(request: &Request<'_>) -> CopyJob {
             port: address.port(),
             tls: TlsMode::Plain,
             trust: Trust::System,
+            dial: Dial::Tcp,
         },
         credentials: Credentials {
             user: request.user.to_owned(),

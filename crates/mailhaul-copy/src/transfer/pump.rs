@@ -12,7 +12,7 @@ use mailhaul_types::{Flags, InternalDate, MessageKey, Side, Uid, UidSet};
 use std::pin::pin;
 use std::sync::Mutex;
 use std::task::Poll;
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// How many messages the source is asked for ahead of what it has answered. More than its window holds, so that the
 /// window decides; and few enough for a transfer that is to end early to end soon.
@@ -202,8 +202,9 @@ impl<'a> Pump<'a> {
             writer.flush().await.map_err(lost(Side::Target))?;
             self.context.progress.wait_for(moment.saturating_duration_since(Instant::now()));
             tokio::select! {
+                biased;
                 () = self.context.stop.requested() => return Ok(false),
-                () = tokio::time::sleep_until(moment.into()) => self.ask_ahead(),
+                () = tokio::time::sleep_until(moment) => self.ask_ahead(),
             }
         }
         Ok(true)

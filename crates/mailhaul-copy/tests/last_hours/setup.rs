@@ -2,7 +2,7 @@
 
 use mailhaul_copy::{Account, AccountPair, CopyJob, Oversight, Progress, RetryExceptions, StopSwitch, copy_account};
 use mailhaul_db::{Ledger, OpenOptions};
-use mailhaul_imap::{Credentials, Endpoint, Timeouts, TlsMode, Trust};
+use mailhaul_imap::{Credentials, Dial, Endpoint, Timeouts, TlsMode, Trust};
 use mailhaul_plan::mailboxes::MappingRules;
 use mailhaul_plan::policy::ResyncPolicy;
 use mailhaul_plan::selection::Selection;
@@ -61,6 +61,7 @@ fn account(address: SocketAddr) -> Account {
             port: address.port(),
             tls: TlsMode::Plain,
             trust: Trust::System,
+            dial: Dial::Tcp,
         },
         credentials: Credentials { user: "alice".to_owned(), password, authorization_identity: None },
         owner: None,

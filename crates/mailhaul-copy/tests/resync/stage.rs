@@ -5,7 +5,7 @@ use mailhaul_copy::{
     copy_account,
 };
 use mailhaul_db::{Ledger, OpenOptions};
-use mailhaul_imap::{Credentials, Endpoint, Timeouts, TlsMode, Trust};
+use mailhaul_imap::{Credentials, Dial, Endpoint, Timeouts, TlsMode, Trust};
 use mailhaul_plan::mailboxes::MappingRules;
 use mailhaul_plan::policy::ResyncPolicy;
 use mailhaul_plan::selection::Selection;
@@ -94,6 +94,7 @@ impl Stage {
                 port: address.port(),
                 tls: TlsMode::Plain,
                 trust: Trust::System,
+                dial: Dial::Tcp,
             },
             credentials: Credentials {
                 user: USER.to_owned(),

@@ -1,7 +1,7 @@
 //! The scripted peer: the server's side of a pipe, and the steps that tests tell it.
 
 use crate::connect::open_over;
-use crate::{Connection, Credentials, Endpoint, ImapError, Introduction, Timeouts, TlsMode, Trust};
+use crate::{Connection, Credentials, Dial, Endpoint, ImapError, Introduction, Timeouts, TlsMode, Trust};
 use mailhaul_types::{MailboxName, NameEncoding, Secret, Side};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
@@ -74,7 +74,7 @@ impl Peer {
 }
 
 pub(super) fn endpoint(tls: TlsMode) -> Endpoint {
-    Endpoint { host: "localhost".to_owned(), port: 143, tls, trust: Trust::System }
+    Endpoint { host: "localhost".to_owned(), port: 143, tls, trust: Trust::System, dial: Dial::Tcp }
 }
 
 pub(super) fn credentials() -> Credentials {

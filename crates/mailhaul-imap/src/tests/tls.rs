@@ -1,6 +1,6 @@
 //! Certificates of every kind of badness: refused before any credential octet, with the check that failed.
 
-use crate::{Connection, Credentials, Endpoint, ErrorClass, ImapError, Timeouts, TlsCheck, TlsMode, Trust};
+use crate::{Connection, Credentials, Dial, Endpoint, ErrorClass, ImapError, Timeouts, TlsCheck, TlsMode, Trust};
 use mailhaul_types::{Secret, Side};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -87,7 +87,7 @@ async fn serve_one_account(stream: impl AsyncRead + AsyncWrite + Unpin, greeting
 }
 
 fn endpoint(host: &str, port: u16, tls: TlsMode, trust: Trust) -> Endpoint {
-    Endpoint { host: host.to_owned(), port, tls, trust }
+    Endpoint { host: host.to_owned(), port, tls, trust, dial: Dial::Tcp }
 }
 
 async fn open(endpoint: &Endpoint) -> Result<Connection, ImapError> {
