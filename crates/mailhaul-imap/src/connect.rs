@@ -1,5 +1,6 @@
 //! From an endpoint to a signed-in session: address, socket, TLS, greeting, STARTTLS, sign-in, in that order.
 
+use crate::capabilities::Capabilities;
 use crate::command::Command;
 use crate::control::{self, Session};
 use crate::endpoint::{Credentials, Dial, Dialer, Endpoint, Timeouts, TlsMode};
@@ -27,6 +28,8 @@ const FAREWELL: Duration = Duration::from_secs(3);
 pub(crate) struct Opened {
     pub(crate) session: Session,
     pub(crate) greeting: String,
+    /// What was announced along with the OK to the sign-in, if anything was.
+    pub(crate) announced: Option<Capabilities>,
 }
 
 pub(crate) async fn open(
@@ -106,11 +109,11 @@ pub(crate) async fn open_over(
     let (mut wire, greeting) = meet(io, endpoint, timeouts, introduction).await?;
     introduction.begin(OpeningStep::SignIn);
     let capabilities = &introduction.capabilities;
-    sign_in::sign_in(&mut wire, capabilities, credentials, endpoint.tls, timeouts.control).await?;
+    let announced = sign_in::sign_in(&mut wire, capabilities, credentials, endpoint.tls, timeouts.control).await?;
     introduction.pass(OpeningStep::SignIn);
     introduction.begin(OpeningStep::Capabilities);
     tracing::debug!(server.host = %endpoint.host, "signed in");
-    Ok(Opened { session: control::adopt(wire).await?, greeting })
+    Ok(Opened { session: control::adopt(wire).await?, greeting, announced })
 }
 
 /// From the greeting to the announcements that may be believed: those under TLS, if TLS is wanted.
@@ -123,8 +126,11 @@ async fn meet(
     introduction.begin(OpeningStep::Greeting);
     let mut wire = Wire::new(io, timeouts.idle);
     let greeting = sign_in::greet(&mut wire, &endpoint.host, timeouts.control).await?;
-    introduction.greeting = Some(greeting.clone());
-    let mut capabilities = control::early_capabilities(&mut wire, timeouts.control).await?;
+    introduction.greeting = Some(greeting.text.clone());
+    let mut capabilities = match control::told_along(&greeting) {
+        Some(capabilities) => capabilities,
+        None => control::early_capabilities(&mut wire, timeouts.control).await?,
+    };
     introduction.pass(OpeningStep::Greeting);
     if endpoint.tls == TlsMode::StartTls {
         introduction.begin(OpeningStep::Tls);
@@ -136,7 +142,7 @@ async fn meet(
         capabilities = control::early_capabilities(&mut wire, timeouts.control).await?;
     }
     introduction.capabilities = capabilities;
-    Ok((wire, greeting))
+    Ok((wire, greeting.text))
 }
 
 async fn handshake<S>(

@@ -110,7 +110,10 @@ impl Connection {
     /// What is asked on a session that has just signed in.
     pub(crate) async fn learn(side: Side, opened: connect::Opened, timeouts: &Timeouts) -> Result<Self, ImapError> {
         let mut session = opened.session;
-        let mut capabilities = control::capabilities(&mut session, timeouts.control).await?;
+        let mut capabilities = match opened.announced {
+            Some(capabilities) => capabilities,
+            None => control::capabilities(&mut session, timeouts.control).await?,
+        };
         let mut software = None;
         if capabilities.id() {
             software = control::software(&mut session, timeouts.control).await?;

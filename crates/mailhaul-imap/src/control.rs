@@ -4,8 +4,8 @@
 use crate::capabilities::Capabilities;
 use crate::command::Command;
 use crate::error::ImapError;
-use crate::response::Response;
-use crate::status_line::Status;
+use crate::response::{Response, code_arguments};
+use crate::status_line::{Status, StatusLine};
 use crate::tokens::Value;
 use crate::wire::Wire;
 use crate::wire::relay::Record;
@@ -120,6 +120,25 @@ pub(crate) async fn early_capabilities(wire: &mut Wire, deadline: Duration) -> R
 
 fn no_capabilities() -> ImapError {
     ImapError::Protocol { during: "CAPABILITY", detail: "OK without an answer".to_owned() }
+}
+
+/// What a verdict announces along with it (RFC 9051 §7.1, CAPABILITY): the same as the command would tell, without its
+/// round trip. A list without the protocol's own name is not taken for one.
+pub(crate) fn told_along(line: &StatusLine) -> Option<Capabilities> {
+    let words = code_arguments(line, "CAPABILITY")?.split(u8::is_ascii_whitespace);
+    Some(Capabilities::from_words(words)).filter(is_whole)
+}
+
+/// Takes in an announcement that comes unasked while something else is being done.
+pub(crate) fn hear_capabilities(all: &mut Option<Capabilities>, response: &Response<'_>) {
+    let mut heard = Capabilities::default();
+    if extend_capabilities(&mut heard, response) && is_whole(&heard) {
+        *all = Some(heard);
+    }
+}
+
+fn is_whole(capabilities: &Capabilities) -> bool {
+    capabilities.has("IMAP4REV1") || capabilities.has("IMAP4REV2")
 }
 
 fn extend_capabilities(all: &mut Capabilities, response: &Response<'_>) -> bool {

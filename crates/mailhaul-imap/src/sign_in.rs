@@ -3,6 +3,7 @@
 
 use crate::capabilities::{Capabilities, LiteralMode};
 use crate::command::Command;
+use crate::control;
 use crate::endpoint::{Credentials, TlsMode};
 use crate::error::{ImapError, TlsCheck};
 use crate::response::Response;
@@ -15,8 +16,8 @@ use zeroize::Zeroizing;
 /// Untagged responses during sign-in.
 const UNTAGGED_MAX: usize = 1_000;
 
-/// Reads the greeting; its words are returned.
-pub(crate) async fn greet(wire: &mut Wire, host: &str, deadline: Duration) -> Result<String, ImapError> {
+/// Reads the greeting, and returns it.
+pub(crate) async fn greet(wire: &mut Wire, host: &str, deadline: Duration) -> Result<StatusLine, ImapError> {
     let during = "reading the greeting";
     wire.expect_lines(during);
     let frame = tokio::time::timeout(deadline, wire.next_frame())
@@ -25,7 +26,7 @@ pub(crate) async fn greet(wire: &mut Wire, host: &str, deadline: Duration) -> Re
     let refused = |text: String| Err(ImapError::Greeting { host: host.to_owned(), text });
     match Response::of(&frame) {
         Response::Status(line) => match line.status {
-            Status::Ok => Ok(line.to_line().text),
+            Status::Ok => Ok(line.to_line()),
             Status::PreAuth => Err(ImapError::PreAuth { host: host.to_owned() }),
             Status::No | Status::Bad | Status::Bye => refused(line.to_line().to_string()),
         },
@@ -59,50 +60,59 @@ pub(crate) async fn ask_for_tls(
     if wire.reader.unread() > 0 { Err(failed(TlsCheck::StartTlsInjection)) } else { Ok(()) }
 }
 
-/// Signs in, once: a wrong password must not be tried twice.
+/// Signs in, once: a wrong password must not be tried twice. What the server announces along with its OK is returned.
 pub(crate) async fn sign_in(
     wire: &mut Wire,
     capabilities: &Capabilities,
     credentials: &Credentials,
     tls: TlsMode,
     deadline: Duration,
-) -> Result<(), ImapError> {
-    let impossible = |reason: &str| Err(ImapError::SignInImpossible { reason: reason.to_owned() });
+) -> Result<Option<Capabilities>, ImapError> {
+    let impossible = |reason: &str| ImapError::SignInImpossible { reason: reason.to_owned() };
     let name_octets =
         [credentials.user.as_bytes(), credentials.authorization_identity.as_deref().unwrap_or("").as_bytes()];
     if name_octets.iter().any(|name| name.iter().any(|octet| matches!(octet, 0 | b'\r' | b'\n')))
         || credentials.password.expose().contains(&0)
     {
-        return impossible("a login name contains CR, LF or NUL, or the password contains NUL; IMAP cannot send that");
+        let reason = "a login name contains CR, LF or NUL, or the password contains NUL; IMAP cannot send that";
+        return Err(impossible(reason));
     }
+    let mut announced = None;
+    let mut hear = |response: Response<'_>| control::hear_capabilities(&mut announced, &response);
     let conversation = async {
         if capabilities.has("AUTH=PLAIN") {
-            authenticate_plain(wire, capabilities.has("SASL-IR"), credentials).await
+            authenticate_plain(wire, capabilities.has("SASL-IR"), credentials, &mut hear).await
         } else if credentials.authorization_identity.is_some() {
-            impossible("an authorization identity needs AUTH=PLAIN, which the server does not offer")
+            Err(impossible("an authorization identity needs AUTH=PLAIN, which the server does not offer"))
         } else if capabilities.has("LOGINDISABLED") {
-            impossible(match tls {
+            Err(impossible(match tls {
                 TlsMode::Plain => "the server wants TLS before sign-in (LOGINDISABLED)",
                 TlsMode::Implicit | TlsMode::StartTls => {
                     "the server offers neither AUTH=PLAIN nor LOGIN (LOGINDISABLED)"
                 }
-            })
+            }))
         } else {
             let login = Command::new("LOGIN").string(credentials.user.as_bytes()).string(credentials.password.expose());
-            wire.run(login, capabilities.literal_mode(), None, &mut |_| {}).await.map(drop)
+            wire.run(login, capabilities.literal_mode(), None, &mut hear).await
         }
     };
     let outcome = tokio::time::timeout(deadline, conversation)
         .await
         .unwrap_or(Err(ImapError::TimedOut { during: "signing in", after: deadline }));
-    outcome.map_err(|error| match error {
+    let verdict = outcome.map_err(|error| match error {
         ImapError::Refused { status, .. } => ImapError::SignIn { status },
         other => other,
-    })
+    })?;
+    Ok(control::told_along(&verdict).or(announced))
 }
 
 /// AUTHENTICATE PLAIN (RFC 4616), with the response in the command where SASL-IR (RFC 4959) is announced.
-async fn authenticate_plain(wire: &mut Wire, initial: bool, credentials: &Credentials) -> Result<(), ImapError> {
+async fn authenticate_plain(
+    wire: &mut Wire,
+    initial: bool,
+    credentials: &Credentials,
+    untagged: &mut (dyn FnMut(Response<'_>) + Send),
+) -> Result<StatusLine, ImapError> {
     const NAME: &str = "AUTHENTICATE";
     let response = plain_response(credentials);
     wire.step_out(NAME)?;
@@ -115,16 +125,16 @@ async fn authenticate_plain(wire: &mut Wire, initial: bool, credentials: &Creden
         wire.writer.write_secret(&line).await?;
     } else {
         wire.writer.put(format!("M{tag} AUTHENTICATE PLAIN\r\n").as_bytes());
-        if let Some(status) = wire.await_answer(tag, true, &mut budget, &mut |_| {}).await? {
+        if let Some(status) = wire.await_answer(tag, true, &mut budget, untagged).await? {
             return verdict(wire, status);
         }
         wire.writer.write_secret(&response).await?;
     }
     // A second challenge is an error of the server's that wants to be acknowledged: `*` gives up (RFC 9051 §6.2.2).
-    let mut ended = wire.await_answer(tag, true, &mut budget, &mut |_| {}).await?;
+    let mut ended = wire.await_answer(tag, true, &mut budget, untagged).await?;
     if ended.is_none() {
         wire.writer.put(b"*\r\n");
-        ended = wire.await_answer(tag, false, &mut budget, &mut |_| {}).await?;
+        ended = wire.await_answer(tag, false, &mut budget, untagged).await?;
     }
     match ended {
         Some(status) => verdict(wire, status),
@@ -132,10 +142,10 @@ async fn authenticate_plain(wire: &mut Wire, initial: bool, credentials: &Creden
     }
 }
 
-fn verdict(wire: &mut Wire, status: StatusLine) -> Result<(), ImapError> {
+fn verdict(wire: &mut Wire, status: StatusLine) -> Result<StatusLine, ImapError> {
     wire.back_in_step();
     match status.status {
-        Status::Ok => Ok(()),
+        Status::Ok => Ok(status),
         _ => Err(ImapError::SignIn { status }),
     }
 }

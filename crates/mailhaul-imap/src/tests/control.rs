@@ -23,9 +23,9 @@ async fn lines_that_the_library_cannot_parse_do_no_harm() {
 #[tokio::test(start_paused = true)]
 async fn capabilities_come_from_after_sign_in_in_any_spelling() {
     let (opened, _peer) = open_with(Side::Source, TlsMode::Plain, &credentials(), |mut peer| async move {
-        peer.say("* OK [CAPABILITY IMAP4rev1 LITERAL+] ready\r\n").await;
+        peer.say("* OK ready\r\n").await;
         peer.answer("CAPABILITY", "* CAPABILITY IMAP4rev1 LITERAL+ OLD\r\nTAG OK done\r\n").await;
-        peer.answer("LOGIN \"alice\" \"canary-pass\"", "TAG OK [CAPABILITY IMAP4rev1 MULTIAPPEND] in\r\n").await;
+        peer.answer("LOGIN \"alice\" \"canary-pass\"", "TAG OK in\r\n").await;
         // No IMAP4rev1, a slash, a trailing blank: the library's parser would give up on each of these.
         peer.answer("CAPABILITY", "* CAPABILITY imap4rev2 X=a/b literal-  UidPlus \r\nTAG OK done\r\n").await;
         peer
@@ -34,6 +34,50 @@ async fn capabilities_come_from_after_sign_in_in_any_spelling() {
     let connection = opened.expect("opens");
     let names: Vec<&str> = connection.capabilities().iter().collect();
     assert_eq!(names, ["IMAP4REV2", "LITERAL-", "UIDPLUS", "X=A/B"]);
+}
+
+/// Signs in to a server that says these things, and asks for capabilities as often as it is told to.
+async fn announced(
+    greeting: &'static str,
+    asked_before: bool,
+    verdict: &'static str,
+    asked_after: bool,
+) -> Vec<String> {
+    let (opened, _peer) = open_with(Side::Source, TlsMode::Plain, &credentials(), move |mut peer| async move {
+        peer.say(greeting).await;
+        if asked_before {
+            peer.answer("CAPABILITY", "* CAPABILITY IMAP4rev1 EARLY\r\nTAG OK done\r\n").await;
+        }
+        peer.answer("LOGIN \"alice\" \"canary-pass\"", verdict).await;
+        if asked_after {
+            peer.answer("CAPABILITY", "* CAPABILITY IMAP4rev1 LATE\r\nTAG OK done\r\n").await;
+        }
+        peer
+    })
+    .await;
+    opened.expect("opens").capabilities().iter().map(str::to_owned).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_announced_along_with_an_ok_is_not_asked_for_again() {
+    let greeting = "* OK [CAPABILITY IMAP4rev1 OLD] ready\r\n";
+    let seen = announced(greeting, false, "TAG OK [CAPABILITY IMAP4rev1 MULTIAPPEND] in\r\n", false).await;
+    assert_eq!(seen, ["IMAP4REV1", "MULTIAPPEND"]);
+    let untagged = "* CAPABILITY IMAP4rev2 MOVE\r\nTAG OK in\r\n";
+    assert_eq!(announced(greeting, false, untagged, false).await, ["IMAP4REV2", "MOVE"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_announced_before_sign_in_is_forgotten_after_it() {
+    let seen = announced("* OK [CAPABILITY IMAP4rev1 OLD] ready\r\n", false, "TAG OK in\r\n", true).await;
+    assert_eq!(seen, ["IMAP4REV1", "LATE"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_announcement_that_cannot_be_whole_is_asked_for() {
+    let cut = "TAG OK [CAPABILITY STARTTLS] in\r\n";
+    let seen = announced("* OK [CAPABILITY ] ready\r\n", true, cut, true).await;
+    assert_eq!(seen, ["IMAP4REV1", "LATE"]);
 }
 
 #[tokio::test(start_paused = true)]
