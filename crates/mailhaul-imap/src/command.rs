@@ -61,6 +61,19 @@ impl Command {
         self
     }
 
+    /// The whole of a command without literals, with its line end.
+    fn line(&self) -> Zeroizing<Vec<u8>> {
+        let mut line = Zeroizing::new(Vec::new());
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => line.extend_from_slice(text),
+                Part::Literal(_) => unreachable!("only commands of our own words are sent together"),
+            }
+        }
+        line.extend_from_slice(b"\r\n");
+        line
+    }
+
     fn last_text(&mut self) -> &mut Vec<u8> {
         if !matches!(self.parts.last(), Some(Part::Text(_))) {
             self.parts.push(Part::Text(Zeroizing::new(Vec::new())));
@@ -146,6 +159,66 @@ impl Wire {
         let line = self.await_answer(tag, false, &mut budget, untagged).await?;
         self.back_in_step();
         line.ok_or_else(|| ImapError::Protocol { during: command.name, detail: "no verdict".to_owned() })
+    }
+
+    /// Sends two commands at once, which costs one round trip, and returns their verdicts. Both are carried out, whatever
+    /// becomes of the first. Neither may hold a literal, and their untagged responses must tell by themselves whose they
+    /// are: a server may take the second in hand before it has answered the first (RFC 9051 §5.5). All of it has to be
+    /// over within `deadline`.
+    ///
+    /// # Errors
+    /// Whatever ends the connection; a refusal is a verdict.
+    pub(crate) async fn run_both(
+        &mut self,
+        first: Command,
+        second: Command,
+        deadline: Duration,
+        untagged: &mut (dyn FnMut(Response<'_>) + Send),
+    ) -> Result<(StatusLine, StatusLine), ImapError> {
+        let during = first.name;
+        tokio::time::timeout(deadline, self.converse_with_both(first, second, untagged))
+            .await
+            .unwrap_or(Err(ImapError::TimedOut { during, after: deadline }))
+    }
+
+    async fn converse_with_both(
+        &mut self,
+        first: Command,
+        second: Command,
+        untagged: &mut (dyn FnMut(Response<'_>) + Send),
+    ) -> Result<(StatusLine, StatusLine), ImapError> {
+        self.step_out(first.name)?;
+        self.expect_lines(first.name);
+        let mut verdicts = [const { None }; 2];
+        let tags = [self.next_tag(), self.next_tag()];
+        for (tag, command) in tags.iter().zip([&first, &second]) {
+            self.writer.put(format!("M{tag} ").as_bytes());
+            self.writer.put(&command.line());
+        }
+        let mut budget = 2 * UNTAGGED_MAX;
+        while verdicts.iter().any(Option::is_none) {
+            let frame = self.next_frame().await?;
+            match Response::of(&frame) {
+                Response::Tagged { tag, line } => {
+                    let place = own_tag(tag).and_then(|tag| tags.iter().position(|known| *known == tag));
+                    let verdict = place.and_then(|place| verdicts.get_mut(place)).filter(|verdict| verdict.is_none());
+                    *verdict.ok_or_else(|| self.foreign_tag(tag))? = Some(line.to_line());
+                }
+                Response::Status(line) if line.is_bye() => return Err(bye(self, &line.to_line())),
+                other => {
+                    self.overhear(&other);
+                    untagged(other);
+                }
+            }
+            budget = budget.checked_sub(1).ok_or_else(|| ImapError::LimitExceeded {
+                what: format!("more than {} responses to two commands", 2 * UNTAGGED_MAX),
+            })?;
+        }
+        self.back_in_step();
+        match verdicts {
+            [Some(first), Some(second)] => Ok((first, second)),
+            _ => unreachable!("the loop ends when both are there"),
+        }
     }
 
     /// Reads until the command's verdict, or until `+` if that is waited for (`None`).

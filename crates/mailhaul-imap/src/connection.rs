@@ -14,14 +14,18 @@ use crate::introduction::{Introduction, OpeningStep};
 use crate::list::{self, ListedMailbox};
 use crate::list_status;
 use crate::namespace::{self, Namespaces};
+use crate::response::Response;
 use crate::scan::{self, ScanItems, ScanRow, ScanTally};
 use crate::search;
 use crate::select::{self, Access, CondStore, SelectedMailbox};
 use crate::session::{Talk, set_octets_max};
+use crate::software;
 use crate::status::{self, MailboxStatus};
+use crate::status_line::Status;
 use crate::wire::io::Progress;
 use mailhaul_types::{MailboxName, NameEncoding, Side, UidRange, UidSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What went over the wire so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,12 +63,41 @@ pub struct Connection {
     set_octets_max: usize,
     /// Whether the server takes the CONDSTORE that it announces.
     condstore: CondStore,
+    /// What the server told of its namespaces when it was asked who it is.
+    namespaces: Option<Namespaces>,
     /// EXISTS of the mailbox that is open, when it was opened.
     pub(crate) selected: Option<u32>,
     /// Whether the server said ENABLED QRESYNC.
     pub(crate) qresync_enabled: bool,
     /// Whether the server said OK to NOTIFY.
     pub(crate) notifying: bool,
+}
+
+/// ID and NAMESPACE in one round trip, as far as both are announced. Whatever is refused is not known; where the server
+/// has to know it, it is asked again, and its refusal reported then.
+async fn introduce(
+    session: &mut Session,
+    capabilities: &Capabilities,
+    deadline: Duration,
+) -> Result<(Option<String>, Option<Namespaces>), ImapError> {
+    let (mut name, mut namespaces) = (None, None);
+    let mut take = |response: Response<'_>| {
+        name = software::read(&response).or(name.take());
+        namespaces = namespace::read(&response).or(namespaces.take());
+    };
+    let wire = session.get_mut();
+    if capabilities.id() && capabilities.namespace() {
+        let verdicts = wire.run_both(software::command(), namespace::command(), deadline, &mut take).await?;
+        // What came before a refusal proves nothing.
+        name = name.filter(|_| verdicts.0.status == Status::Ok);
+        namespaces = namespaces.filter(|_| verdicts.1.status == Status::Ok);
+    } else if capabilities.id() {
+        match wire.run(software::command(), capabilities.literal_mode(), Some(deadline), &mut take).await {
+            Ok(_) | Err(ImapError::Refused { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((name, namespaces))
 }
 
 impl std::fmt::Debug for Connection {
@@ -114,10 +147,7 @@ impl Connection {
             Some(capabilities) => capabilities,
             None => control::capabilities(&mut session, timeouts.control).await?,
         };
-        let mut software = None;
-        if capabilities.id() {
-            software = control::software(&mut session, timeouts.control).await?;
-        }
+        let (software, namespaces) = introduce(&mut session, &capabilities, timeouts.control).await?;
         let software = software.or_else(|| Some(opened.greeting).filter(|text| !text.is_empty()));
         capabilities.distrust(software.as_deref());
         let set_octets_max = set_octets_max(software.as_deref());
@@ -130,6 +160,7 @@ impl Connection {
             timeouts: *timeouts,
             set_octets_max,
             condstore: CondStore::default(),
+            namespaces,
             selected: None,
             qresync_enabled: false,
             notifying: false,
@@ -209,7 +240,10 @@ impl Connection {
     /// # Errors
     /// As every command.
     pub async fn namespaces(&mut self) -> Result<Namespaces, ImapError> {
-        namespace::namespaces(&mut self.talk()).await
+        match &self.namespaces {
+            Some(namespaces) => Ok(namespaces.clone()),
+            None => namespace::namespaces(&mut self.talk()).await,
+        }
     }
 
     /// Every mailbox that the server lists, by the order of the names' octets.

@@ -1,12 +1,11 @@
 //! Control through async-imap: once our own code has signed in, the transport becomes an `async_imap::Session`, which
-//! drives CAPABILITY, ID, NOOP and LOGOUT. What the server really said is read from the relay's record.
+//! drives CAPABILITY, NOOP and LOGOUT. What the server really said is read from the relay's record.
 
 use crate::capabilities::Capabilities;
 use crate::command::Command;
 use crate::error::ImapError;
 use crate::response::{Response, code_arguments};
 use crate::status_line::{Status, StatusLine};
-use crate::tokens::Value;
 use crate::wire::Wire;
 use crate::wire::relay::Record;
 use std::time::Duration;
@@ -14,13 +13,9 @@ use std::time::Duration;
 /// The library's session over our transport.
 pub(crate) type Session = async_imap::Session<Wire>;
 
-/// Octets of a server's name and version that are kept.
-const SOFTWARE_OCTETS_MAX: usize = 200;
-
 #[derive(Debug, Clone, Copy)]
 enum Call {
     Capability,
-    Id,
     Noop,
     Logout,
 }
@@ -29,7 +24,6 @@ impl Call {
     fn name(self) -> &'static str {
         match self {
             Self::Capability => "CAPABILITY",
-            Self::Id => "ID",
             Self::Noop => "NOOP",
             Self::Logout => "LOGOUT",
         }
@@ -70,10 +64,6 @@ async fn conduct(session: &mut Session, call: Call, deadline: Duration) -> Resul
     let conversation = async {
         match call {
             Call::Capability => session.capabilities().await.map(drop),
-            Call::Id => {
-                let ours = [("name", Some("mailhaul")), ("version", Some(env!("CARGO_PKG_VERSION")))];
-                session.id(ours).await.map(drop)
-            }
             Call::Noop => session.noop().await,
             Call::Logout => session.logout().await,
         }
@@ -150,33 +140,6 @@ fn extend_capabilities(all: &mut Capabilities, response: &Response<'_>) -> bool 
         }
         _ => false,
     }
-}
-
-/// ID: who the server says it is. A refusal is no harm.
-pub(crate) async fn software(session: &mut Session, deadline: Duration) -> Result<Option<String>, ImapError> {
-    let record = match conduct(session, Call::Id, deadline).await {
-        Err(ImapError::Refused { .. }) => return Ok(None),
-        record => record?,
-    };
-    Ok(record.untagged.iter().find_map(|frame| match Response::of(frame) {
-        Response::Data { number: None, word, mut rest } if word.eq_ignore_ascii_case(b"ID") => {
-            let Some(Value::List(range)) = rest.value() else { return None };
-            let mut fields = rest.within(range);
-            let (mut name, mut version) = (None, None);
-            while let Some(field) = fields.string() {
-                let value = fields.value().and_then(|value| fields.string_of(value));
-                let text = value.map(|text| String::from_utf8_lossy(&text).into_owned());
-                if field.eq_ignore_ascii_case(b"name") {
-                    name = text;
-                } else if field.eq_ignore_ascii_case(b"version") {
-                    version = text;
-                }
-            }
-            let both = [name?, version.unwrap_or_default()].join(" ");
-            Some(both.trim().chars().take(SOFTWARE_OCTETS_MAX).collect())
-        }
-        _ => None,
-    }))
 }
 
 /// NOOP.

@@ -73,6 +73,7 @@ mod sequence;
 mod session;
 mod sets;
 mod sign_in;
+mod software;
 mod status;
 mod status_line;
 mod store;

@@ -34,16 +34,9 @@ pub struct Namespaces {
 /// `LIST "" ""` tells (RFC 9051 §6.3.9).
 pub(crate) async fn namespaces(talk: &mut Talk<'_>) -> Result<Namespaces, ImapError> {
     if talk.capabilities.namespace() {
-        let mut read = None;
-        let mut take = |response: Response<'_>| {
-            if let Response::Data { word, rest, .. } = response
-                && word.eq_ignore_ascii_case(b"NAMESPACE")
-            {
-                read = read_namespaces(rest);
-            }
-        };
-        talk.run(Command::new("NAMESPACE"), &mut take).await?;
-        return read.ok_or_else(|| ImapError::Protocol {
+        let mut told = None;
+        talk.run(command(), &mut |response| told = read(&response).or(told.take())).await?;
+        return told.ok_or_else(|| ImapError::Protocol {
             during: "NAMESPACE",
             detail: "OK without an answer that can be read".to_owned(),
         });
@@ -58,6 +51,19 @@ pub(crate) async fn namespaces(talk: &mut Talk<'_>) -> Result<Namespaces, ImapEr
     };
     talk.run(Command::new("LIST").text(" \"\" \"\""), &mut take).await?;
     Ok(Namespaces { personal: vec![Namespace { prefix: Vec::new(), delimiter }], ..Namespaces::default() })
+}
+
+/// The command, for servers that announce it.
+pub(crate) fn command() -> Command {
+    Command::new("NAMESPACE")
+}
+
+/// The namespaces, if this is the answer and can be read.
+pub(crate) fn read(response: &Response<'_>) -> Option<Namespaces> {
+    match response {
+        Response::Data { word, rest, .. } if word.eq_ignore_ascii_case(b"NAMESPACE") => read_namespaces(rest.clone()),
+        _ => None,
+    }
 }
 
 /// The answer to `LIST "" ""` names the root, which may be empty: only the delimiter counts.

@@ -118,6 +118,34 @@ async fn id_tells_the_software_and_its_refusal_does_no_harm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_the_server_is_and_its_namespaces_are_asked_in_one_round_trip() {
+    let told = "* NAMESPACE ((\"INBOX.\" \".\")) NIL NIL\r\n";
+    for (namespaces, verdict, again) in [(told, "OK", false), (told, "NO", true), ("", "OK", true)] {
+        let (opened, mut peer) = open_with(Side::Source, TlsMode::Plain, &credentials(), |mut peer| async move {
+            peer.say("* OK [CAPABILITY IMAP4rev1] ready\r\n").await;
+            let verdict_on_sign_in = "TAG OK [CAPABILITY IMAP4rev1 ID NAMESPACE] in\r\n";
+            peer.answer("LOGIN \"alice\" \"canary-pass\"", verdict_on_sign_in).await;
+            let (id, _) = peer.any_command().await;
+            let namespace = peer.command("NAMESPACE").await;
+            // The server may answer in any order.
+            peer.say(&format!("{namespaces}{namespace} {verdict} done\r\n")).await;
+            peer.say(&format!("* ID (\"name\" \"Shop\")\r\n{id} OK done\r\n")).await;
+            peer
+        })
+        .await;
+        let mut connection = opened.expect("opens");
+        assert_eq!(connection.server_software(), Some("Shop"));
+        let script = async {
+            if again {
+                peer.answer("NAMESPACE", &format!("{told}TAG OK done\r\n")).await;
+            }
+        };
+        let (namespaces, ()) = tokio::join!(connection.namespaces(), script);
+        assert_eq!(namespaces.expect("told").personal[0].prefix, b"INBOX.");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_good_bye_is_what_logout_is_about() {
     for answer in ["* BYE see you\r\nTAG OK done\r\n", "* BYE see you\r\n", "", "TAG NO stay\r\n"] {
         let (connection, mut peer) = signed_in(Side::Source, "").await;
