@@ -9,6 +9,7 @@ pub mod histories;
 pub mod imap_client;
 pub mod judge;
 pub mod many;
+pub mod model;
 pub mod proxy;
 pub mod scripted;
 pub mod tls;
