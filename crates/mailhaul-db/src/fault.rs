@@ -1,7 +1,9 @@
 //! Errors on their way up: what SQLite or a row said, before it is known which file and which work it was about.
 
+use crate::check::Damage;
 use crate::error::{DbError, Doing};
 use mailhaul_types::{Side, UidValidity};
+use std::path::Path;
 
 /// A failure without its place. [`Fault::at`] makes a [`DbError`] of it.
 #[derive(Debug)]
@@ -33,6 +35,18 @@ impl Fault {
             Self::Sql(_) => false,
             Self::Damaged { .. } | Self::LeaseLost { .. } | Self::OtherUidValidity { .. } => true,
             Self::SecretsChanged | Self::Internal(_) => true,
+        }
+    }
+
+    /// What is damaged, if that is what the fault says.
+    pub(crate) fn damage(&self) -> Option<Damage> {
+        match self {
+            Self::Damaged { table, row } => Some(Damage::of(table, row.clone())),
+            Self::Sql(error) => match classify(error, Doing::new("check", Path::new(""))) {
+                DbError::Damaged { table, row, .. } => Some(Damage::of(table, row)),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -90,7 +104,6 @@ fn from_result_code(code: i32, words: &str, doing: Doing) -> DbError {
 mod tests {
     use super::*;
     use crate::error::DbErrorKind;
-    use std::path::Path;
 
     #[test]
     fn every_result_code_has_a_class() {

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The schema, step by step.
-static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite");
+pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
 /// `application_id` in the file's header, set by the first migration.
 const APPLICATION_ID: i64 = 1_835_559_985;
@@ -126,21 +126,7 @@ impl Ledger {
         let path: Arc<Path> =
             files::existing_state_file(path).map_err(|fault| path_error(fault, doing.clone()))?.into();
         let print = Fingerprint::of(&path).map_err(io)?;
-        // Without a log beside it nobody writes to the file, and SQLite can be told so: it then needs no index of
-        // the log, which even a reader would create. Should somebody begin to write meanwhile, `Reader::fail` sees it.
-        let at_rest = print.is_at_rest();
-        let pool = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
-            .acquire_timeout(READER_WAIT_MAX)
-            .acquire_slow_threshold(READER_WAIT_MAX)
-            .connect_lazy_with(
-                connect_options(&path, &options)
-                    .read_only(true)
-                    .immutable(at_rest)
-                    // What an older file lacks is laid over it in memory.
-                    .pragma("temp_store", "MEMORY"),
-            );
-        let reader = Reader::new(pool, path.clone(), at_rest.then_some(print.clone()));
+        let reader = reader_of(&path, &options, &print);
         match look_into(&reader, print.length()).await {
             Ok((digest_key, older)) => {
                 let reader = reader.of_older(older);
@@ -295,7 +281,7 @@ impl PairView {
 }
 
 /// Why a file is not opened.
-enum Stop {
+pub(crate) enum Stop {
     Fault(Fault),
     Foreign,
     NotADatabase,
@@ -331,7 +317,7 @@ impl From<MigrateError> for Stop {
 }
 
 impl Stop {
-    fn at(self, doing: Doing) -> DbError {
+    pub(crate) fn at(self, doing: Doing) -> DbError {
         match self {
             Self::Fault(fault) => fault.at(doing),
             Self::Foreign => DbError::ForeignDatabase(doing),
@@ -343,7 +329,7 @@ impl Stop {
     }
 }
 
-fn path_error(fault: PathFault, doing: Doing) -> DbError {
+pub(crate) fn path_error(fault: PathFault, doing: Doing) -> DbError {
     match fault {
         PathFault::Bad(reason) => DbError::BadPath { doing, reason },
         PathFault::NotFound => DbError::NotFound(doing),
@@ -375,6 +361,25 @@ async fn lock_opening(path: &Path, options: &OpenOptions, doing: &Doing) -> Resu
             Err(_) => tokio::time::sleep(LOOK_EVERY).await,
         }
     }
+}
+
+/// Reads a file without writing anything, and without leaving a file beside it if nobody has it open.
+pub(crate) fn reader_of(path: &Arc<Path>, options: &OpenOptions, print: &Fingerprint) -> Reader {
+    // Without a log beside it nobody writes to the file, and SQLite can be told so: it then needs no index of the log,
+    // which even a reader would create. Should somebody begin to write meanwhile, `Reader::fail` sees it.
+    let at_rest = print.is_at_rest();
+    let pool = SqlitePoolOptions::new()
+        .max_connections(READERS_MAX)
+        .acquire_timeout(READER_WAIT_MAX)
+        .acquire_slow_threshold(READER_WAIT_MAX)
+        .connect_lazy_with(
+            connect_options(path, options)
+                .read_only(true)
+                .immutable(at_rest)
+                // What an older file lacks is laid over it in memory.
+                .pragma("temp_store", "MEMORY"),
+        );
+    Reader::new(pool, path.clone(), at_rest.then_some(print.clone()))
 }
 
 fn connect_options(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {
@@ -419,7 +424,7 @@ async fn look_into(reader: &Reader, length: u64) -> Result<([u8; 16], bool), Sto
 }
 
 /// SQLite takes a file of one octet for a new database, and one below 512 octets cannot be any.
-fn refuse_stub(length: u64) -> Result<(), Stop> {
+pub(crate) fn refuse_stub(length: u64) -> Result<(), Stop> {
     if (1..512).contains(&length) { Err(Stop::NotADatabase) } else { Ok(()) }
 }
 
@@ -440,22 +445,34 @@ async fn prepare(db: &mut SqliteConnection, length: u64, options: &OpenOptions) 
     read_or_make_digest_key(db, options).await
 }
 
-async fn check_sqlite_version(db: &mut SqliteConnection) -> Result<(), Stop> {
+pub(crate) async fn check_sqlite_version(db: &mut SqliteConnection) -> Result<(), Stop> {
     let found: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(db).await?;
     let numbers = |text: &str| text.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>();
     if numbers(&found) < numbers(SQLITE_NEEDED) { Err(Stop::Older(found)) } else { Ok(()) }
 }
 
 /// What a file was found to be.
-enum Examined {
+pub(crate) enum Examined {
     /// Nothing in it yet, or what a kill during creation left.
     Empty,
     /// A ledger of this or an earlier version.
     Ledger,
 }
 
-/// Says what the file is without changing it.
+/// Says what the file is without changing it, and looks for damage to its structure if that costs little.
 async fn examine(db: &mut SqliteConnection, length: u64) -> Result<Examined, Stop> {
+    let examined = identify(db).await?;
+    if matches!(examined, Examined::Ledger) && length <= QUICK_CHECK_BYTES_MAX {
+        let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(db).await?;
+        if verdict != "ok" {
+            return Err(Fault::Damaged { table: "sqlite", row: verdict }.into());
+        }
+    }
+    Ok(examined)
+}
+
+/// Says what the file is by its mark and its tables.
+pub(crate) async fn identify(db: &mut SqliteConnection) -> Result<Examined, Stop> {
     let application_id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *db).await?;
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
@@ -479,12 +496,6 @@ async fn examine(db: &mut SqliteConnection, length: u64) -> Result<Examined, Sto
         sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(&mut *db).await?;
     if let Some(found) = found.filter(|found| *found > known) {
         return Err(Stop::Newer { found, known });
-    }
-    if length <= QUICK_CHECK_BYTES_MAX {
-        let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(db).await?;
-        if verdict != "ok" {
-            return Err(Fault::Damaged { table: "sqlite", row: verdict }.into());
-        }
     }
     Ok(Examined::Ledger)
 }

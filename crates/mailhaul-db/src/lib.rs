@@ -63,6 +63,7 @@
 //! ```
 
 mod cache;
+mod check;
 mod checksum;
 mod departed;
 mod error;
@@ -82,6 +83,7 @@ mod still;
 mod turns;
 mod writer;
 
+pub use check::{AccountCheck, Damage, LedgerCheck, MailboxCheck, QueueCheck, check_ledger};
 pub use error::{DbError, DbErrorKind, Doing};
 pub use lease::{LeaseValidity, PairLease};
 pub use ledger::{Ledger, OpenOptions, PairView};

@@ -16,6 +16,7 @@ mod follow_text;
 mod init;
 mod jobs;
 mod key;
+mod ledger;
 mod log;
 mod logging;
 mod output;
@@ -110,6 +111,7 @@ async fn run(cli: &Cli) -> Result<Exit, CommandError> {
         Command::Retry(args) => control::retry(args, at).await,
         Command::Log(args) => log::run(args, at).await,
         Command::Report(args) => report::run(args, at).await,
+        Command::Ledger(command) => ledger::run(command, at).await,
         Command::Key(command) => key::run(command, at).await,
     }
 }

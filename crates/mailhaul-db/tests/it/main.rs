@@ -1,5 +1,6 @@
 //! The ledger from outside: real files in temporary directories.
 
+mod checking;
 mod crash;
 mod damage;
 mod fencing;

@@ -5,6 +5,7 @@ mod changes;
 mod endpoints;
 mod ends;
 mod jobs;
+mod ledger;
 mod parse;
 mod waves;
 mod work;
@@ -16,6 +17,7 @@ pub(crate) use ends::{CopyArgs, EndpointArgs, Level, SelectionArgs, VerifyArgs};
 pub(crate) use jobs::{
     ExplainArgs, JobsArgs, LogArgs, PauseArgs, ReportArgs, ReportForm, RetryArgs, StatusArgs, WhomArgs, WhomGroup,
 };
+pub(crate) use ledger::LedgerCommand;
 pub(crate) use parse::{parse_day, parse_map, parse_pin, parse_size};
 pub(crate) use waves::{OrderWord, PlanArgs, WaveCommand};
 pub(crate) use work::{LengthArgs, PreflightArgs, ProbeArgs, RunArgs, ServeArgs};
@@ -82,6 +84,9 @@ pub(crate) enum Command {
     Log(LogArgs),
     /// What became of the mail: of a wave, or (without --wave) of every account that was ever copied.
     Report(ReportArgs),
+    /// The state file itself: is it whole?
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// The key under which passwords are sealed.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -183,6 +188,7 @@ mod tests {
             "retry --failed",
             "log a",
             "report",
+            "ledger check",
             "key rotate",
         ];
         for line in words {
