@@ -3,7 +3,7 @@
 use crate::bounds;
 use crate::concluding::Seen;
 use crate::deletions::refuse_mirror_after_switch;
-use crate::error::{WalkError, stop_of, stop_of_ledger};
+use crate::error::{INTERRUPTED, WalkError, stop_of, stop_of_ledger};
 use crate::final_check::compare_sides;
 use crate::job::CopyJob;
 use crate::moves::Departures;
@@ -15,7 +15,7 @@ use crate::walk::{Links, Walk};
 use mailhaul_db::{Ledger, PairLease, RunVerdict};
 use mailhaul_plan::keys::KeyMaker;
 use mailhaul_report::{RunReport, Verdict};
-use mailhaul_types::SpecialUse;
+use mailhaul_types::{SpecialUse, escape};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -76,6 +76,7 @@ pub(crate) async fn stopped_for_long(stop: &StopSignal) {
 
 /// Records how a run ended, and gives the pair back.
 pub(crate) async fn finish(lease: PairLease, mut report: RunReport) -> RunReport {
+    say_what_is_in_flight(&lease, &mut report).await;
     let verdict = match report.verdict() {
         Verdict::Complete => RunVerdict::Complete,
         Verdict::Exceptions => RunVerdict::Exceptions,
@@ -93,6 +94,25 @@ pub(crate) async fn finish(lease: PairLease, mut report: RunReport) -> RunReport
         report.stop = Some(stop_of_ledger(&error));
     }
     report
+}
+
+/// Names the mailboxes of which something may still be in flight when a run was interrupted. A target that hung may have
+/// taken it, and the run may have ended long after, while it waited for a new connection.
+async fn say_what_is_in_flight(lease: &PairLease, report: &mut RunReport) {
+    let Some(stop) = report.stop.as_mut().filter(|stop| stop.reason == INTERRUPTED) else { return };
+    // A ledger that cannot be read says so when the end of the run is recorded in it.
+    let mailboxes = lease.overview().await.unwrap_or_default();
+    let names: Vec<_> =
+        mailboxes.iter().filter(|mailbox| mailbox.sent.is_some()).map(|mailbox| &mailbox.mapping.target).collect();
+    let more = match names.len() {
+        0 => return,
+        1 => String::new(),
+        n => format!(" and {} more", n - 1),
+    };
+    let first = escape(names[0]);
+    stop.reason = format!(
+        "{INTERRUPTED}; messages for `{first}`{more} may have been sent and not answered: the next run looks for them"
+    );
 }
 
 /// A run over one account, and what it has come to know.

@@ -78,6 +78,9 @@ pub(crate) fn mailbox_error(side: Side, error: ImapError) -> WalkError {
     }
 }
 
+/// What is said of a run that the operator stopped, if nothing is known to be unanswered.
+pub(crate) const INTERRUPTED: &str = "interrupted";
+
 /// How a run ends because of an error that stops the account.
 pub(crate) fn stop_of(error: WalkError) -> Stop {
     match error {
@@ -87,8 +90,8 @@ pub(crate) fn stop_of(error: WalkError) -> Stop {
         WalkError::Decision { cause, reason, hint } => Stop::new(cause, reason, hint),
         WalkError::Interrupted { unanswered } => {
             let reason = match unanswered {
-                0 => "interrupted".to_owned(),
-                n => format!("interrupted; {n} messages were sent and not answered: the next run looks for them"),
+                0 => INTERRUPTED.to_owned(),
+                n => format!("{INTERRUPTED}; {n} messages were sent and not answered: the next run looks for them"),
             };
             Stop::new(StopCause::Interrupted, reason, "run the same command again to go on".to_owned())
         }
