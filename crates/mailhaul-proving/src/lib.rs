@@ -1,12 +1,18 @@
 #![doc = include_str!("../README.md")]
 
+mod lane;
+pub mod mail;
+mod moments;
 mod outcome;
+pub mod process;
 mod program;
 mod row;
 pub mod rows;
 mod scene;
 mod table;
 
+pub use lane::{Lane, Ledger};
+pub use moments::Moment;
 pub use outcome::{Failure, Outcome};
 pub use program::mailhaul;
 pub use row::{Ask, Row, Scale};

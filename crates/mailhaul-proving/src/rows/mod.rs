@@ -2,8 +2,9 @@
 
 mod honest;
 mod kills;
+mod signals;
 
 use crate::Row;
 
 /// All rows, in the table's order.
-pub const ALL: &[Row] = &[kills::ROW, honest::ROW];
+pub const ALL: &[Row] = &[kills::ROW, signals::ROW, honest::ROW];
