@@ -9,6 +9,7 @@ use crate::job::CopyJob;
 use crate::moves::Departures;
 use crate::oversight::Oversight;
 use crate::passes::Held;
+use crate::step;
 use crate::stop::StopSignal;
 use crate::summary::Summary;
 use crate::walk::{Links, Walk};
@@ -155,13 +156,17 @@ impl<'a> Run<'a> {
         self.summary.remark_on_plaintext(&walk.job.accounts);
         let mut planned = self.plan().await?;
         self.tell_of_the_rest(&mut planned).await?;
+        step::taken("planned")?;
         let visits = self.decide_visits(&planned).await?;
         let drafts = planned.mapping.mailboxes.iter().filter(|mapped| mapped.special_use == Some(SpecialUse::Drafts));
         let drafts = drafts.map(|mapped| mapped.source.text().to_owned());
         self.departures.begin(drafts, planned.briefs.values());
         self.survey(&planned, &visits).await?;
+        step::taken("surveyed")?;
         self.pass_over(&mut planned, &visits).await?;
+        step::taken("passed over")?;
         self.settle_departures(&planned).await?;
+        step::taken("departures settled")?;
         walk.progress.doing("done".to_owned());
         Ok(())
     }

@@ -47,6 +47,7 @@ mod renames;
 mod rounds;
 mod scan;
 mod source_side;
+mod step;
 mod stop;
 mod summary;
 mod survey;

@@ -13,6 +13,7 @@ use crate::prepare::create_again;
 use crate::rounds::Sender;
 use crate::scan::Listing;
 use crate::source_side::read_source;
+use crate::step;
 use crate::tail::{Matched, Proof, match_tail_with_flags, present_in, target_uid_next, unclaimed};
 use crate::tally::Tally;
 use crate::target_side::{meet, open_target};
@@ -56,6 +57,7 @@ pub(crate) async fn pass(
 
     let drafts = departures.holds_drafts(pair.source.text());
     let (mut listing, state) = read_source(walk, links, pair, tally, state, drafts).await?;
+    step::taken("source listed")?;
     departures.learn(pair.source, pair.target, &listing.departed);
     let present = difference(&state.settled, &state.departed);
     let seen = Seen { uid_validity: Some(listing.uid_validity), uid_next: listing.uid_next };
@@ -67,13 +69,17 @@ pub(crate) async fn pass(
         create_again(links, pair, state.settled.len()).await?;
     }
     let opened = open_target(walk, links, pair, &state).await?;
+    step::taken("target opened")?;
     let mut target = meet(links, walk, pair, &listing, opened, &state).await?;
     let mut adopted = read_tail(walk, links, pair, tally, &mut listing, &state, &mut target).await?;
+    step::taken("tail read")?;
     let arrivals = Arrivals { listing: &mut listing, state: &state, adopted: &adopted };
     let moved = follow_moves(walk, links, pair, tally, arrivals, &mut target, departures).await?;
+    step::taken("moves followed")?;
     adopted.extend_ranges(&moved);
     listing.flags.sort();
     sync_flags(walk, links, pair, tally, &listing, &target).await?;
+    step::taken("flags handed over")?;
 
     let mut settled = state.settled.clone();
     settled.extend_ranges(&adopted);
@@ -87,6 +93,7 @@ pub(crate) async fn pass(
         *tally.dropped_flags.entry(flag).or_default() += messages;
     }
     result?;
+    step::taken("messages sent")?;
     if let Some(contradiction) = &listing.missing {
         let words = format!("{contradiction}, three times over; what it listed is copied");
         return Err(WalkError::ViewIncomplete(words));

@@ -96,6 +96,5 @@ pub use model::{
 };
 pub use read::SettledPages;
 pub use report::{MailboxReport, PairReport, RunReport};
-#[cfg(debug_assertions)]
 pub use still::let_time_stand_still;
 pub use writer::Committed;

@@ -48,8 +48,14 @@ impl Reader {
         &self.path
     }
 
+    /// For simulations: until every connection is back in the pool.
+    async fn given_back(&self) {
+        settle(|| u32::try_from(self.pool.num_idle()) == Ok(self.pool.size())).await;
+    }
+
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
+        self.given_back().await;
+        still(self.pool.close()).await;
     }
 
     /// One snapshot of the file.
@@ -59,7 +65,7 @@ impl Reader {
 
     /// As [`Reader::begin`], with the error still to be placed.
     pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>, Fault> {
-        settle(|| self.pool.num_idle() == self.pool.size() as usize).await;
+        self.given_back().await;
         let mut db = still(self.pool.begin()).await?;
         if self.older {
             older::cover(&mut db).await?;

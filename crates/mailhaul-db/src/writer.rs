@@ -19,7 +19,7 @@ use crate::model::{
 use crate::rows::{MailboxRow, PairRow, PassRow, RemarkRow, RunRow};
 use crate::still::still;
 use crate::turns::Turns;
-use mailhaul_types::{Flags, Uid, UidRange, UidSet, UidValidity};
+use mailhaul_types::{Flags, Uid, UidRange, UidSet, UidValidity, failpoint};
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use std::collections::btree_map::Entry;
@@ -70,6 +70,36 @@ pub(crate) enum MailboxChange {
 }
 
 impl Change {
+    /// In the names of failpoints.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::MapMailboxes(_) => "map",
+            Self::RemapMailbox(_) => "remap",
+            Self::RenameMailboxes(_) => "rename",
+            Self::ReplaceRemarks(_) => "remarks",
+            Self::FinishRun(..) => "finish",
+            Self::Mailbox(_, change) => match change {
+                MailboxChange::Bind(..) => "bind",
+                MailboxChange::VoidTargetUids(..) => "void",
+                MailboxChange::RenumberTarget(..) => "renumber target",
+                MailboxChange::MarkSent(..) => "mark",
+                MailboxChange::Settle(_) => "settle",
+                MailboxChange::RecordException(_) => "exception",
+                MailboxChange::ClearExceptions(_) => "clear",
+                MailboxChange::RecordScan(_) => "scan",
+                MailboxChange::RecordPass(..) => "pass",
+                MailboxChange::RecordSynced(_) => "synced",
+                MailboxChange::ForgetSynced => "forget",
+                MailboxChange::AddDeparted(_) => "departed",
+                MailboxChange::SetFlags(_) => "flags",
+                MailboxChange::RenumberSource(_) => "renumber source",
+                MailboxChange::NoteMade => "made",
+                MailboxChange::NoteNameKept => "kept",
+            },
+        }
+    }
+
     /// How many messages it concerns: what makes a group full.
     fn messages(&self) -> usize {
         match self {
@@ -329,7 +359,10 @@ impl Writer {
                 cache.store(&mut tx).await.map_err(|fault| (*at, fault))?;
             }
         }
+        let names: BTreeSet<&str> = changes.iter().map(|queued| queued.change.name()).collect();
+        reach_all(&names, "before").map_err(|fault| (0, fault))?;
         tx.commit().await.map_err(|error| (0, error.into()))?;
+        reach_all(&names, "after").map_err(|fault| (0, fault))?;
         if caches.len() > CACHED_MAILBOXES_MAX {
             caches.retain(|mailbox, _| touched.contains_key(mailbox));
         }
@@ -375,7 +408,10 @@ impl Writer {
             detail: String::new(),
         };
         run.put(&mut tx).await?;
+        let claim = BTreeSet::from(["claim"]);
+        reach_all(&claim, "before")?;
         tx.commit().await?;
+        reach_all(&claim, "after")?;
         // What an earlier lease of this process left here may be older than what another process has written since.
         self.caches.retain(|_, cache| cache.row.pair_id != pair.pair_id);
         Ok((PairId(pair.pair_id), Generation(pair.generation)))
@@ -386,6 +422,15 @@ impl Writer {
             still(self.db.close()).await.map_err(|error| Fault::from(error).at(Doing::new("close", &self.path)));
         let _ = reply.send(self.failure.get().map_or(closed, |error| Err(error.clone())));
     }
+}
+
+/// A commit with these changes is about to be made, or was made.
+fn reach_all(names: &BTreeSet<&str>, moment: &str) -> Result<(), Fault> {
+    for name in names {
+        failpoint::reach(|| format!("commit {name} {moment}"))
+            .map_err(|struck| sqlx::Error::Io(std::io::Error::other(struck)))?;
+    }
+    Ok(())
 }
 
 /// Takes out, with the reason, what can no longer be written.

@@ -16,11 +16,11 @@ use crate::error::ImapError;
 use crate::response::{Response, bye_of, own_tag};
 use crate::sequence::read_append_uid;
 use crate::status_line::{Status, StatusLine};
-use crate::wire::Wire;
 use crate::wire::reader::{Piece, Reader};
 use crate::wire::writer::Writer;
+use crate::wire::{self, Wire};
 use bytes::Bytes;
-use mailhaul_types::{Flags, InternalDate, MailboxName, Uid, UidValidity};
+use mailhaul_types::{Flags, InternalDate, MailboxName, Side, Uid, UidValidity};
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::future::{Future as _, poll_fn};
@@ -249,6 +249,7 @@ impl AppendWriter<'_> {
                 self.flush_and_ask(&*may_commit).await?;
             }
             self.complete_command();
+            self.reach("sent")?;
             self.await_window().await?;
         }
         if !self.multiappend || first {
@@ -313,7 +314,13 @@ impl AppendWriter<'_> {
         }
         self.complete_command();
         self.batch = None;
-        self.flush().await
+        self.flush().await?;
+        self.reach("sent")
+    }
+
+    /// A failpoint.
+    fn reach(&self, moment: &str) -> Result<(), ImapError> {
+        wire::reach(Side::Target, NAME, moment).map_err(|error| self.fail(error))
     }
 
     /// Everything but the last CRLF leaves before the question is asked, so that no waiting lies between the answer
@@ -323,6 +330,7 @@ impl AppendWriter<'_> {
             return Ok(());
         }
         self.flush().await?;
+        self.reach("complete but for its end")?;
         if may_commit() { Ok(()) } else { Err(self.fail(ImapError::CommitRefused)) }
     }
 
@@ -378,6 +386,7 @@ impl AppendWriter<'_> {
     }
 
     async fn open_command(&mut self, octets: u64) -> Result<(), ImapError> {
+        self.reach("before")?;
         *self.tags += 1;
         let tag = *self.tags;
         let Some(batch) = self.batch.as_mut() else { return Err(usage("a command outside of a batch")) };
@@ -575,6 +584,7 @@ impl AppendReader<'_> {
     }
 
     fn take_verdict(&mut self, tag: &[u8], status: StatusLine) -> Result<(), ImapError> {
+        wire::reach(Side::Target, NAME, "answered")?;
         let mut state = self.shared.lock();
         let number = own_tag(tag).unwrap_or(0);
         let Some(flight) = state.in_flight.iter_mut().find(|flight| flight.tag == number && flight.verdict.is_none())

@@ -22,6 +22,8 @@ const GATHERED_OCTETS_MAX: usize = 16 << 20;
 /// Bodies that came before their flags, in one batch.
 const HELD_MAX: usize = 64;
 const NAME: &str = "UID FETCH";
+/// In the names of failpoints.
+const BODIES: &str = "UID FETCH bodies";
 
 /// How much is asked ahead.
 #[derive(Debug, Clone, Copy)]
@@ -222,6 +224,7 @@ impl<'a> BodyFetcher<'a> {
                 self.stepped_out = true;
             }
             if let Some(batch) = self.queued.pop_front() {
+                self.wire.reach(BODIES, "before")?;
                 self.send(batch, messages);
             }
         }
@@ -385,6 +388,7 @@ impl<'a> BodyFetcher<'a> {
     fn take_verdict(&mut self, tag: &[u8], line: &StatusLine) -> Result<Option<FetchEvent>, ImapError> {
         let place = own_tag(tag).and_then(|tag| self.in_flight.iter().position(|flight| flight.tags.contains(&tag)));
         let Some(place) = place else { return Err(foreign_tag(NAME, tag)) };
+        self.wire.reach(BODIES, "answered")?;
         let flight = &mut self.in_flight[place];
         if line.status != Status::Ok {
             flight.refusal.get_or_insert_with(|| line.clone());

@@ -132,6 +132,7 @@ impl Wire {
     ) -> Result<StatusLine, ImapError> {
         self.step_out(command.name)?;
         self.expect_lines(command.name);
+        self.reach(command.name, "before")?;
         let tag = self.next_tag();
         let mut budget = UNTAGGED_MAX;
         // Gathered here and not in the writer's buffer, because it may be a password; sent in one piece.
@@ -156,7 +157,9 @@ impl Wire {
         }
         pending.extend_from_slice(b"\r\n");
         self.writer.write_secret(&pending).await?;
+        self.reach(command.name, "sent")?;
         let line = self.await_answer(tag, false, &mut budget, untagged).await?;
+        self.reach(command.name, "answered")?;
         self.back_in_step();
         line.ok_or_else(|| ImapError::Protocol { during: command.name, detail: "no verdict".to_owned() })
     }

@@ -40,7 +40,7 @@ pub(crate) async fn open(
     introduction: &mut Introduction,
 ) -> Result<Opened, ImapError> {
     let io = reach(side, endpoint, timeouts, introduction).await?;
-    open_over(io, endpoint, credentials, timeouts, introduction).await
+    open_over(side, io, endpoint, credentials, timeouts, introduction).await
 }
 
 /// Looks at a server without signing in, and leaves in good order.
@@ -53,7 +53,7 @@ pub async fn look_without_sign_in(
     introduction: &mut Introduction,
 ) -> Result<(), ImapError> {
     let io = reach(Side::Source, endpoint, timeouts, introduction).await?;
-    let (mut wire, _) = meet(io, endpoint, timeouts, introduction).await?;
+    let (mut wire, _) = meet(Side::Source, io, endpoint, timeouts, introduction).await?;
     let mode = crate::capabilities::LiteralMode::Synchronising;
     // Whatever it answers: we are gone.
     let _ = wire.run(Command::new("LOGOUT"), mode, Some(FAREWELL), &mut |_| {}).await;
@@ -100,13 +100,14 @@ async fn dial(
 
 /// Everything after the socket.
 pub(crate) async fn open_over(
+    side: Side,
     io: BoxedIo,
     endpoint: &Endpoint,
     credentials: &Credentials,
     timeouts: &Timeouts,
     introduction: &mut Introduction,
 ) -> Result<Opened, ImapError> {
-    let (mut wire, greeting) = meet(io, endpoint, timeouts, introduction).await?;
+    let (mut wire, greeting) = meet(side, io, endpoint, timeouts, introduction).await?;
     introduction.begin(OpeningStep::SignIn);
     let capabilities = &introduction.capabilities;
     let announced = sign_in::sign_in(&mut wire, capabilities, credentials, endpoint.tls, timeouts.control).await?;
@@ -118,14 +119,17 @@ pub(crate) async fn open_over(
 
 /// From the greeting to the announcements that may be believed: those under TLS, if TLS is wanted.
 async fn meet(
+    side: Side,
     io: BoxedIo,
     endpoint: &Endpoint,
     timeouts: &Timeouts,
     introduction: &mut Introduction,
 ) -> Result<(Wire, String), ImapError> {
     introduction.begin(OpeningStep::Greeting);
-    let mut wire = Wire::new(io, timeouts.idle);
+    let mut wire = Wire::new(io, timeouts.idle).of_side(side);
+    wire.reach("GREETING", "before")?;
     let greeting = sign_in::greet(&mut wire, &endpoint.host, timeouts.control).await?;
+    wire.reach("GREETING", "answered")?;
     introduction.greeting = Some(greeting.text.clone());
     let mut capabilities = match control::told_along(&greeting) {
         Some(capabilities) => capabilities,

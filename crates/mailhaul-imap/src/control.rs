@@ -60,6 +60,7 @@ async fn conduct(session: &mut Session, call: Call, deadline: Duration) -> Resul
     let wire = session.get_mut();
     wire.step_out(name)?;
     wire.expect_lines(name);
+    wire.reach(name, "before")?;
     wire.relay_openly(farewell);
     let conversation = async {
         match call {
@@ -79,6 +80,7 @@ async fn conduct(session: &mut Session, call: Call, deadline: Duration) -> Resul
         Response::Tagged { line, .. } => Some(line.to_line()),
         _ => None,
     });
+    wire.reach(name, "answered")?;
     let Some(line) = line else {
         let detail = outcome.err().map_or_else(|| "no verdict".to_owned(), |error| error.to_string());
         return Err(ImapError::Protocol { during: name, detail });

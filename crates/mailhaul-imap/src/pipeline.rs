@@ -71,6 +71,7 @@ pub(crate) async fn run_many<P: Pipelined + Send>(
     loop {
         while refusal.is_none() && in_flight.len() < depth {
             let Some(job) = jobs.pop_front() else { break };
+            wire.reach(name, "before")?;
             let tag = wire.next_tag();
             wire.writer.put(format!("M{tag} ").as_bytes());
             wire.writer.put(&work.command(&job));
@@ -88,6 +89,7 @@ pub(crate) async fn run_many<P: Pipelined + Send>(
                     return Err(foreign_tag(name, tag));
                 };
                 let line = line.to_line();
+                wire.reach(name, "answered")?;
                 if line.status == Status::Ok {
                     match work.answered(job, &line) {
                         Ok(more) => jobs.extend(more),

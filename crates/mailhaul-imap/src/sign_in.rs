@@ -117,6 +117,7 @@ async fn authenticate_plain(
     let response = plain_response(credentials);
     wire.step_out(NAME)?;
     wire.expect_lines(NAME);
+    wire.reach(NAME, "before")?;
     let tag = wire.next_tag();
     let mut budget = UNTAGGED_MAX;
     if initial {
@@ -130,12 +131,14 @@ async fn authenticate_plain(
         }
         wire.writer.write_secret(&response).await?;
     }
+    wire.reach(NAME, "sent")?;
     // A second challenge is an error of the server's that wants to be acknowledged: `*` gives up (RFC 9051 §6.2.2).
     let mut ended = wire.await_answer(tag, true, &mut budget, untagged).await?;
     if ended.is_none() {
         wire.writer.put(b"*\r\n");
         ended = wire.await_answer(tag, false, &mut budget, untagged).await?;
     }
+    wire.reach(NAME, "answered")?;
     match ended {
         Some(status) => verdict(wire, status),
         None => Err(ImapError::Protocol { during: NAME, detail: "no verdict".to_owned() }),

@@ -9,6 +9,7 @@ mod program;
 mod row;
 pub mod rows;
 mod scene;
+pub mod simulation;
 mod table;
 
 pub use lane::{Lane, Ledger};

@@ -6,6 +6,7 @@
 
 mod date;
 mod escape;
+pub mod failpoint;
 mod flags;
 mod key;
 mod name;

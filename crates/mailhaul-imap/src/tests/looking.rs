@@ -71,7 +71,7 @@ async fn an_opening_that_fails_keeps_what_it_saw_and_names_its_step() {
     let (ours, mut peer) = pipe();
     let mut introduction = Introduction::default();
     let (endpoint, credentials) = (endpoint(TlsMode::Plain), credentials());
-    let opening = open_over(Box::new(ours), &endpoint, &credentials, &TIMEOUTS, &mut introduction);
+    let opening = open_over(Side::Source, Box::new(ours), &endpoint, &credentials, &TIMEOUTS, &mut introduction);
     let script = async {
         peer.say("* OK here is old.example\r\n").await;
         peer.answer("CAPABILITY", "* CAPABILITY IMAP4rev1 LITERAL+\r\nTAG OK done\r\n").await;

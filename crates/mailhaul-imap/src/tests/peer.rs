@@ -108,7 +108,8 @@ where
     let (ours, peer) = pipe();
     let endpoint = endpoint(tls);
     let opening = async {
-        let opened = open_over(Box::new(ours), &endpoint, credentials, &TIMEOUTS, &mut Introduction::default()).await?;
+        let opened =
+            open_over(side, Box::new(ours), &endpoint, credentials, &TIMEOUTS, &mut Introduction::default()).await?;
         Connection::learn(side, opened, &TIMEOUTS).await
     };
     tokio::join!(opening, script(peer))

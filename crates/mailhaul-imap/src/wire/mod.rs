@@ -13,7 +13,7 @@ use crate::error::ImapError;
 use crate::news::{News, Overheard};
 use crate::response::Response;
 use io::{BoxedIo, Patience, Progress};
-use mailhaul_types::NameEncoding;
+use mailhaul_types::{NameEncoding, Side, failpoint};
 use reader::{Oversize, Piece, Reader};
 use relay::Relay;
 use std::future::poll_fn;
@@ -36,6 +36,8 @@ pub(crate) struct Wire {
     idle: Duration,
     /// What was told unasked, once somebody wants to know.
     overheard: Option<Overheard>,
+    /// In the names of failpoints.
+    side: Side,
 }
 
 /// See [`Wire::halves`].
@@ -48,6 +50,7 @@ pub(crate) struct Halves<'a> {
 
 /// What outlives an exchange of streams.
 pub(crate) struct Heritage {
+    side: Side,
     tags: u64,
     bytes_in: u64,
     bytes_out: u64,
@@ -68,15 +71,31 @@ impl Wire {
             in_step: true,
             idle,
             overheard: None,
+            side: Side::Source,
         }
     }
 
     /// Takes the stream out, to be wrapped, and what a wire over the wrapped stream goes on with. Octets that were
     /// received and not taken are dropped: they must have been looked at before.
     pub(crate) fn into_io(self) -> (BoxedIo, Heritage) {
-        let heritage =
-            Heritage { tags: self.tags, bytes_in: self.bytes_in(), bytes_out: self.bytes_out(), idle: self.idle };
+        let heritage = Heritage {
+            side: self.side,
+            tags: self.tags,
+            bytes_in: self.bytes_in(),
+            bytes_out: self.bytes_out(),
+            idle: self.idle,
+        };
         (self.reader.into_io().unsplit(self.writer.into_io()), heritage)
+    }
+
+    /// Says which server is at the other end, for the names of failpoints.
+    pub(crate) fn of_side(self, side: Side) -> Self {
+        Self { side, ..self }
+    }
+
+    /// A failpoint at this command.
+    pub(crate) fn reach(&self, command: &str, moment: &str) -> Result<(), ImapError> {
+        reach(self.side, command, moment)
     }
 
     /// When octets last moved here, for whoever watches from outside.
@@ -87,6 +106,7 @@ impl Wire {
     /// The same conversation over another stream.
     pub(crate) fn resume(io: BoxedIo, heritage: &Heritage) -> Self {
         let mut wire = Self::new(io, heritage.idle);
+        wire.side = heritage.side;
         wire.tags = heritage.tags;
         wire.earlier = (heritage.bytes_in, heritage.bytes_out);
         wire
@@ -201,6 +221,13 @@ impl Wire {
     pub(crate) fn expect_lines(&mut self, during: &'static str) {
         self.reader.expect(during, reader::SMALL_LITERAL_MAX, Oversize::Refuse);
     }
+}
+
+/// A failpoint at a command: `before` its first octet, once all of it is `sent`, and when it was `answered`, before the
+/// answer is believed.
+pub(crate) fn reach(side: Side, command: &str, moment: &str) -> Result<(), ImapError> {
+    failpoint::reach(|| format!("{side} {command} {moment}"))
+        .map_err(|struck| ImapError::Closed { during: "working", detail: format!(": {struck}") })
 }
 
 impl std::fmt::Debug for Wire {

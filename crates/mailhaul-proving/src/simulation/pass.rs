@@ -1,0 +1,283 @@
+//! One pass of the engine: a runtime of its own, a network, what happens meanwhile, and perhaps a death.
+
+use super::network::{Network, Passed};
+use super::plan::Weather;
+use super::stage::{Past, Stage};
+use super::strike::{Fate, Reached, Striking, Witness};
+use mailhaul_copy::{Account, AccountPair, CopyJob, Oversight, Progress, RetryExceptions, StopSwitch, copy_account};
+use mailhaul_db::{Ledger, OpenOptions};
+use mailhaul_imap::{Credentials, Dial, Endpoint, Timeouts, TlsMode, Trust};
+use mailhaul_plan::mailboxes::MappingRules;
+use mailhaul_plan::policy::ResyncPolicy;
+use mailhaul_plan::selection::Selection;
+use mailhaul_report::{RunReport, Verdict};
+use mailhaul_testing::model::{Answer, ModelServer, PASSWORD, Seen};
+use mailhaul_types::failpoint;
+use mailhaul_types::{Secret, Side};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// No pass takes longer than this, in simulated time, whatever goes wrong.
+const PASS_MAX: Duration = Duration::from_secs(12 * 3_600);
+
+/// Something that happens on the servers while a pass is at work. What the pass does not live to see happens at its end.
+pub struct Happening {
+    /// When, in milliseconds from the beginning of the pass.
+    pub at_millis: u64,
+    /// What.
+    pub what: Deed,
+}
+
+/// What is done, given source, target, and what was at the source before.
+pub type Deed = Box<dyn FnOnce(&ModelServer, &ModelServer, &Past)>;
+
+impl std::fmt::Debug for Happening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "at {} ms", self.at_millis)
+    }
+}
+
+/// A command that is answered otherwise than it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// By which server.
+    pub side: Side,
+    /// Its name; `GREETING` is a connection's greeting.
+    pub name: String,
+    /// Which of this name in the pass, from 1.
+    pub nth: u64,
+    /// How.
+    pub answer: Answer,
+}
+
+/// One pass as it is asked for.
+#[derive(Debug, Default)]
+pub struct Order {
+    /// What the network does.
+    pub weather: Weather,
+    /// What the servers do.
+    pub replies: Vec<Reply>,
+    /// What happens meanwhile.
+    pub happenings: Vec<Happening>,
+    /// When the engine dies, in milliseconds from the beginning.
+    pub dies_at_millis: Option<u64>,
+    /// What happens at failpoints.
+    pub strikings: Vec<Striking>,
+    /// Whether the operator has agreed to everything that he can be asked.
+    pub agreed: bool,
+}
+
+/// How a pass ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What the engine reported; `None` if it died, did not end, or could not open its state.
+    pub report: Option<RunReport>,
+    /// Why there is no report.
+    pub trouble: String,
+    /// What passed over the network.
+    pub passed: Passed,
+    /// Every command that a server received, in order: `target 2 APPEND …`.
+    pub commands: Vec<String>,
+    /// Every failpoint that was reached.
+    pub reached: Vec<Reached>,
+    /// Simulated milliseconds that it took, with what came in behind it.
+    pub millis: u64,
+}
+
+impl Ended {
+    /// Whether everything was copied and accounted for.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.report.as_ref().is_some_and(|report| report.verdict() == Verdict::Complete)
+    }
+
+    /// Whether it neither ended nor died.
+    #[must_use]
+    pub fn hung(&self) -> bool {
+        self.report.is_none() && self.trouble == HUNG
+    }
+
+    /// How many commands of this name a server received.
+    #[must_use]
+    pub fn count(&self, side: Side, name: &str) -> usize {
+        let (side, name) = (side.to_string(), format!("{name} "));
+        let named = |command: &&String| {
+            let mut words = command.splitn(3, ' ');
+            words.next() == Some(&side) && words.nth(1).is_some_and(|rest| rest.starts_with(&name))
+        };
+        self.commands.iter().filter(named).count()
+    }
+
+    /// The report in words, or why there is none.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        self.report.as_ref().map_or_else(|| self.trouble.clone(), RunReport::to_text)
+    }
+}
+
+/// So much of a command's arguments is kept.
+const SHOWN_MAX: usize = 200;
+
+const HUNG: &str = "it did not come to an end";
+
+impl Stage {
+    /// A pass in good weather.
+    pub fn clean_pass(&mut self) -> Ended {
+        self.pass(Order::default())
+    }
+
+    /// One pass.
+    ///
+    /// # Panics
+    /// When no runtime can be made.
+    pub fn pass(&mut self, order: Order) -> Ended {
+        // The engine's jitter rolls these dice.
+        fastrand::seed(order.weather.seed);
+        mailhaul_db::let_time_stand_still();
+        let Order { weather, replies, happenings, dies_at_millis, strikings, agreed } = order;
+        let commands = record_commands(self, &replies);
+        let next = self.folder.path().join(format!("state-{}", self.state + 1));
+        let witness = Witness::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.expect("a runtime");
+        let (outcome, passed, millis, dead) = runtime.block_on(async {
+            let began = Instant::now();
+            let network = Network::new(&self.source, &self.target, weather);
+            let fate = Fate::new(&network, self.state_folder(), next);
+            witness.watch(strikings, &fate);
+            let job = job(&network, agreed);
+            let state = self.state_folder().join("mailhaul.db");
+            let outcome = tokio::select! {
+                biased;
+                () = fate.struck() => Err("it died".to_owned()),
+                () = at(dies_at_millis) => { fate.strike_dead(); Err("it died".to_owned()) }
+                () = tokio::time::sleep(PASS_MAX) => Err(HUNG.to_owned()),
+                outcome = run(&job, &state) => outcome,
+                () = story(self, happenings, &network) => Err("the story ended".to_owned()),
+            };
+            failpoint::hook(None);
+            network.calm_down().await;
+            let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            (outcome, network.passed(), millis, fate.is_dead())
+        });
+        drop(runtime);
+        self.state += u32::from(dead);
+        self.source.as_usual();
+        self.target.as_usual();
+        let commands = std::mem::take(&mut *commands.lock().unwrap_or_else(PoisonError::into_inner));
+        let (report, trouble) = match outcome {
+            Ok(report) => (Some(report), String::new()),
+            Err(trouble) => (None, trouble),
+        };
+        Ended { report, trouble, passed, commands, reached: witness.reached(), millis }
+    }
+}
+
+/// The engine, from opening its state to closing it.
+async fn run(job: &CopyJob, state: &Path) -> Result<RunReport, String> {
+    let ledger = Ledger::open(state, OpenOptions::default()).await.map_err(|error| error.to_string())?;
+    let (progress, (_switch, stop)) = (Progress::default(), StopSwitch::new());
+    let report = copy_account(job, &ledger, &Oversight::none(&progress, &stop)).await;
+    // What it could not write it has reported already.
+    let _ = ledger.close().await;
+    Ok(report)
+}
+
+async fn at(millis: Option<u64>) {
+    match millis {
+        Some(millis) => tokio::time::sleep(Duration::from_millis(millis)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Lets everything happen in its order, and then waits for ever. What is left when it is given up happens at once.
+async fn story(stage: &Stage, happenings: Vec<Happening>, network: &Network) {
+    let began = Instant::now();
+    let mut left = Left { stage, network, happenings: happenings.into() };
+    while let Some(next) = left.happenings.front() {
+        tokio::time::sleep_until(began + Duration::from_millis(next.at_millis)).await;
+        left.one();
+    }
+    std::future::pending().await
+}
+
+/// What has not happened yet.
+struct Left<'a> {
+    stage: &'a Stage,
+    network: &'a Network,
+    happenings: std::collections::VecDeque<Happening>,
+}
+
+impl Left<'_> {
+    fn one(&mut self) {
+        if let Some(happening) = self.happenings.pop_front() {
+            self.network.catch_up();
+            (happening.what)(&self.stage.source, &self.stage.target, &self.stage.ever);
+        }
+    }
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        while !self.happenings.is_empty() {
+            self.one();
+        }
+    }
+}
+
+/// Notes every command, and answers some of them otherwise.
+fn record_commands(stage: &Stage, replies: &[Reply]) -> Arc<Mutex<Vec<String>>> {
+    let commands = Arc::new(Mutex::new(Vec::new()));
+    for (side, server) in [(Side::Source, &stage.source), (Side::Target, &stage.target)] {
+        let commands = Arc::clone(&commands);
+        let replies: Vec<Reply> = replies.iter().filter(|reply| reply.side == side).cloned().collect();
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        server.on_command(move |Seen { name, connection, arguments, .. }| {
+            let shown = String::from_utf8_lossy(&arguments[..arguments.len().min(SHOWN_MAX)]);
+            let line = format!("{side} {connection} {name} {shown} ({} octets)", arguments.len());
+            commands.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            let nth = counts.entry(name.clone()).or_default();
+            *nth += 1;
+            let reply = replies.iter().find(|reply| reply.name == *name && reply.nth == *nth);
+            reply.map_or(Answer::AsUsual, |reply| reply.answer.clone())
+        });
+    }
+    commands
+}
+
+fn job(network: &Network, agreed: bool) -> CopyJob {
+    let account = |host: &str| Account {
+        endpoint: Endpoint {
+            host: host.to_owned(),
+            port: 143,
+            tls: TlsMode::Plain,
+            trust: Trust::System,
+            dial: Dial::Through(Arc::new(network.clone())),
+        },
+        credentials: Credentials {
+            user: "alice".to_owned(),
+            password: Secret::new(PASSWORD.as_bytes().to_vec()),
+            authorization_identity: None,
+        },
+        owner: None,
+    };
+    let patience = Duration::from_secs(10);
+    CopyJob {
+        accounts: AccountPair {
+            source: account("source.simulated"),
+            target: account("target.simulated"),
+            timeouts: Timeouts { connect: patience, control: patience, idle: patience },
+        },
+        rules: MappingRules::default(),
+        selection: Selection::default(),
+        retry_exceptions: if agreed { RetryExceptions::Everywhere } else { RetryExceptions::Nowhere },
+        remap: false,
+        accept_target_change: agreed,
+        accept_mass_absence: agreed,
+        copy_deleted_flag: true,
+        resync: ResyncPolicy { accept_source_change: agreed, ..ResyncPolicy::default() },
+    }
+}

@@ -1,0 +1,31 @@
+//! The simulation itself: that it plays the whole engine, and the same way each time.
+
+use mailhaul_proving::simulation::{Order, Stage, Weather, few, small};
+use mailhaul_testing::histories::Dice;
+use mailhaul_testing::model::Traits;
+use mailhaul_types::Side;
+
+#[test]
+fn a_pass_copies_everything_and_the_next_one_sends_nothing() {
+    let mut stage = Stage::new(Traits::default(), Traits::default(), &few());
+    let first = stage.clean_pass();
+    assert!(first.is_complete(), "{}", first.in_words());
+    assert!(stage.judge().is_equal(), "{}", stage.judge());
+    let again = stage.clean_pass();
+    assert!(again.is_complete(), "{}", again.in_words());
+    assert_eq!((first.count(Side::Target, "APPEND"), again.count(Side::Target, "APPEND")), (2, 0));
+}
+
+#[test]
+fn a_seed_plays_the_same_commands_each_time() {
+    let play = |seed: u64| {
+        let mut stage = Stage::new(Traits::default(), Traits::bare(), &small(&mut Dice::of(seed)));
+        let weather =
+            Weather { seed, latency_millis: [5, 20], pieces_max: 50, thinks_millis_max: 3, ..Weather::default() };
+        let ended = stage.pass(Order { weather, ..Order::default() });
+        (ended.commands, ended.millis)
+    };
+    for seed in 0..20 {
+        assert_eq!(play(seed), play(seed), "seed {seed}");
+    }
+}
