@@ -427,3 +427,20 @@ fn octets_are_counted_for_each_command_since_an_earlier_look() {
     assert_eq!(now.answer_bytes.values().sum::<u64>(), now.bytes_to_client);
     assert!(now.bytes_answered_to("UID FETCH") > 60, "{now:?}");
 }
+
+#[test]
+fn a_session_is_held_until_it_is_released_and_misses_nothing() {
+    let dovecot = Dovecot::start();
+    let plan = Plan::new().fault(Moment::BeforeAnswer("APPEND".into(), 1), Fault::Hold);
+    let (proxy, client) = proxied(&dovecot, plan);
+    let mut client = client.unwrap();
+    let appending = std::thread::spawn(move || client.append("INBOX", &[], None, MESSAGE).map(|_| client));
+    proxy.wait_for(&Event::Fault(1));
+    // The server has done what it was told, and the client does not know it yet.
+    assert_eq!(stored(&dovecot), 1);
+    assert!(!appending.is_finished() && !proxy.statistics().answers.contains_key("APPEND"));
+    proxy.release();
+    let mut client = appending.join().unwrap().unwrap();
+    client.append("INBOX", &[], None, MESSAGE).unwrap();
+    assert_eq!(stored(&dovecot), 2);
+}

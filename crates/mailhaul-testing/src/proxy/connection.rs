@@ -26,6 +26,7 @@ pub(crate) enum Task {
     Cut(Cut),
     Fin,
     Stall,
+    Hold,
 }
 
 /// A command that was not answered yet.
@@ -152,6 +153,13 @@ impl Connection {
         }
     }
 
+    /// What was held goes through again.
+    pub(crate) fn release(&self) {
+        for lane in &self.lanes {
+            lane.resume();
+        }
+    }
+
     /// True when this user has signed in here, or tried to.
     pub(crate) fn is_of(&self, user: &str) -> bool {
         self.session().user.as_deref() == Some(user)
@@ -195,7 +203,7 @@ impl Connection {
                 self.watched.change(|statistics| statistics.faults += 1);
                 return false;
             }
-            Task::Stall => {
+            Task::Stall | Task::Hold => {
                 self.stall();
                 self.watched.change(|statistics| statistics.faults += 1);
             }

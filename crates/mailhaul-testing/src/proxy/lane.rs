@@ -79,9 +79,15 @@ impl<T> Lane<T> {
         self.changed.notify_all();
     }
 
-    /// Nothing is written any more until the lane is closed.
+    /// Nothing is written any more until the lane is closed or resumed.
     pub(crate) fn pause(&self) {
         self.lock().paused = true;
+        self.changed.notify_all();
+    }
+
+    /// What waits is written again as it is due.
+    pub(crate) fn resume(&self) {
+        self.lock().paused = false;
         self.changed.notify_all();
     }
 

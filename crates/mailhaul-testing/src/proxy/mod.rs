@@ -149,6 +149,11 @@ impl Proxy {
         self.shared.each(Connection::stall);
     }
 
+    /// Lets everything go on that [`Fault::Hold`] keeps.
+    pub fn release(&self) {
+        self.shared.each(Connection::release);
+    }
+
     /// What went through so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {

@@ -48,6 +48,8 @@ pub enum Fault {
     Cut(Cut),
     /// Nothing goes through any more, in either direction, and nothing ends: a black hole.
     Stall,
+    /// Nothing goes through, in either direction, until [`super::Proxy::release`]: time for whatever is to happen just then.
+    Hold,
     /// This direction ends with FIN, the other one goes on.
     HalfClose(Direction),
     /// This direction becomes a black hole; the other one goes on. With [`Direction::ToClient`] the server does all it is

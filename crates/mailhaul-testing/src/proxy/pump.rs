@@ -300,7 +300,7 @@ impl<'a> Pump<'a> {
 
     fn apply(&self, session: &mut Session, fault: Fault) {
         match fault {
-            // These two travel in the lane, behind what was let through; they are counted when they arrive.
+            // These travel in the lane, behind what was let through; they are counted when they arrive.
             Fault::Cut(cut) => {
                 self.connection.push_task(self.direction, Task::Cut(cut));
                 session.swallowed[self.direction as usize] = true;
@@ -311,6 +311,7 @@ impl<'a> Pump<'a> {
                 session.swallowed[self.direction as usize] = true;
                 return;
             }
+            Fault::Hold => return self.connection.push_task(self.direction, Task::Hold),
             Fault::HalfClose(direction) => self.connection.push_task(direction, Task::Fin),
             Fault::Swallow(direction) => session.swallowed[direction as usize] = true,
             // A reader of the server's side strikes before the line that it has in hand.
