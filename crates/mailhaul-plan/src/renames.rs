@@ -29,6 +29,8 @@ pub struct FormerMailbox {
     pub mailbox_id: Option<String>,
     /// How many messages were copied from it.
     pub settled: u64,
+    /// Whether it is not known what became of messages that were sent.
+    pub in_flight: bool,
 }
 
 /// A source mailbox as it is listed now.
@@ -115,9 +117,9 @@ fn evidence(former: &FormerMailbox, present: &PresentMailbox) -> Option<Evidence
     if let (Some(then), Some(now)) = (&former.mailbox_id, &present.mailbox_id) {
         return (then == now).then_some(Evidence::SameId);
     }
-    // Without messages there is nothing to take a sample of. Some servers tell MAILBOXID only of an open mailbox.
+    // Without messages on the target there is nothing to take a sample of. Some servers tell MAILBOXID only of an open mailbox.
     let same_numbers = present.uid_validity == Some(former.uid_validity) && !is_shorter(former, present);
-    let decidable = former.settled > 0 || former.mailbox_id.is_some();
+    let decidable = former.settled > 0 || former.in_flight || former.mailbox_id.is_some();
     (same_numbers && decidable).then_some(Evidence::SameNumbers)
 }
 
@@ -281,6 +283,7 @@ mod tests {
             uid_validity: UidValidity(number(1)),
             uid_next: Some(Uid(number(2))),
             settled: u64::from(number(3)),
+            in_flight: false,
             mailbox_id: words.get(4).map(|id| (*id).to_owned()),
         }
     }
@@ -336,6 +339,16 @@ mod tests {
         for (formers, presents, expected) in cases {
             assert_eq!(suspected(formers, presents), expected, "{formers:?} {presents:?}");
         }
+    }
+
+    #[test]
+    fn a_mailbox_of_which_nothing_is_settled_is_looked_for_only_if_something_is_in_flight() {
+        let present = [present("B 7 10")];
+        let nothing = former("A 7 10 0");
+        assert_eq!(suspicions(std::slice::from_ref(&nothing), &present), []);
+        let in_flight = FormerMailbox { in_flight: true, ..nothing };
+        let candidates = vec![(0, Evidence::SameNumbers)];
+        assert_eq!(suspicions(&[in_flight], &present), [Suspicion { former: 0, candidates }]);
     }
 
     #[test]

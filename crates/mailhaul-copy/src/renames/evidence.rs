@@ -1,10 +1,11 @@
 //! Which source mailbox became which: suspicions from what the server tells along with the list, confirmed by a sample
 //! of stored keys.
 
+use super::in_flight::holds_what_was_sent;
 use crate::error::{WalkError, mailbox_error, on};
 use crate::listing::Listings;
 use crate::tail::{listed_in, read_known};
-use crate::walk::Walk;
+use crate::walk::{Links, Walk};
 use mailhaul_db::{MailboxBrief, MailboxLedger, Settled};
 use mailhaul_imap::Connection;
 use mailhaul_plan::keys::KeyMaker;
@@ -21,7 +22,7 @@ use std::collections::BTreeMap;
 /// nothing where every mailbox is under its name.
 pub(super) async fn renamed_mailboxes<'a>(
     walk: &Walk<'_>,
-    source: &mut Connection,
+    links: &mut Links,
     listings: &'a Listings,
     briefs: &'a BTreeMap<String, MailboxBrief>,
 ) -> Result<Vec<(&'a MailboxBrief, &'a MailboxEntry)>, WalkError> {
@@ -44,7 +45,7 @@ pub(super) async fn renamed_mailboxes<'a>(
                         sample = Some(Sample::of_source(&walk.lease.mailbox(&brief.mapping.source).await?).await?);
                     }
                     let sample = sample.as_ref().expect("it was made just now");
-                    confirms(walk, source, entries[candidate], brief, sample).await?
+                    confirms(walk, links, entries[candidate], brief, sample).await?
                 }
             };
             confirmed.extend(is_it.then_some((suspicion.former, candidate)));
@@ -76,6 +77,7 @@ fn former(brief: &MailboxBrief) -> Option<FormerMailbox> {
         uid_next: scanned.and_then(|scan| scan.uid_next).max(synced.map(|synced| synced.uid_next)),
         mailbox_id: synced.and_then(|synced| synced.mailbox_id.clone()).or_else(|| scanned?.mailbox_id.clone()),
         settled: brief.counts.total(),
+        in_flight: brief.sent.is_some(),
     })
 }
 
@@ -116,12 +118,13 @@ impl Sample {
 /// Whether a candidate holds what was copied from the mailbox under the same UIDs.
 async fn confirms(
     walk: &Walk<'_>,
-    source: &mut Connection,
+    links: &mut Links,
     candidate: &MailboxEntry,
     brief: &MailboxBrief,
     sample: &Sample,
 ) -> Result<bool, WalkError> {
-    let selected = match source.examine(&candidate.name).await.map_err(|error| mailbox_error(Side::Source, error)) {
+    let selected = links.source.examine(&candidate.name).await;
+    let selected = match selected.map_err(|error| mailbox_error(Side::Source, error)) {
         Ok(selected) => selected,
         Err(WalkError::Mailbox(_)) => return Ok(false),
         Err(error) => return Err(error),
@@ -132,7 +135,10 @@ async fn confirms(
     if let (Some(then), Some(now)) = (former(brief).and_then(|former| former.mailbox_id), &selected.mailbox_id) {
         return Ok(then == *now);
     }
-    Ok(agrees(source, Side::Source, &walk.keys, sample).await? == Some(true))
+    if brief.counts.total() == 0 {
+        return holds_what_was_sent(walk, links, brief).await;
+    }
+    Ok(agrees(&mut links.source, Side::Source, &walk.keys, sample).await? == Some(true))
 }
 
 /// Whether the messages of a sample that are in the selected mailbox are those that are stored; `None` if none of them

@@ -6,6 +6,7 @@
 
 mod copy;
 pub(crate) mod evidence;
+mod in_flight;
 
 use crate::error::{WalkError, mailbox_error};
 use crate::listing::Listings;
@@ -42,7 +43,7 @@ pub(crate) async fn follow_renames(
     if walk.job.resync.moves == MovePolicy::Copy {
         return Ok(Renamed::default());
     }
-    let pairs = evidence::renamed_mailboxes(walk, &mut links.source, listings, briefs).await?;
+    let pairs = evidence::renamed_mailboxes(walk, links, listings, briefs).await?;
     if pairs.is_empty() {
         return Ok(Renamed::default());
     }
