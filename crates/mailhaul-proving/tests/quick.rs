@@ -17,6 +17,16 @@ fn row_1_kills() {
 }
 
 #[test]
+fn row_9_users() {
+    holds(9);
+}
+
+#[test]
+fn row_10_ground() {
+    holds(10);
+}
+
+#[test]
 fn row_12_signals() {
     holds(12);
 }
@@ -28,7 +38,7 @@ fn row_14_honest_verify() {
 
 #[test]
 fn every_row_stands_here() {
-    let here = [1, 12, 14];
+    let here = [1, 9, 10, 12, 14];
     let rows: std::collections::BTreeSet<u32> = rows::ALL.iter().map(|row| row.number).collect();
     assert_eq!(rows, here.into_iter().collect());
 }
