@@ -444,3 +444,36 @@ fn a_session_is_held_until_it_is_released_and_misses_nothing() {
     client.append("INBOX", &[], None, MESSAGE).unwrap();
     assert_eq!(stored(&dovecot), 2);
 }
+
+#[test]
+fn an_early_answer_takes_the_place_of_the_servers_own() {
+    let dovecot = Dovecot::start();
+    let plan = Plan::new().fault(Moment::BeforeContinuation(1), Fault::AnswerEarly("OK [X] done".into()));
+    let proxy = Proxy::with_plan(dovecot.address(), plan);
+    let mut stream = TcpStream::connect(proxy.address()).unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+    lines.next().unwrap();
+    stream.write_all(format!("a LOGIN alice {}\r\n", dovecot.password()).as_bytes()).unwrap();
+    assert!(lines.find(|line| line.starts_with("a ")).unwrap().starts_with("a OK"));
+    stream.write_all(format!("b APPEND INBOX {{{}}}\r\n", MESSAGE.len()).as_bytes()).unwrap();
+    assert_eq!(lines.next().unwrap(), "b OK [X] done");
+    // The server waits for the literal all the same, and what it says at the end is swallowed.
+    assert!(lines.next().unwrap().starts_with('+'));
+    stream.write_all(&[MESSAGE, b"\r\nc NOOP\r\n"].concat()).unwrap();
+    assert!(lines.next().unwrap().starts_with("c OK"));
+    assert_eq!(stored(&dovecot), 1);
+}
+
+#[test]
+fn what_went_through_can_be_read_by_people() {
+    let dovecot = Dovecot::start();
+    let (proxy, client) = proxied(&dovecot, Plan::new());
+    client.unwrap().append("INBOX", &[], None, MESSAGE).unwrap();
+    proxy.wait_for(&Event::Ended(1));
+    let text = proxy.statistics().to_string();
+    assert!(text.contains("1 messages appended, in 1 commands"), "{text}");
+    assert!(
+        text.lines().any(|line| line.split_whitespace().collect::<Vec<_>>()[..4] == ["APPEND", "1", "1", "1"]),
+        "{text}"
+    );
+}

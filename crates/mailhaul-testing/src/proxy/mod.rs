@@ -13,6 +13,7 @@
 mod connection;
 mod lane;
 mod plan;
+mod program;
 mod pump;
 mod pump_user;
 mod scanner;
@@ -20,6 +21,7 @@ mod stats;
 mod user;
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -28,6 +30,7 @@ use std::time::Duration;
 
 use connection::Connection;
 pub use plan::{Cut, Direction, Fault, Moment, Plan, Reply, Which};
+pub use program::{Setup, setup};
 use stats::Watched;
 pub use stats::{Event, Statistics, UserStatistics, WRITING_COMMANDS};
 pub use user::UserPlan;
@@ -75,8 +78,16 @@ impl Proxy {
     /// When no loopback port can be bound.
     #[must_use]
     pub fn with_plan(target: SocketAddr, plan: Plan) -> Proxy {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port is free");
-        let address = listener.local_addr().expect("a bound socket has an address");
+        Proxy::listen((Ipv4Addr::LOCALHOST, 0).into(), target, plan).expect("a loopback port is free")
+    }
+
+    /// The same at an address of one's own; port 0 takes one that is free.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub fn listen(at: SocketAddr, target: SocketAddr, plan: Plan) -> io::Result<Proxy> {
+        let listener = TcpListener::bind(at)?;
+        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             target: Mutex::new(target),
             next: Mutex::default(),
@@ -89,7 +100,7 @@ impl Proxy {
         });
         let accepts = Arc::clone(&shared);
         let acceptor = std::thread::spawn(move || accepts.accept_all(&listener));
-        Proxy { address, shared, acceptor: Some(acceptor) }
+        Ok(Proxy { address, shared, acceptor: Some(acceptor) })
     }
 
     /// Where clients connect to.

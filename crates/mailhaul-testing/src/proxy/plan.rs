@@ -57,6 +57,9 @@ pub enum Fault {
     Swallow(Direction),
     /// These octets are slipped in towards the client. They should end with CRLF.
     Inject(Vec<u8>),
+    /// The command that waits for `+`, else the one that is passing, is answered with these words (`OK done`) before the
+    /// server has all of it; what the server says at its end is swallowed.
+    AnswerEarly(String),
 }
 
 /// What the proxy answers in the server's place. The server does not see the command (it sees NOOP, so that the answer

@@ -319,8 +319,26 @@ impl<'a> Pump<'a> {
                 self.connection.push(Direction::ToClient, &line);
             }
             Fault::Inject(line) => slip_in(self.connection, session, line),
+            Fault::AnswerEarly(words) => return self.answer_early(session, &words),
         }
         self.connection.watched.change(|statistics| statistics.faults += 1);
+    }
+}
+
+impl Pump<'_> {
+    /// Answers before the server does. Its own answer counts as the fault when it is swallowed.
+    fn answer_early(&self, session: &mut Session, words: &str) {
+        let waiting = session.waiting.as_ref().map(|(tag, _)| tag.clone());
+        let passing = || self.command.as_ref().map(|command| command.tag.clone());
+        let Some(tag) = waiting.or_else(passing) else { return };
+        if let Some(open) = session.open.get_mut(&tag) {
+            open.reply = Some(Reply::silence());
+        }
+        let line = format!("{} {words}\r\n", String::from_utf8_lossy(&tag)).into_bytes();
+        match self.direction {
+            Direction::ToClient => self.connection.push(Direction::ToClient, &line),
+            Direction::ToServer => slip_in(self.connection, session, line),
+        }
     }
 }
 

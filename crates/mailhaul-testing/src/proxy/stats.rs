@@ -186,6 +186,27 @@ impl Statistics {
     }
 }
 
+impl std::fmt::Display for Statistics {
+    /// For people: connections, octets, faults, then a line for each command.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Statistics { connections, connections_peak, bytes_to_server, bytes_to_client, faults, .. } = self;
+        writeln!(f, "{connections} connections, at most {connections_peak} at once; {faults} faults and replies")?;
+        writeln!(f, "{bytes_to_server} octets to the server, {bytes_to_client} to the client")?;
+        writeln!(f, "{} messages appended, in {} commands", self.appended_messages, self.count("APPEND"))?;
+        let header = ("command", "begun", "passed on", "answered", "octets sent", "octets answered");
+        let (command, begun, forwarded, answered, sent, got) = header;
+        write!(f, "{command:<16}{begun:>9}{forwarded:>11}{answered:>10}{sent:>14}{got:>17}")?;
+        let count = |counts: &BTreeMap<String, u32>, name: &String| counts.get(name).copied().unwrap_or(0);
+        let octets = |counts: &BTreeMap<String, u64>, name: &String| counts.get(name).copied().unwrap_or(0);
+        for (name, begun) in &self.commands {
+            let (forwarded, answered) = (count(&self.forwarded, name), count(&self.answers, name));
+            let (sent, got) = (octets(&self.command_bytes, name), octets(&self.answer_bytes, name));
+            write!(f, "\n{name:<16}{begun:>9}{forwarded:>11}{answered:>10}{sent:>14}{got:>17}")?;
+        }
+        Ok(())
+    }
+}
+
 fn counted_since<T: Copy + Default + PartialEq + std::ops::Sub<Output = T>>(
     now: &BTreeMap<String, T>,
     earlier: &BTreeMap<String, T>,
