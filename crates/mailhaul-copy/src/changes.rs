@@ -88,21 +88,25 @@ async fn list_from(
 ) -> Result<Option<Listing>, ImapError> {
     let mut listing = Listing::empty(selected, uid_validity);
     listing.uid_next = Some(begin.uid_next);
-    let mut vanished = None;
-    if let (Some(since), Some(below)) = (begin.since, range(Uid(1), begin.old)) {
-        let mut take = |row: FlagsRow| {
-            if known.settled.contains(row.uid) {
-                listing.flags.insert(row.uid, row.flags);
-            }
-        };
-        let below = below.ranges()[0];
-        vanished = source.fetch_changes(below, since, &mut take).await?.vanished;
-    }
     list_new(source, begin, selected, known, &mut listing).await?;
     let new = listing.listed.len();
+    let Some(vanished) = list_changed(source, begin, known, &mut listing).await? else {
+        tracing::info!("the source says that something has changed and does not say what; listing everything");
+        return Ok(None);
+    };
     let still = |vanished: &UidSet| difference(&begin.there, vanished);
     let mut there = vanished.as_ref().map_or_else(|| begin.there.clone(), still);
     if there.len() + new != u64::from(selected.exists) {
+        if vanished.is_some() {
+            // It was asked what is gone, and has left something out: it may have left out flags as well.
+            tracing::info!(
+                there = there.len(),
+                new,
+                exists = selected.exists,
+                "the source does not tell all that is gone"
+            );
+            return Ok(None);
+        }
         // Something is gone, and the source has not said what.
         there = intersection(&begin.there, &source.uid_search_all().await?);
     }
@@ -113,6 +117,31 @@ async fn list_from(
     listing.listed.extend_ranges(&there);
     listing.finish(known);
     Ok(Some(listing))
+}
+
+/// Lists flags that have changed; what is gone, as far as the source tells that. The outer `None` if it cannot be believed:
+/// an answer without rows is also what a source gives that has lost them, and then nobody would ask again.
+///
+/// Where something has arrived, its first message is asked for along with the others and has to be among the rows,
+/// because it is newer than what changes are asked from (RFC 7162 §3.1).
+async fn list_changed(
+    source: &mut Connection,
+    begin: &Begin,
+    known: &Known<'_>,
+    listing: &mut Listing,
+) -> Result<Option<Option<UidSet>>, ImapError> {
+    let witness = listing.listed.first();
+    let last = witness.or_else(|| begin.old.0.checked_sub(1).map(Uid)).filter(|last| *last >= Uid(1));
+    let (Some(since), Some(last)) = (begin.since, last) else { return Ok(Some(None)) };
+    let mut seen = false;
+    let mut take = |row: FlagsRow| {
+        seen |= Some(row.uid) == witness;
+        if known.settled.contains(row.uid) {
+            listing.flags.insert(row.uid, row.flags);
+        }
+    };
+    let told = source.fetch_changes(UidRange { first: Uid(1), last }, since, &mut take).await?;
+    Ok((witness.is_none() || seen).then_some(told.vanished))
 }
 
 /// Lists what has arrived.
