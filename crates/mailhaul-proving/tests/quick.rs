@@ -27,6 +27,26 @@ fn row_10_ground() {
 }
 
 #[test]
+fn row_2_failpoints() {
+    holds(2);
+}
+
+#[test]
+fn row_3_cuts() {
+    holds(3);
+}
+
+#[test]
+fn row_4_answers() {
+    holds(4);
+}
+
+#[test]
+fn row_16_everything_mixed() {
+    holds(16);
+}
+
+#[test]
 fn row_12_signals() {
     holds(12);
 }
@@ -38,7 +58,7 @@ fn row_14_honest_verify() {
 
 #[test]
 fn every_row_stands_here() {
-    let here = [1, 9, 10, 12, 14];
+    let here = [1, 2, 3, 4, 9, 10, 12, 14, 16];
     let rows: std::collections::BTreeSet<u32> = rows::ALL.iter().map(|row| row.number).collect();
     assert_eq!(rows, here.into_iter().collect());
 }

@@ -1,8 +1,8 @@
 //! The simulation itself: that it plays the whole engine, and the same way each time.
 
-use mailhaul_proving::simulation::{Order, Stage, Weather, few, small};
+use mailhaul_proving::simulation::{Order, Reply, Script, Stage, Weather, few, small};
 use mailhaul_testing::histories::Dice;
-use mailhaul_testing::model::Traits;
+use mailhaul_testing::model::{Answer, Traits};
 use mailhaul_types::Side;
 
 #[test]
@@ -27,5 +27,25 @@ fn a_seed_plays_the_same_commands_each_time() {
     };
     for seed in 0..20 {
         assert_eq!(play(seed), play(seed), "seed {seed}");
+    }
+}
+
+#[test]
+fn changed_flags_are_not_forgotten_when_the_source_answers_without_them() {
+    let asks_for_changes = |received: &&mailhaul_proving::simulation::Received| {
+        received.side == Side::Source && received.name == "UID FETCH"
+    };
+    let undisturbed = Script::Resync.undisturbed();
+    let fetches = undisturbed.commands.iter().filter(asks_for_changes);
+    let places = fetches.zip(1..).filter(|(fetch, _)| fetch.arguments.contains("CHANGEDSINCE"));
+    let places: Vec<u64> = places.map(|(_, nth)| nth).collect();
+    assert!(!places.is_empty());
+    for nth in places {
+        let mut stage = Script::Resync.stage();
+        let reply = Reply { side: Side::Source, name: "UID FETCH".to_owned(), nth, answer: Answer::WithoutData };
+        stage.pass(Order { replies: vec![reply], ..Order::default() });
+        let last = stage.clean_pass();
+        assert!(last.is_complete(), "{}", last.in_words());
+        assert!(stage.judge().is_equal(), "{}", stage.judge());
     }
 }

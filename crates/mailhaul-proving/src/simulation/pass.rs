@@ -27,6 +27,8 @@ const PASS_MAX: Duration = Duration::from_secs(12 * 3_600);
 pub struct Happening {
     /// When, in milliseconds from the beginning of the pass.
     pub at_millis: u64,
+    /// What, in words.
+    pub told: String,
     /// What.
     pub what: Deed,
 }
@@ -36,7 +38,7 @@ pub type Deed = Box<dyn FnOnce(&ModelServer, &ModelServer, &Past)>;
 
 impl std::fmt::Debug for Happening {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "at {} ms", self.at_millis)
+        write!(f, "{} at {} ms", self.told, self.at_millis)
     }
 }
 
@@ -66,8 +68,23 @@ pub struct Order {
     pub dies_at_millis: Option<u64>,
     /// What happens at failpoints.
     pub strikings: Vec<Striking>,
+    /// Whether what was refused or unreadable is tried again.
+    pub retries: bool,
     /// Whether the operator has agreed to everything that he can be asked.
     pub agreed: bool,
+}
+
+/// A command that a server received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Which server.
+    pub side: Side,
+    /// Over which of its connections.
+    pub connection: u64,
+    /// Its name, with UID in front where that belongs to it.
+    pub name: String,
+    /// The beginning of what follows, and how much it is.
+    pub arguments: String,
 }
 
 /// How a pass ended.
@@ -79,8 +96,8 @@ pub struct Ended {
     pub trouble: String,
     /// What passed over the network.
     pub passed: Passed,
-    /// Every command that a server received, in order: `target 2 APPEND …`.
-    pub commands: Vec<String>,
+    /// Every command that a server received, in order.
+    pub commands: Vec<Received>,
     /// Every failpoint that was reached.
     pub reached: Vec<Reached>,
     /// Simulated milliseconds that it took, with what came in behind it.
@@ -100,15 +117,16 @@ impl Ended {
         self.report.is_none() && self.trouble == HUNG
     }
 
+    /// Side and name of every command that a server received, in order.
+    #[must_use]
+    pub fn named_commands(&self) -> Vec<(Side, String)> {
+        self.commands.iter().map(|command| (command.side, command.name.clone())).collect()
+    }
+
     /// How many commands of this name a server received.
     #[must_use]
     pub fn count(&self, side: Side, name: &str) -> usize {
-        let (side, name) = (side.to_string(), format!("{name} "));
-        let named = |command: &&String| {
-            let mut words = command.splitn(3, ' ');
-            words.next() == Some(&side) && words.nth(1).is_some_and(|rest| rest.starts_with(&name))
-        };
-        self.commands.iter().filter(named).count()
+        self.commands.iter().filter(|command| command.side == side && command.name == name).count()
     }
 
     /// The report in words, or why there is none.
@@ -137,7 +155,7 @@ impl Stage {
         // The engine's jitter rolls these dice.
         fastrand::seed(order.weather.seed);
         mailhaul_db::let_time_stand_still();
-        let Order { weather, replies, happenings, dies_at_millis, strikings, agreed } = order;
+        let Order { weather, replies, happenings, dies_at_millis, strikings, retries, agreed } = order;
         let commands = record_commands(self, &replies);
         let next = self.folder.path().join(format!("state-{}", self.state + 1));
         let witness = Witness::default();
@@ -148,7 +166,7 @@ impl Stage {
             let network = Network::new(&self.source, &self.target, weather);
             let fate = Fate::new(&network, self.state_folder(), next);
             witness.watch(strikings, &fate);
-            let job = job(&network, agreed);
+            let job = job(&network, retries, agreed);
             let state = self.state_folder().join("mailhaul.db");
             let outcome = tokio::select! {
                 biased;
@@ -229,7 +247,7 @@ impl Drop for Left<'_> {
 }
 
 /// Notes every command, and answers some of them otherwise.
-fn record_commands(stage: &Stage, replies: &[Reply]) -> Arc<Mutex<Vec<String>>> {
+fn record_commands(stage: &Stage, replies: &[Reply]) -> Arc<Mutex<Vec<Received>>> {
     let commands = Arc::new(Mutex::new(Vec::new()));
     for (side, server) in [(Side::Source, &stage.source), (Side::Target, &stage.target)] {
         let commands = Arc::clone(&commands);
@@ -237,8 +255,9 @@ fn record_commands(stage: &Stage, replies: &[Reply]) -> Arc<Mutex<Vec<String>>> 
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         server.on_command(move |Seen { name, connection, arguments, .. }| {
             let shown = String::from_utf8_lossy(&arguments[..arguments.len().min(SHOWN_MAX)]);
-            let line = format!("{side} {connection} {name} {shown} ({} octets)", arguments.len());
-            commands.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            let arguments = format!("{shown} ({} octets)", arguments.len());
+            let received = Received { side, connection: *connection, name: name.clone(), arguments };
+            commands.lock().unwrap_or_else(PoisonError::into_inner).push(received);
             let nth = counts.entry(name.clone()).or_default();
             *nth += 1;
             let reply = replies.iter().find(|reply| reply.name == *name && reply.nth == *nth);
@@ -248,7 +267,7 @@ fn record_commands(stage: &Stage, replies: &[Reply]) -> Arc<Mutex<Vec<String>>> 
     commands
 }
 
-fn job(network: &Network, agreed: bool) -> CopyJob {
+fn job(network: &Network, retries: bool, agreed: bool) -> CopyJob {
     let account = |host: &str| Account {
         endpoint: Endpoint {
             host: host.to_owned(),
@@ -273,7 +292,7 @@ fn job(network: &Network, agreed: bool) -> CopyJob {
         },
         rules: MappingRules::default(),
         selection: Selection::default(),
-        retry_exceptions: if agreed { RetryExceptions::Everywhere } else { RetryExceptions::Nowhere },
+        retry_exceptions: if retries { RetryExceptions::Everywhere } else { RetryExceptions::Nowhere },
         remap: false,
         accept_target_change: agreed,
         accept_mass_absence: agreed,

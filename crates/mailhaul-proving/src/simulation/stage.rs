@@ -2,6 +2,7 @@
 
 use super::corpus::{Shelf, fill};
 use super::judge::{Findings, judge};
+use super::pass::Ended;
 use super::plan::place;
 use mailhaul_db::{Ledger, OpenOptions};
 use mailhaul_testing::model::{ModelServer, Traits};
@@ -76,6 +77,15 @@ impl Stage {
     #[must_use]
     pub fn judge(&self) -> Findings {
         judge(&self.source, &self.target, |name| self.named(name), &self.ever.borrow())
+    }
+
+    /// As [`Stage::judge`], where mailboxes may have got other names on the target: the report says which.
+    #[must_use]
+    pub fn judge_as_named(&self, ended: &Ended) -> Findings {
+        let lines = ended.report.as_ref().map_or(&[][..], |report| &report.mailboxes);
+        let known = |name: &str| lines.iter().find(|line| line.source == name).and_then(|line| line.target.clone());
+        let named = |name: &str| known(name).unwrap_or_else(|| self.named(name));
+        judge(&self.source, &self.target, named, &self.ever.borrow())
     }
 
     /// Deletes messages at the source, and remembers that they were there.

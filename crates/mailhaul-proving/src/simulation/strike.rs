@@ -19,6 +19,17 @@ pub struct Striking {
     pub kills: bool,
 }
 
+impl Striking {
+    /// At the `nth` failpoint that is reached, whatever its name.
+    #[must_use]
+    pub fn anywhere(nth: u64, kills: bool) -> Striking {
+        Striking { name: ANY.to_owned(), hit: nth, kills }
+    }
+}
+
+/// Stands for every name.
+const ANY: &str = "*";
+
 /// A failpoint, and how often it was reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reached {
@@ -36,11 +47,15 @@ impl Witness {
     /// Looks at everything that is reached on this thread from now on.
     pub(super) fn watch(&self, strikings: Vec<Striking>, fate: &Fate) {
         let (seen, fate) = (Rc::clone(&self.0), fate.clone());
+        let mut total = 0;
         failpoint::hook(Some(Box::new(move |name| {
             let mut seen = seen.borrow_mut();
             let hits = seen.entry(name.to_owned()).or_default();
             *hits += 1;
-            match strikings.iter().find(|striking| striking.name == name && striking.hit == *hits) {
+            total += 1;
+            let named = |striking: &&Striking| striking.name == name && striking.hit == *hits;
+            let any = |striking: &&Striking| striking.name == ANY && striking.hit == total;
+            match strikings.iter().find(|striking| named(striking) || any(striking)) {
                 None => Strike::Pass,
                 Some(striking) => {
                     if striking.kills {

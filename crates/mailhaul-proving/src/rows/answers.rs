@@ -1,0 +1,77 @@
+//! Row 4: every command is answered otherwise than it should be.
+
+use crate::simulation::{
+    Lenience, Order, Reply, Script, expect_good_end, expect_no_lies, one_case, play_all, sample, say_pace, sets_aside,
+};
+use crate::{Ask, Outcome, Row};
+use mailhaul_testing::model::Answer;
+use mailhaul_types::Side;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+pub(super) const ROW: Row = Row { number: 4, name: "every command answered wrongly", play };
+
+/// Lines of every kind that begin well and end badly.
+const MALFORMED: &[u8] = b"* 1 FETCH (UID 1 FLAGS (\\Seen\r\n* 2 FETCH (UID x BODY[] {3}\r\nabc\r\n* LIST (\\HasNo\r\n\
+    * STATUS \"INBOX\" (MESSAGES x\r\n* ESEARCH UID x\r\n* SEARCH 1 x\r\n* x EXISTS\r\n* OK [UIDNEXT\r\n* VANISHED (EARLIER\r\n";
+
+struct Case {
+    number: usize,
+    script: Script,
+    reply: Reply,
+}
+
+fn play(ask: &Ask) -> Outcome {
+    let began = Instant::now();
+    let cases = cases();
+    let wanted = ask.runs(60, cases.len() as u64, cases.len() as u64);
+    let chosen: Vec<&Case> = sample(cases.len(), wanted, ask.seed).into_iter().map(|place| &cases[place]).collect();
+    let mut outcome = play_all(&chosen, |case| play_one(case));
+    outcome.figure(format!("of {} answers", cases.len()));
+    say_pace(&mut outcome, began);
+    outcome
+}
+
+fn cases() -> Vec<Case> {
+    let words = || "not today".to_owned();
+    let answers = [
+        Answer::No(words()),
+        Answer::Bad(words()),
+        Answer::Bye,
+        Answer::End,
+        Answer::Silence,
+        Answer::WithoutData,
+        Answer::Malformed(MALFORMED.to_vec()),
+        Answer::DoneThenEnd,
+        Answer::DoneThenSilence,
+    ];
+    let mut cases = Vec::new();
+    for script in Script::ALL {
+        let mut counts: BTreeMap<(Side, String), u64> = BTreeMap::new();
+        for (side, name) in script.undisturbed().named_commands() {
+            let nth = counts.entry((side, name.clone())).or_default();
+            *nth += 1;
+            for answer in &answers {
+                let reply = Reply { side, name: name.clone(), nth: *nth, answer: answer.clone() };
+                cases.push(Case { number: cases.len(), script, reply });
+            }
+        }
+    }
+    cases
+}
+
+fn play_one(case: &Case) -> Outcome {
+    let Reply { side, name, nth, answer } = &case.reply;
+    let kind = match answer {
+        Answer::Malformed(_) => "Malformed".to_owned(),
+        other => format!("{other:?}"),
+    };
+    let repeat = format!("--row 4 --seed {} ({:?}, {side} {name} {nth}: {kind})", case.number + 1, case.script);
+    one_case(&repeat, |outcome| {
+        let mut stage = case.script.stage();
+        let answered = stage.pass(Order { replies: vec![case.reply.clone()], ..Order::default() });
+        expect_no_lies(outcome, &repeat, &stage, &answered);
+        let lenience = Lenience { retries: sets_aside(&answered), ..Lenience::default() };
+        expect_good_end(outcome, &repeat, &mut stage, lenience);
+    })
+}

@@ -1,0 +1,124 @@
+//! Many simulated cases, two at a time, and what must hold after each.
+
+use super::pass::{Ended, Order};
+use super::stage::Stage;
+use crate::Outcome;
+use mailhaul_report::ExceptionState;
+use mailhaul_types::Side;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// Threads that play cases. The promise of minutes is for two cores.
+const PLAYERS: usize = 2;
+
+/// Plays all cases, each on a thread that stays with it.
+pub fn play_all<C: Sync>(cases: &[C], play: impl Fn(&C) -> Outcome + Sync) -> Outcome {
+    let (next, sum) = (AtomicUsize::new(0), Mutex::new(Outcome::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..PLAYERS {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let outcome = play(case);
+                    sum.lock().unwrap_or_else(PoisonError::into_inner).add(outcome);
+                }
+            });
+        }
+    });
+    sum.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One case: plays it, counts it, and takes a panic for what it is.
+pub fn one_case(repeat: &str, play: impl FnOnce(&mut Outcome)) -> Outcome {
+    let mut outcome = Outcome { runs: 1, ..Outcome::default() };
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| play(&mut outcome))) {
+        let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        outcome.fail(repeat, format!("a panic: {}", words.unwrap_or("without words")));
+    }
+    outcome
+}
+
+/// Every `n`-th of so many cases, so that `wanted` of them are played; from the one that `seed` names on.
+#[must_use]
+pub fn sample(total: usize, wanted: u64, seed: u64) -> Vec<usize> {
+    let wanted = usize::try_from(wanted).unwrap_or(total).clamp(1, total.max(1));
+    let first = usize::try_from(seed.saturating_sub(1)).unwrap_or(0);
+    (0..wanted).map(|number| (first + number * total / wanted) % total.max(1)).collect()
+}
+
+/// What a broken pass may not say: that anything is gone that nobody has taken away, or settled that is not there.
+pub fn expect_no_lies(outcome: &mut Outcome, repeat: &str, stage: &Stage, ended: &Ended) {
+    if ended.hung() {
+        outcome.fail(repeat, "a pass did not come to an end");
+    }
+    let Some(report) = &ended.report else { return };
+    let contents = stage.target.contents();
+    for line in report.mailboxes.iter().filter(|line| line.visited) {
+        let counts = &line.messages;
+        if counts.gone > 0 && stage.ever.borrow().is_empty() {
+            outcome.fail(repeat, format!("{}: {} called gone\n{}", line.source, counts.gone, ended.in_words()));
+        }
+        let named = line.target.clone().unwrap_or_else(|| stage.named(&line.source));
+        let there = contents.get(&named).map_or(0, |held| held.len() as u64);
+        let settled = counts.already + counts.copied + counts.adopted;
+        if settled > there {
+            outcome.fail(repeat, format!("{}: {settled} settled, {there} there\n{}", line.source, ended.in_words()));
+        }
+    }
+}
+
+/// How the passes after the trouble are judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lenience {
+    /// What was refused or unreadable is tried again.
+    pub retries: bool,
+    /// The operator has agreed to what he was asked.
+    pub agreed: bool,
+    /// Copies that the report names as possible duplicates may be there.
+    pub doubles_if_named: bool,
+}
+
+/// What must hold in the end: a pass without faults completes, both sides hold the same, and one more pass sends nothing.
+pub fn expect_good_end(outcome: &mut Outcome, repeat: &str, stage: &mut Stage, lenience: Lenience) {
+    let order = || Order { retries: lenience.retries, agreed: lenience.agreed, ..Order::default() };
+    let last = stage.pass(order());
+    let named = possible_duplicates(&last);
+    let findings = stage.judge_as_named(&last);
+    let named_only = lenience.doubles_if_named && named > 0;
+    if !last.is_complete() && !named_only {
+        outcome.fail(repeat, format!("the pass without faults did not complete:\n{}", last.in_words()));
+    }
+    let excused = lenience.doubles_if_named && findings.lost() == 0 && (1..=named).contains(&findings.doubled());
+    if !findings.is_equal() && !excused {
+        outcome.lost += findings.lost();
+        outcome.doubled += findings.doubled();
+        outcome.fail(repeat, format!("{findings}{}", last.in_words()));
+    }
+    let again = stage.pass(order());
+    let sent = again.count(Side::Target, "APPEND");
+    if sent > 0 {
+        outcome.fail(repeat, format!("one more pass sent APPEND {sent} times:\n{}", again.in_words()));
+    }
+}
+
+/// Whether a report sets messages aside that are tried again only when somebody asks for it.
+#[must_use]
+pub fn sets_aside(ended: &Ended) -> bool {
+    let exceptions = ended.report.as_ref().map_or(&[][..], |report| &report.exceptions);
+    exceptions.iter().any(|one| matches!(one.state, ExceptionState::Refused | ExceptionState::Unreadable))
+}
+
+/// How many messages a report names as possible duplicates.
+#[must_use]
+pub fn possible_duplicates(ended: &Ended) -> u64 {
+    let exceptions = ended.report.as_ref().map_or(&[][..], |report| &report.exceptions);
+    exceptions.iter().filter(|exception| exception.state == ExceptionState::PossibleDuplicate).count() as u64
+}
+
+/// A figure of how long a case took.
+pub fn say_pace(outcome: &mut Outcome, began: Instant) {
+    let millis = began.elapsed().as_secs_f64() * 1_000.0 / (outcome.runs.max(1) as f64);
+    outcome.figure(format!("{millis:.1} ms a case"));
+}

@@ -1,0 +1,238 @@
+//! What is rolled for a run in which everything is mixed.
+
+use super::corpus::{any, small};
+use super::pass::{Deed, Happening, Order, Reply};
+use super::plan::{Cut, How, Way, Weather};
+use super::stage::{Stage, expunge};
+use super::strike::Striking;
+use mailhaul_testing::histories::Dice;
+use mailhaul_testing::model::{Answer, Landing, Literals, Traits};
+use mailhaul_types::Side;
+
+/// A stage, and what has been rolled for it.
+#[derive(Debug)]
+pub struct World {
+    /// The stage.
+    pub stage: Stage,
+    /// Both servers, for people.
+    pub kinds: String,
+    /// Whether copies may be there twice if the report names them: where UIDs have holes of their own, a copy that has
+    /// landed cannot be told from one that was taken away.
+    pub may_double: bool,
+    kept: Option<Vec<(String, Vec<u8>)>>,
+    number: u32,
+}
+
+/// Servers of any kind.
+fn traits(dice: &mut Dice, side: Side) -> Traits {
+    let mut traits = if dice.once_in(5) { Traits::bare() } else { Traits::default() };
+    for switch in [
+        &mut traits.sasl_ir,
+        &mut traits.uidplus,
+        &mut traits.multiappend,
+        &mut traits.condstore,
+        &mut traits.qresync,
+        &mut traits.list_extended,
+        &mut traits.list_status,
+        &mut traits.esearch,
+        &mut traits.move_,
+        &mut traits.object_id,
+        &mut traits.namespace,
+        &mut traits.special_use,
+        &mut traits.unselect,
+        &mut traits.auth_plain,
+    ] {
+        if dice.once_in(4) {
+            *switch = !*switch;
+        }
+    }
+    traits.literals = dice.one_of(&[Literals::Plus, Literals::Plus, Literals::Minus, Literals::Synchronising]);
+    if dice.once_in(3) {
+        traits.delimiter = '.';
+    }
+    if dice.once_in(4) {
+        traits.prefix = format!("INBOX{}", traits.delimiter);
+        traits.namespace = true;
+    }
+    traits.holes = dice.once_in(6);
+    if side == Side::Target {
+        traits.landing = match dice.below(4) {
+            0 => Landing::Late { millis: 1 + dice.below(8_000) as u64 },
+            1 => Landing::Slow { millis: 1 + dice.below(3_000) as u64 },
+            _ => Landing::AtOnce,
+        };
+    }
+    traits
+}
+
+impl World {
+    /// Two servers, and mail at the source.
+    #[must_use]
+    pub fn roll(dice: &mut Dice) -> World {
+        let (source, target) = (traits(dice, Side::Source), traits(dice, Side::Target));
+        let may_double = target.holes;
+        let kinds =
+            format!("source: {}\ntarget: {} {:?}", source.capabilities(), target.capabilities(), target.landing);
+        let shelf = small(dice);
+        let stage = Stage::new(source, target, &shelf);
+        World { stage, kinds, may_double, kept: None, number: 1_000 }
+    }
+
+    /// A pass in which anything may happen, and what does, for people.
+    pub fn order(&mut self, dice: &mut Dice) -> (Order, String) {
+        let weather = weather(dice);
+        let mut order = Order { agreed: dice.once_in(3), retries: dice.once_in(3), ..Order::default() };
+        if dice.once_in(3) {
+            order.dies_at_millis = Some(dice.below(2_500) as u64);
+        }
+        if dice.once_in(4) {
+            order.strikings.push(Striking::anywhere(1 + dice.below(90) as u64, dice.once_in(2)));
+        }
+        if dice.once_in(4) {
+            order.replies.push(reply(dice));
+        }
+        let mut happenings: Vec<Happening> = (0..dice.below(3)).map(|_| self.happening(dice)).collect();
+        happenings.sort_by_key(|happening| happening.at_millis);
+        let told = format!(
+            "pass: {weather:?}, dies at {:?}, {:?}, {:?}, agreed {}, happens {happenings:?}",
+            order.dies_at_millis, order.strikings, order.replies, order.agreed
+        );
+        order.weather = weather;
+        order.happenings = happenings;
+        (order, told)
+    }
+
+    /// What happens between two passes; told for people.
+    pub fn between(&mut self, dice: &mut Dice) -> Vec<String> {
+        let mut told = Vec::new();
+        for _ in 0..dice.below(3) {
+            let happening = self.happening(dice);
+            told.push(format!("between: {}", happening.told));
+            (happening.what)(&self.stage.source, &self.stage.target, &self.stage.ever);
+        }
+        match dice.below(8) {
+            0 => {
+                self.kept = Some(self.stage.keep_state());
+                told.push("the state is kept".to_owned());
+            }
+            1 => {
+                if let Some(kept) = self.kept.take() {
+                    self.stage.put_state_back(&kept);
+                    told.push("the kept state is put back".to_owned());
+                }
+            }
+            2 => {
+                let millis = dice.below(100_000) as u64;
+                self.stage.wait(millis);
+                told.push(format!("{millis} ms pass"));
+            }
+            _ => {}
+        }
+        told
+    }
+
+    /// Something that somebody does on a server.
+    fn happening(&mut self, dice: &mut Dice) -> Happening {
+        self.number += 1;
+        let path: &[&str] = dice.one_of(&[&["INBOX"] as &[&str], &["Work"], &["Work", "Old"]]);
+        let (source, target) = (self.stage.spell(Side::Source, path), self.stage.spell(Side::Target, path));
+        let (roll, place) = (dice.below(12), dice.below(100));
+        let (told, what): (String, Deed) = match roll {
+            0..=5 => {
+                let mail = any(self.number, dice, None);
+                let told = format!("mail {} comes to {source}", self.number);
+                let deed = move |server: &_, _: &_, _: &_| deliver(server, &source, &mail);
+                (told, Box::new(deed))
+            }
+            6 | 7 => {
+                let told = format!("a message leaves {source}");
+                (
+                    told,
+                    Box::new(move |server, _, ever| {
+                        if let Some(uid) = uid_at(server, &source, place) {
+                            expunge(server, ever, &source, &[uid]);
+                        }
+                    }),
+                )
+            }
+            8 | 9 => {
+                let told = format!("flags change in {source}");
+                (
+                    told,
+                    Box::new(move |server, _, _| {
+                        if let Some(uid) = uid_at(server, &source, place) {
+                            server.set_flags(&source, uid, &["\\Seen", "\\Flagged"]);
+                        }
+                    }),
+                )
+            }
+            10 => (
+                format!("{source} is numbered anew at the source"),
+                Box::new(move |server, _, _| server.renumber(&source)),
+            ),
+            _ => {
+                let told = format!("{target} is numbered anew on the target");
+                (
+                    told,
+                    Box::new(move |_, server, _| {
+                        if server.uid_validity(&target).is_some() {
+                            server.renumber(&target);
+                        }
+                    }),
+                )
+            }
+        };
+        Happening { at_millis: dice.below(2_000) as u64, told, what }
+    }
+}
+
+fn deliver(server: &mailhaul_testing::model::ModelServer, mailbox: &str, mail: &super::corpus::Mail) {
+    server.deliver(mailbox, &mail.octets, mail.date, &mail.flags);
+}
+
+fn uid_at(server: &mailhaul_testing::model::ModelServer, mailbox: &str, place: usize) -> Option<u32> {
+    let held = server.contents().remove(mailbox)?;
+    let count = held.len().max(1);
+    held.get(place % count).map(|held| held.uid)
+}
+
+fn weather(dice: &mut Dice) -> Weather {
+    let mut weather = Weather {
+        seed: dice.roll(),
+        latency_millis: [dice.below(60) as u64, dice.below(60) as u64],
+        pieces_max: dice.one_of(&[0, 7, 100, 1_400]),
+        thinks_millis_max: dice.one_of(&[0, 0, 5, 200]),
+        ..Weather::default()
+    };
+    for _ in 0..dice.one_of(&[0, 0, 1, 1, 2, 3]) {
+        weather.cuts.push(Cut {
+            side: dice.one_of(&[Side::Source, Side::Target]),
+            way: dice.one_of(&[Way::ToServer, Way::ToClient]),
+            at: dice.below(6_000) as u64,
+            how: dice.one_of(&How::ALL),
+        });
+    }
+    if dice.once_in(10) {
+        weather.refusals = [dice.below(2), dice.below(2)].map(|count| u32::try_from(count).unwrap_or(0));
+    }
+    weather
+}
+
+fn reply(dice: &mut Dice) -> Reply {
+    let side = dice.one_of(&[Side::Source, Side::Target]);
+    let names = match side {
+        Side::Source => ["UID FETCH", "EXAMINE", "LIST", "UID SEARCH"],
+        Side::Target => ["APPEND", "SELECT", "STATUS", "UID FETCH"],
+    };
+    let answer = match dice.below(8) {
+        0 => Answer::No("not today".to_owned()),
+        1 => Answer::No("[OVERQUOTA] the account is full".to_owned()),
+        2 => Answer::Bad("what".to_owned()),
+        3 => Answer::Bye,
+        4 => Answer::End,
+        5 => Answer::Silence,
+        6 => Answer::DoneThenEnd,
+        _ => Answer::DoneThenSilence,
+    };
+    Reply { side, name: dice.one_of(&names).to_owned(), nth: 1 + dice.below(8) as u64, answer }
+}
