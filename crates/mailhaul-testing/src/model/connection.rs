@@ -20,7 +20,7 @@ pub struct ModelConnection {
     output: Vec<u8>,
     /// Nothing is received any more; what waits in the output may still be taken.
     ended: bool,
-    /// Nothing is answered any more.
+    /// Nothing is carried out or answered any more; octets are still taken.
     silent: bool,
 }
 
@@ -99,20 +99,17 @@ impl ModelConnection {
     pub fn close(&mut self) {
         let server = self.server.clone();
         let landing = server.world().traits.landing;
-        let mut delay = match landing {
+        let delay = match landing {
             Landing::AtOnce => 0,
             Landing::Late { millis } | Landing::Slow { millis } => millis,
         };
-        if let Mode::Underway { .. } = self.mode {
-            delay += server.world().due().unwrap_or(0);
-            self.mode = Mode::Commands;
-        }
-        while !self.ended {
+        while !self.ended && !self.silent {
             self.work();
             match std::mem::replace(&mut self.mode, Mode::Commands) {
                 Mode::Held { append, .. } => {
                     server.world().send_off(append.mailbox, append.incoming, delay);
                 }
+                // It lands by itself.
                 Mode::Underway { .. } => {}
                 _ => break,
             }
@@ -123,9 +120,11 @@ impl ModelConnection {
 
     fn greet(&mut self) {
         let answer = self.server.0.hooked.ask("GREETING", self.number, b"");
-        let capabilities = self.server.world().traits.capabilities();
+        let traits = self.server.world().traits.clone();
+        let code =
+            if traits.tells_capabilities { format!("[CAPABILITY {}] ", traits.capabilities()) } else { String::new() };
         let mut output = Output::default();
-        output.untagged(&format!("OK [CAPABILITY {capabilities}] model server ready"));
+        output.untagged(&format!("OK {code}model server ready"));
         match answer {
             Answer::AsUsual | Answer::WithoutData => self.output = output.octets,
             Answer::No(text) => self.output = format!("* NO {text}\r\n").into_bytes(),
@@ -139,7 +138,7 @@ impl ModelConnection {
 
     /// Goes through what has been received, as far as it goes.
     fn work(&mut self) {
-        while !self.ended {
+        while !self.ended && !self.silent {
             match &self.mode {
                 Mode::Held { .. } => return,
                 Mode::Underway { .. } => {
@@ -176,7 +175,7 @@ impl ModelConnection {
     fn take_line(&mut self, octets: &[u8], unasked: Option<u64>) {
         match std::mem::replace(&mut self.mode, Mode::Commands) {
             Mode::SignIn { tag } => {
-                let verdict = sign_in::respond(&mut self.session, octets);
+                let verdict = sign_in::respond(&mut self.session, &self.server.world(), octets);
                 self.send(verdict.line(&tag).as_bytes());
             }
             Mode::Idle { tag } => {
@@ -312,7 +311,7 @@ impl ModelConnection {
         self.ended = true;
     }
 
-    /// Ends without a word; also what was answered before and not taken is lost.
+    /// Ends without a word.
     fn end(&mut self) {
         self.ended = true;
     }

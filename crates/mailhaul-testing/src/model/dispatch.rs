@@ -111,7 +111,7 @@ pub(super) fn carry_out(
         "NOOP" => return nothing(arguments).into(),
         "LOGOUT" => return log_out(session, arguments, output).into(),
         "ID" => return id(arguments, output).into(),
-        "LOGIN" => return sign_in::login(session, arguments).into(),
+        "LOGIN" => return sign_in::login(session, world, arguments).into(),
         "AUTHENTICATE" => return sign_in::authenticate(session, world, arguments),
         _ if !session.signed_in => return Step::Ended(Verdict::bad("sign in first")),
         "APPEND" => {

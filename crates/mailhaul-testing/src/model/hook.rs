@@ -1,7 +1,7 @@
 //! Answering one chosen command otherwise than the model would.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A command that a model has received whole, and has not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Answer {
     Bye,
     /// It is not carried out; the connection ends without a word.
     End,
-    /// It is not carried out, and neither it nor anything behind it is ever answered on this connection.
+    /// It is not carried out, and neither is it answered nor anything behind it carried out, as if the server hung.
     Silence,
     /// It is carried out and answered with its verdict alone, without untagged responses and response codes.
     WithoutData,
@@ -40,21 +40,21 @@ pub enum Answer {
     Malformed(Vec<u8>),
     /// It is carried out; the connection ends without a word of that.
     DoneThenEnd,
-    /// It is carried out, and neither it nor anything behind it is ever answered on this connection.
+    /// It is carried out, and neither is it answered nor anything behind it carried out, as if the server hung.
     DoneThenSilence,
 }
 
 type Hook = Box<dyn FnMut(&Seen) -> Answer + Send>;
 
-/// The hook of a server, and what has been counted for it.
+/// The hook of a server, and what has been counted for it. They are locked apart, so that a hook may ask for the counts.
 #[derive(Default)]
 pub(super) struct Hooked {
-    state: Mutex<State>,
+    hook: Mutex<Option<Hook>>,
+    counts: Mutex<Counts>,
 }
 
 #[derive(Default)]
-struct State {
-    hook: Option<Hook>,
+struct Counts {
     by_name: BTreeMap<String, u64>,
     total: u64,
 }
@@ -66,32 +66,35 @@ impl std::fmt::Debug for Hooked {
 }
 
 impl Hooked {
-    pub(super) fn set(&self, hook: Hook) {
-        self.lock().hook = Some(hook);
-    }
-
-    pub(super) fn clear(&self) {
-        self.lock().hook = None;
+    pub(super) fn set(&self, hook: Option<Hook>) {
+        *lock(&self.hook) = hook;
     }
 
     /// Commands of this name so far.
     pub(super) fn count(&self, name: &str) -> u64 {
-        self.lock().by_name.get(name).copied().unwrap_or(0)
+        lock(&self.counts).by_name.get(name).copied().unwrap_or(0)
     }
 
     /// Counts a command and asks what to do about it.
     pub(super) fn ask(&self, name: &str, connection: u64, arguments: &[u8]) -> Answer {
-        let mut state = self.lock();
-        state.total += 1;
-        let nth = state.by_name.entry(name.to_owned()).or_default();
-        *nth += 1;
-        let (nth, total) = (*nth, state.total);
-        let Some(hook) = &mut state.hook else { return Answer::AsUsual };
+        let (nth, total) = lock(&self.counts).count(name);
+        let mut hook = lock(&self.hook);
+        let Some(hook) = hook.as_mut() else { return Answer::AsUsual };
         hook(&Seen { name: name.to_owned(), nth, total, connection, arguments: arguments.to_vec() })
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // A hook that panicked has failed its test already; the counts are whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Counts {
+    /// Which of its name, and which of all.
+    fn count(&mut self, name: &str) -> (u64, u64) {
+        self.total += 1;
+        let nth = self.by_name.entry(name.to_owned()).or_default();
+        *nth += 1;
+        (*nth, self.total)
     }
+}
+
+/// A hook that panicked has failed its test already, and counts are whole at any moment.
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 #[derive(Debug, Default)]
 struct Wishes {
     only_subscribed: bool,
+    /// RFC 5258 §4: with RETURN only what is asked for is told.
+    no_children: bool,
     subscribed: bool,
     status_items: Option<Vec<String>>,
 }
@@ -89,10 +91,11 @@ fn read_returned(arguments: &mut Arguments<'_>, traits: &Traits, wishes: &mut Wi
         return Err(Verdict::bad("too many arguments"));
     }
     arguments.space()?;
+    wishes.no_children = true;
     for (name, inner) in arguments.options()? {
         match (name.as_str(), inner) {
             ("SUBSCRIBED", None) => wishes.subscribed = true,
-            ("CHILDREN", None) => {}
+            ("CHILDREN", None) => wishes.no_children = false,
             ("SPECIAL-USE", None) if traits.special_use => {}
             ("STATUS", Some(items)) if traits.has_list_status() => {
                 let mut items_read = Arguments::new(items.as_bytes());
@@ -130,9 +133,11 @@ fn attributes(world: &World, name: &str, wishes: &Wishes) -> Vec<String> {
     if (wishes.subscribed || wishes.only_subscribed) && world.holdings.subscriptions.contains(name) {
         attributes.push("\\Subscribed".to_owned());
     }
-    let beneath = format!("{name}{}", world.traits.delimiter);
-    let has_children = world.holdings.mailboxes.keys().any(|known| known.starts_with(&beneath));
-    attributes.push(if has_children { "\\HasChildren" } else { "\\HasNoChildren" }.to_owned());
+    if !wishes.no_children {
+        let beneath = format!("{name}{}", world.traits.delimiter);
+        let has_children = world.holdings.mailboxes.keys().any(|known| known.starts_with(&beneath));
+        attributes.push(if has_children { "\\HasChildren" } else { "\\HasNoChildren" }.to_owned());
+    }
     attributes.extend(mailbox.and_then(|mailbox| mailbox.special_use.clone()).filter(|_| world.traits.special_use));
     attributes
 }

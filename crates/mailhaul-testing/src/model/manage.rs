@@ -44,9 +44,12 @@ pub(super) fn rename(world: &mut World, arguments: &mut Arguments<'_>) -> Handle
     if world.rename(&from, &to) { Ok(Verdict::ok("renamed")) } else { Err(Verdict::no("CANNOT", "not beneath itself")) }
 }
 
-/// RFC 9051 §6.3.7: the mailbox need not be there.
+/// As Dovecot, it subscribes only to what is there; what is subscribed to stays so when its mailbox goes.
 pub(super) fn subscribe(world: &mut World, arguments: &mut Arguments<'_>) -> Handled {
     let name = only_name(arguments)?;
+    if !world.is_name_taken(&name) {
+        return Err(Verdict::no("NONEXISTENT", "no such mailbox"));
+    }
     world.holdings.subscriptions.insert(name);
     Ok(Verdict::ok("subscribed"))
 }

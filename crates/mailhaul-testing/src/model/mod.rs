@@ -42,6 +42,8 @@ pub use hook::{Answer, Seen};
 pub use serve::{Served, serve};
 pub use traits::{Alters, Duplicates, Landing, Literals, Traits};
 
+use crate::corpus::{Corpus, CorpusMessage};
+use crate::judge::MailboxPath;
 use hook::Hooked;
 use mailbox::{Incoming, flag_set};
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,14 +95,14 @@ impl ModelServer {
     }
 
     /// Asks `hook` about every command from now on, before it is carried out, and about every greeting. The hook may use the
-    /// server's other methods, as its owner would at that moment, but not this one.
+    /// server's other methods, as its owner would at that moment, but neither this one nor [`ModelServer::as_usual`].
     pub fn on_command(&self, hook: impl FnMut(&Seen) -> Answer + Send + 'static) {
-        self.0.hooked.set(Box::new(hook));
+        self.0.hooked.set(Some(Box::new(hook)));
     }
 
     /// Everything is answered as usual again.
     pub fn as_usual(&self) {
-        self.0.hooked.clear();
+        self.0.hooked.set(None);
     }
 
     /// How many commands of this name were received, over all connections; `GREETING` counts connections.
@@ -148,6 +150,28 @@ impl ModelServer {
         let holes = world.traits.holes;
         let incoming = Incoming { octets: octets.into(), date, flags: flag_set(flags.iter().copied()) };
         expect_mailbox(&mut world, mailbox).store(incoming, holes)
+    }
+
+    /// Makes a corpus's mailboxes and puts its messages into them.
+    pub fn fill(&self, corpus: &Corpus) {
+        let (prefix, delimiter) = {
+            let world = self.world();
+            (world.traits.prefix.clone(), world.traits.delimiter)
+        };
+        for mailbox in &corpus.mailboxes {
+            let name = MailboxPath(mailbox.path.clone()).on_server(&prefix, Some(delimiter));
+            self.create(&name);
+            let deliver = |message: &CorpusMessage| {
+                let flags: Vec<&str> = message.flags.iter().map(String::as_str).collect();
+                self.deliver(&name, &message.octets, message.unix_secs, &flags)
+            };
+            let uids: Vec<u32> = mailbox.messages.iter().map(deliver).collect();
+            let gone: Vec<u32> = mailbox.expunged.iter().filter_map(|at| uids.get(*at).copied()).collect();
+            self.expunge(&name, &gone);
+            if mailbox.subscribed {
+                self.subscribe(&name);
+            }
+        }
     }
 
     /// Deletes messages for good, whatever their flags are. UIDs that are not there are passed over.

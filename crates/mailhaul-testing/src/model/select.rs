@@ -19,8 +19,6 @@ pub(super) fn open(
     read_only: bool,
     output: &mut Output,
 ) -> Handled {
-    // RFC 9051 §6.3.2: whatever becomes of the attempt, the mailbox before it is left.
-    let before = session.selected.take();
     arguments.space()?;
     let name = arguments.mailbox()?;
     if arguments.take(b' ') {
@@ -32,6 +30,8 @@ pub(super) fn open(
         session.enabled.condstore = true;
     }
     arguments.end()?;
+    // RFC 9051 §6.3.2: whatever becomes of the attempt, the mailbox before it is left.
+    let before = session.selected.take();
     let mailbox = world.mailbox(&name).ok_or_else(|| Verdict::no("NONEXISTENT", "no such mailbox"))?;
     if before.is_some() && session.enabled.qresync {
         // RFC 7162 §3.2.11: from here on it is the other mailbox that is spoken of.

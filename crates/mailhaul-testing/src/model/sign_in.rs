@@ -6,13 +6,13 @@ use super::reply::{Handled, Verdict};
 use super::{PASSWORD, World};
 use base64::Engine as _;
 
-pub(super) fn login(session: &mut Session, arguments: &mut Arguments<'_>) -> Handled {
+pub(super) fn login(session: &mut Session, world: &World, arguments: &mut Arguments<'_>) -> Handled {
     arguments.space()?;
     let user = arguments.astring()?;
     arguments.space()?;
     let password = arguments.astring()?;
     arguments.end()?;
-    enter(session, &user, &password)
+    enter(session, world, &user, &password)
 }
 
 pub(super) fn authenticate(session: &mut Session, world: &World, arguments: &mut Arguments<'_>) -> Step {
@@ -36,11 +36,11 @@ fn begin(session: &mut Session, world: &World, arguments: &mut Arguments<'_>) ->
     arguments.space()?;
     let response = arguments.astring()?;
     arguments.end()?;
-    Ok(Some(respond(session, &response)))
+    Ok(Some(respond(session, world, &response)))
 }
 
 /// What the client says to the challenge.
-pub(super) fn respond(session: &mut Session, line: &[u8]) -> Verdict {
+pub(super) fn respond(session: &mut Session, world: &World, line: &[u8]) -> Verdict {
     if line == b"*" {
         return Verdict::bad("given up");
     }
@@ -51,11 +51,11 @@ pub(super) fn respond(session: &mut Session, line: &[u8]) -> Verdict {
     let (Some(_), Some(user), Some(password), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return Verdict::bad("no PLAIN response");
     };
-    let (Ok(verdict) | Err(verdict)) = enter(session, user, password);
+    let (Ok(verdict) | Err(verdict)) = enter(session, world, user, password);
     verdict
 }
 
-fn enter(session: &mut Session, user: &[u8], password: &[u8]) -> Handled {
+fn enter(session: &mut Session, world: &World, user: &[u8], password: &[u8]) -> Handled {
     if session.signed_in {
         return Err(Verdict::bad("signed in already"));
     }
@@ -63,5 +63,10 @@ fn enter(session: &mut Session, user: &[u8], password: &[u8]) -> Handled {
         return Err(Verdict::no("AUTHENTICATIONFAILED", "wrong user name or password"));
     }
     session.signed_in = true;
-    Ok(Verdict::ok("signed in"))
+    let code = if world.traits.tells_capabilities {
+        format!("CAPABILITY {}", world.traits.capabilities())
+    } else {
+        String::new()
+    };
+    Ok(Verdict::ok_with(code, "signed in"))
 }

@@ -5,6 +5,8 @@
 /// What is not announced is answered with BAD, so that a client that uses it all the same is noticed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traits {
+    /// The greeting and the answer to the sign-in tell the capabilities along, as with Dovecot.
+    pub tells_capabilities: bool,
     /// SASL PLAIN (RFC 4616) besides LOGIN.
     pub auth_plain: bool,
     /// SASL-IR (RFC 4959): AUTHENTICATE may bring its response along.
@@ -118,6 +120,7 @@ pub enum Duplicates {
 impl Default for Traits {
     fn default() -> Self {
         Self {
+            tells_capabilities: true,
             auth_plain: true,
             sasl_ir: true,
             uidplus: true,
@@ -153,6 +156,7 @@ impl Traits {
     #[must_use]
     pub fn bare() -> Self {
         Self {
+            tells_capabilities: false,
             auth_plain: false,
             sasl_ir: false,
             uidplus: false,

@@ -24,6 +24,8 @@ pub(super) fn fetch(
     output: &mut Output,
 ) -> Handled {
     let traits = world.traits.clone();
+    // What others changed is told before our own changes cover it.
+    session.tell(world, by_uid, output);
     let view = session.selected.as_mut().ok_or_else(|| Verdict::bad("no mailbox is selected"))?;
     arguments.space()?;
     let set = arguments.sequence_set()?;
@@ -49,9 +51,9 @@ pub(super) fn fetch(
     }
     let mut missing = false;
     for (number, uid) in wanted {
-        if !view.read_only && items.iter().any(Item::sets_seen) {
-            mailbox.change_flags(uid, |flags| insert_flag(flags, "\\Seen"));
-        }
+        let is_seen_now = !view.read_only
+            && items.iter().any(Item::sets_seen)
+            && mailbox.change_flags(uid, |flags| insert_flag(flags, "\\Seen"));
         let Some(message) = mailbox.get(uid) else {
             missing = true;
             continue;
@@ -60,7 +62,9 @@ pub(super) fn fetch(
             continue;
         }
         output.octets.extend_from_slice(format!("* {number} FETCH (").as_bytes());
-        for (place, item) in items.iter().enumerate() {
+        // RFC 9051 §6.4.5: the flag that this command has set is told along with it.
+        let more = (is_seen_now && !items.contains(&Item::Flags)).then_some(&Item::Flags);
+        for (place, item) in items.iter().chain(more).enumerate() {
             if place > 0 {
                 output.octets.push(b' ');
             }
@@ -68,6 +72,7 @@ pub(super) fn fetch(
         }
         output.octets.extend_from_slice(b")\r\n");
     }
+    view.knows_flags(mailbox);
     if missing && !by_uid {
         return Err(Verdict::no("EXPUNGEISSUED", "some of the messages are gone"));
     }
