@@ -4,6 +4,7 @@ mod answers;
 mod cuts;
 mod failpoints;
 mod ground;
+mod histories;
 mod honest;
 mod kills;
 mod mixed;
@@ -23,4 +24,5 @@ pub const ALL: &[Row] = &[
     signals::ROW,
     honest::ROW,
     mixed::ROW,
+    histories::ROW,
 ];

@@ -14,14 +14,26 @@ use std::time::Duration;
 const KILLING_TICK: Duration = Duration::from_millis(1);
 
 /// Calls the walkers.
-pub(super) struct Library {
+#[derive(Debug)]
+pub struct Library {
     runtime: tokio::runtime::Runtime,
 }
 
 impl Library {
-    pub(super) fn new() -> Self {
+    /// Ready to copy.
+    ///
+    /// # Panics
+    /// When no runtime can be had.
+    #[must_use]
+    pub fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         Self { runtime }
+    }
+}
+
+impl Default for Library {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
