@@ -7,7 +7,7 @@ export CARGO_TERM_COLOR ?= auto
 
 PROVE_BUILD := --profile prove
 
-.PHONY: help demo test test-long prove prove-long histories check lint docs deny audit fmt bench servers picture clean
+.PHONY: help demo test test-long prove prove-long compare histories check lint docs deny audit fmt bench servers picture clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,12 @@ prove: servers ## Break it on purpose, twenty minutes long, and count what was l
 
 prove-long: ## The same for hours
 	$(MAKE) prove PROVE="--long $(PROVE)"
+
+compare: ## mbsync beside mailhaul, under the same troubles and before the same judge
+	@scripts/install-test-servers.sh --only dovecot
+	@scripts/install-test-servers.sh --only mbsync
+	$(CARGO) build $(PROVE_BUILD) --quiet -p mailhaul
+	$(CARGO) run $(PROVE_BUILD) --quiet -p mailhaul-proving --bin compare
 
 histories: servers ## Thousands of random histories of both sides, judged by a model (HISTORIES=n, HISTORY_SEED=n)
 	$(CARGO) test -p mailhaul --test it thousands_of_histories -- --ignored --nocapture

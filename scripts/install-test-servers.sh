@@ -3,6 +3,7 @@
 #
 #   scripts/install-test-servers.sh                 Dovecot and Cyrus
 #   scripts/install-test-servers.sh --only dovecot  what the demo needs
+#   scripts/install-test-servers.sh --only mbsync   another copier, for `make compare`
 #   scripts/install-test-servers.sh --check         says what is missing, changes nothing
 #
 # Nothing is started and nothing is configured: each test runs its own server on a free loopback port. Cyrus' IMAP daemon
@@ -16,14 +17,15 @@ only=
 check=
 
 usage() {
-    sed -n '2,10s/^# \{0,1\}//p' "$0"
+    sed -n '2,11s/^# \{0,1\}//p' "$0"
 }
 
 while [ $# -gt 0 ]; do
     case $1 in
     --only)
         only=${2:-}
-        [ "$only" = dovecot ] || [ "$only" = cyrus ] || { echo "--only takes dovecot or cyrus" >&2; exit 2; }
+        [ "$only" = dovecot ] || [ "$only" = cyrus ] || [ "$only" = mbsync ] ||
+            { echo "--only takes dovecot, cyrus or mbsync" >&2; exit 2; }
         shift 2
         ;;
     --check) check=yes; shift ;;
@@ -39,15 +41,19 @@ installed() {
 # The packages that are wanted and not there. cyrus-common brings the libraries, the master and the system user.
 missing_packages() {
     wanted=openssl
-    [ "$only" = cyrus ] || wanted="$wanted dovecot-core dovecot-imapd"
-    [ "$only" = dovecot ] || wanted="$wanted cyrus-common"
+    case $only in
+    dovecot) wanted="$wanted dovecot-core dovecot-imapd" ;;
+    cyrus) wanted="$wanted cyrus-common" ;;
+    mbsync) wanted=isync ;;
+    *) wanted="$wanted dovecot-core dovecot-imapd cyrus-common" ;;
+    esac
     for package in $wanted; do
         installed "$package" || printf '%s ' "$package"
     done
 }
 
 cyrus_missing() {
-    [ "$only" != dovecot ] && [ ! -x "$servers/cyrus/usr/lib/cyrus/bin/imapd" ]
+    [ "$only" != dovecot ] && [ "$only" != mbsync ] && [ ! -x "$servers/cyrus/usr/lib/cyrus/bin/imapd" ]
 }
 
 if ! command -v apt-get >/dev/null 2>&1; then

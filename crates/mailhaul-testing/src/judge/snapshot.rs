@@ -166,6 +166,18 @@ impl Snapshot {
     /// # Errors
     /// The server is not there or refuses anything: what cannot be read cannot be judged.
     pub fn take(account: &Account) -> Result<Snapshot, ClientError> {
+        Snapshot::take_as(account, &|_| ())
+    }
+
+    /// The same as if no message had a header line of this name: some tools add one to what they store.
+    ///
+    /// # Errors
+    /// As [`Snapshot::take`].
+    pub fn take_without_header(account: &Account, name: &str) -> Result<Snapshot, ClientError> {
+        Snapshot::take_as(account, &|octets| remove_header(octets, name))
+    }
+
+    fn take_as(account: &Account, change: &dyn Fn(&mut Vec<u8>)) -> Result<Snapshot, ClientError> {
         let mut client = account.sign_in()?;
         let (prefix, delimiter) = client.personal_namespace()?;
         let mut snapshot = Snapshot::default();
@@ -174,7 +186,7 @@ impl Snapshot {
                 continue;
             }
             let path = MailboxPath::from_server(&mailbox.name, &prefix, mailbox.delimiter.or(delimiter));
-            let messages = read_mailbox(&mut client, &mailbox.name)?;
+            let messages = read_mailbox(&mut client, &mailbox.name, change)?;
             snapshot.mailboxes.insert(path, messages);
         }
         client.logout();
@@ -188,11 +200,31 @@ impl Snapshot {
     }
 }
 
-fn read_mailbox(client: &mut Client, name: &str) -> Result<Vec<Seen>, ClientError> {
+/// Takes away the first header line of this name.
+fn remove_header(octets: &mut Vec<u8>, name: &str) {
+    let mut at = 0;
+    while let Some(length) = octets[at..].iter().position(|octet| *octet == b'\n').map(|end| end + 1) {
+        let line = octets[at..at + length].trim_ascii_end();
+        if line.is_empty() {
+            return;
+        }
+        let is_it = line.len() > name.len() && line[name.len()] == b':';
+        if is_it && line[..name.len()].eq_ignore_ascii_case(name.as_bytes()) {
+            octets.drain(at..at + length);
+            return;
+        }
+        at += length;
+    }
+}
+
+fn read_mailbox(client: &mut Client, name: &str, change: &dyn Fn(&mut Vec<u8>)) -> Result<Vec<Seen>, ClientError> {
     let exists = client.examine(name)?.exists;
     let mut messages = Vec::new();
     if exists > 0 {
-        client.fetch_each("1:*", &mut |message| messages.push(seen(&message)))?;
+        client.fetch_each("1:*", &mut |mut message| {
+            change(&mut message.octets);
+            messages.push(seen(&message));
+        })?;
     }
     let counted = usize::try_from(exists).is_ok_and(|exists| exists == messages.len());
     if !counted {
@@ -222,6 +254,20 @@ pub(super) fn title(octets: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_header_line_is_taken_away_and_nothing_of_the_body() {
+        for (before, after) in [
+            ("A: 1\r\nX-TUID: abc\r\nB: 2\r\n\r\nX-TUID: body\r\n", "A: 1\r\nB: 2\r\n\r\nX-TUID: body\r\n"),
+            ("x-tuid: abc\r\n\r\n", "\r\n"),
+            ("A: 1\r\n\r\nX-TUID: body\r\n", "A: 1\r\n\r\nX-TUID: body\r\n"),
+            ("X-TUIDS: 1\r\nno end", "X-TUIDS: 1\r\nno end"),
+        ] {
+            let mut octets = before.as_bytes().to_vec();
+            remove_header(&mut octets, "X-TUID");
+            assert_eq!(String::from_utf8_lossy(&octets), after);
+        }
+    }
 
     #[test]
     fn accounts_are_read_from_urls_on_loopback_only() {
