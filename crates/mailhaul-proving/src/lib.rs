@@ -11,8 +11,11 @@ mod program;
 mod row;
 pub mod rows;
 mod scene;
+pub mod shim;
 pub mod simulation;
+pub mod sqlite;
 mod table;
+mod wave;
 
 pub use lane::{Lane, Ledger};
 pub use moments::Moment;
@@ -21,3 +24,4 @@ pub use program::mailhaul;
 pub use row::{Ask, Row, Scale};
 pub use scene::{Ended, Scene};
 pub use table::Table;
+pub use wave::{Wave, Worker};

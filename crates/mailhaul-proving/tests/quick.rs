@@ -32,6 +32,16 @@ fn row_4_answers() {
 }
 
 #[test]
+fn row_6_leases() {
+    holds(6);
+}
+
+#[test]
+fn row_7_disks() {
+    holds(7);
+}
+
+#[test]
 fn row_9_users() {
     holds(9);
 }
@@ -39,6 +49,11 @@ fn row_9_users() {
 #[test]
 fn row_10_ground() {
     holds(10);
+}
+
+#[test]
+fn row_11_memory() {
+    holds(11);
 }
 
 #[test]
@@ -63,7 +78,7 @@ fn row_17_histories() {
 
 #[test]
 fn every_row_stands_here() {
-    let here = [1, 2, 3, 4, 9, 10, 12, 14, 16, 17];
+    let here = [1, 2, 3, 4, 6, 7, 9, 10, 11, 12, 14, 16, 17];
     let rows: std::collections::BTreeSet<u32> = rows::ALL.iter().map(|row| row.number).collect();
     assert_eq!(rows, here.into_iter().collect());
 }

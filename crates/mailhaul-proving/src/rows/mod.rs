@@ -7,9 +7,13 @@ mod ground;
 mod histories;
 mod honest;
 mod kills;
+mod leases;
+mod memory;
 mod mixed;
 mod signals;
+mod small_disk;
 mod users;
+mod writes;
 
 use crate::Row;
 
@@ -19,8 +23,12 @@ pub const ALL: &[Row] = &[
     failpoints::ROW,
     cuts::ROW,
     answers::ROW,
+    leases::ROW,
+    writes::ROW,
+    small_disk::ROW,
     users::ROW,
     ground::ROW,
+    memory::ROW,
     signals::ROW,
     honest::ROW,
     mixed::ROW,
