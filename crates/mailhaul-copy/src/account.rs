@@ -161,12 +161,16 @@ impl<'a> Run<'a> {
         let drafts = planned.mapping.mailboxes.iter().filter(|mapped| mapped.special_use == Some(SpecialUse::Drafts));
         let drafts = drafts.map(|mapped| mapped.source.text().to_owned());
         self.departures.begin(drafts, planned.briefs.values());
-        self.survey(&planned, &visits).await?;
-        step::taken("surveyed")?;
-        self.pass_over(&mut planned, &visits).await?;
-        step::taken("passed over")?;
-        self.settle_departures(&planned).await?;
-        step::taken("departures settled")?;
+        if walk.job.recognise_only {
+            self.pass_over(&mut planned, &visits).await?;
+        } else {
+            self.survey(&planned, &visits).await?;
+            step::taken("surveyed")?;
+            self.pass_over(&mut planned, &visits).await?;
+            step::taken("passed over")?;
+            self.settle_departures(&planned).await?;
+            step::taken("departures settled")?;
+        }
         walk.progress.doing("done".to_owned());
         Ok(())
     }

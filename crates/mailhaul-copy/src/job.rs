@@ -74,6 +74,8 @@ pub struct CopyJob {
     pub copy_deleted_flag: bool,
     /// What becomes of changes after the first copy.
     pub resync: ResyncPolicy,
+    /// Only recognise what is on the target already, and write nothing there: no message, no mailbox, no flag.
+    pub recognise_only: bool,
 }
 
 impl AccountPair {

@@ -61,6 +61,9 @@ pub(crate) async fn pass(
     departures.learn(pair.source, pair.target, &listing.departed);
     let present = difference(&state.settled, &state.departed);
     let seen = Seen { uid_validity: Some(listing.uid_validity), uid_next: listing.uid_next };
+    if pair.target_is_missing && walk.job.recognise_only {
+        return Ok(PassEnd::default());
+    }
     if pair.target_is_missing {
         if listing.todo.is_empty() {
             tally.note("target", words::target_is_gone(pair.target.text()), 0);
@@ -73,6 +76,10 @@ pub(crate) async fn pass(
     let mut target = meet(links, walk, pair, &listing, opened, &state).await?;
     let mut adopted = read_tail(walk, links, pair, tally, &mut listing, &state, &mut target).await?;
     step::taken("tail read")?;
+    if walk.job.recognise_only {
+        // Nothing was sent, moved or marked. The next run has this mailbox to visit.
+        return Ok(PassEnd::default());
+    }
     let arrivals = Arrivals { listing: &mut listing, state: &state, adopted: &adopted };
     let moved = follow_moves(walk, links, pair, tally, arrivals, &mut target, departures).await?;
     step::taken("moves followed")?;

@@ -6,7 +6,7 @@ use crate::listing::{Listings, list_both};
 use crate::mapping::agree_on_mapping;
 use crate::pause;
 use crate::renames::evidence::has_something_left;
-use crate::renames::follow_renames;
+use crate::renames::{Renamed, follow_renames};
 use mailhaul_db::MailboxBrief;
 use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping};
 use mailhaul_plan::visits::Figures;
@@ -71,7 +71,10 @@ impl Run<'_> {
             // Looking for renamed mailboxes opens some, and then it is too late to ask.
             links = self.connected_for_changes().await?;
         }
-        let renamed = follow_renames(walk, links, &listings, &briefs).await?;
+        let renamed = match walk.job.recognise_only {
+            true => Renamed::default(),
+            false => follow_renames(walk, links, &listings, &briefs).await?,
+        };
         if renamed.target_changed {
             listings = list_both(links).await?;
         }

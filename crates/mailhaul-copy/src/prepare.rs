@@ -29,7 +29,8 @@ pub(crate) async fn prepare_target(
     let mapped = mapping.mailboxes[place].clone();
     let mut name = mapped.target_name(links.target.name_encoding());
     if !mapped.exists_on_target && !name.is_inbox() {
-        if briefs.get(mapped.source.text()).is_some_and(|brief| brief.counts.total() > 0) {
+        let settled = briefs.get(mapped.source.text()).is_some_and(|brief| brief.counts.total() > 0);
+        if settled || walk.job.recognise_only {
             return Ok(Prepared { name, is_missing: true });
         }
         let (made_as, made) = create_somehow(walk, links, &mapped, mapping, name).await?;
@@ -38,7 +39,7 @@ pub(crate) async fn prepare_target(
             ledger.note_made().await?;
         }
     }
-    if mapped.subscribed && !subscribed.contains(name.text()) {
+    if mapped.subscribed && !subscribed.contains(name.text()) && !walk.job.recognise_only {
         match links.target.subscribe(&name).await {
             Err(error) if !error.leaves_connection_usable() => return Err(mailbox_error(Side::Target, error)),
             // Not worth a mailbox: some servers subscribe everything by themselves and refuse the command.

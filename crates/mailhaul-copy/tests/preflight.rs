@@ -54,6 +54,7 @@ fn job(source: Account, target: Account) -> CopyJob {
         accept_target_change: false,
         accept_mass_absence: false,
         copy_deleted_flag: false,
+        recognise_only: false,
         resync: mailhaul_plan::policy::ResyncPolicy::default(),
     }
 }

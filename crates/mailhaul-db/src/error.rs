@@ -77,7 +77,7 @@ pub enum DbError {
     },
     /// The file's first bytes are not those of an SQLite database.
     #[error(
-        "{0}: the file is not a database; choose another path with --state, or, if this was a ledger, put a backup of it back"
+        "{0}: the file is not a database; choose another path with --state, or, if this was a ledger, put a backup of it back or let `mailhaul ledger rebuild` make it anew from both servers"
     )]
     NotADatabase(Doing),
     /// A database, but not one that mailhaul made.
@@ -97,7 +97,7 @@ pub enum DbError {
     },
     /// A row, a page or the structure of the file is not as it was written. Nothing is guessed from such a file.
     #[error(
-        "{doing}: it is damaged (table {table}, {row}); put a backup of it back, or move it away and run the same command again: what is on the target already will be recognised and not copied twice"
+        "{doing}: it is damaged (table {table}, {row}); `mailhaul ledger check` says how far it goes; put a backup of it back, or let `mailhaul ledger rebuild` find out anew from both servers what it said"
     )]
     Damaged {
         /// What was being done.

@@ -117,6 +117,9 @@ fn keep_private(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The lock under which a file is created and migrated.
+const OPENING: &str = "open.lock";
+
 /// Another process holds the lock.
 pub(crate) struct Held {
     /// Which, if it said so.
@@ -141,7 +144,7 @@ pub(crate) fn lock_pair(state_file: &Path, identity: &PairIdentity) -> io::Resul
 
 /// Takes the lock under which the file is created and migrated, or says who has it.
 pub(crate) fn lock_opening(state_file: &Path) -> io::Result<Result<File, Held>> {
-    try_lock(state_file, "open.lock")
+    try_lock(state_file, OPENING)
 }
 
 fn try_lock(state_file: &Path, name: &str) -> io::Result<Result<File, Held>> {
@@ -164,6 +167,30 @@ fn holder_of(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.rewind().and_then(|()| file.take(32).read_to_string(&mut text)).ok()?;
     text.trim().parse().ok()
+}
+
+/// Whether locks lie beside a file: it was opened as a state file at least once.
+pub(crate) fn has_locks(state_file: &Path) -> bool {
+    locks_directory(state_file).is_dir()
+}
+
+/// Takes every lock beside the file but the one for opening it, or says who has one of them.
+pub(crate) fn lock_all(state_file: &Path) -> io::Result<Result<Vec<File>, Held>> {
+    let mut locks = Vec::new();
+    let entries = match fs::read_dir(locks_directory(state_file)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ok(locks)),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let name = entry?.file_name();
+        let Some(name) = name.to_str().filter(|name| *name != OPENING) else { continue };
+        match try_lock(state_file, name)? {
+            Ok(lock) => locks.push(lock),
+            Err(held) => return Ok(Err(held)),
+        }
+    }
+    Ok(Ok(locks))
 }
 
 /// Takes the lock that shows that a worker lives; `None` if somebody has it, which cannot be for a new number.
@@ -242,4 +269,57 @@ impl Fingerprint {
     pub(crate) fn length(&self) -> u64 {
         self.length
     }
+}
+
+/// What SQLite lays beside a database.
+const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Copies a state file and its log to where nothing lies yet, and returns once the copy is on disk.
+pub(crate) fn keep_copy(state_file: &Path, stamp: &str) -> io::Result<PathBuf> {
+    let name = |number: u32| match number {
+        1 => with_suffix(state_file, &format!(".damaged-{stamp}")),
+        _ => with_suffix(state_file, &format!(".damaged-{stamp}-{number}")),
+    };
+    let kept = (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0));
+    for suffix in ["-wal", "-journal", ""] {
+        let (from, to) = (with_suffix(state_file, suffix), with_suffix(&kept, suffix));
+        if from.exists() {
+            // Under another name until it is whole.
+            let unfinished = with_suffix(&to, ".part");
+            fs::copy(&from, &unfinished)?;
+            File::open(&unfinished)?.sync_all()?;
+            fs::rename(&unfinished, &to)?;
+        }
+    }
+    sync_directory_of(&kept)?;
+    Ok(kept)
+}
+
+/// Removes a database that is not needed any more, and what lies beside it.
+pub(crate) fn remove_database(path: &Path) -> io::Result<()> {
+    remove_log(path)?;
+    remove_if_there(path)
+}
+
+/// Removes what SQLite has laid beside a database.
+pub(crate) fn remove_log(path: &Path) -> io::Result<()> {
+    COMPANIONS.into_iter().try_for_each(|suffix| remove_if_there(&with_suffix(path, suffix)))
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Lets a file take the place of another, at once and durably. Nothing may lie beside either.
+pub(crate) fn put_in_place(new: &Path, place: &Path) -> io::Result<()> {
+    File::open(new)?.sync_all()?;
+    fs::rename(new, place)?;
+    sync_directory_of(place)
+}
+
+fn sync_directory_of(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
 }

@@ -351,7 +351,7 @@ pub(crate) fn path_error(fault: PathFault, doing: Doing) -> DbError {
 }
 
 /// Waits for whoever is creating or migrating the same file, as long as for any other lock.
-async fn lock_opening(path: &Path, options: &OpenOptions, doing: &Doing) -> Result<File, DbError> {
+pub(crate) async fn lock_opening(path: &Path, options: &OpenOptions, doing: &Doing) -> Result<File, DbError> {
     const LOOK_EVERY: Duration = Duration::from_millis(10);
     let deadline = tokio::time::Instant::now() + options.busy_timeout;
     loop {
@@ -382,7 +382,7 @@ pub(crate) fn reader_of(path: &Arc<Path>, options: &OpenOptions, print: &Fingerp
     Reader::new(pool, path.clone(), at_rest.then_some(print.clone()))
 }
 
-fn connect_options(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {
+pub(crate) fn connect_options(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(options.busy_timeout)
@@ -394,7 +394,7 @@ fn connect_options(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-async fn open_for_writing(path: &Path, options: &OpenOptions) -> Result<(SqliteConnection, [u8; 16]), Stop> {
+pub(crate) async fn open_for_writing(path: &Path, options: &OpenOptions) -> Result<(SqliteConnection, [u8; 16]), Stop> {
     let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     refuse_stub(length)?;
     let mut db = connect_options(path, options).connect().await?;

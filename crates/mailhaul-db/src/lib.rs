@@ -76,6 +76,7 @@ mod model;
 mod older;
 pub mod queue;
 mod read;
+mod rebuild;
 mod report;
 mod rows;
 mod segment;
@@ -95,6 +96,7 @@ pub use model::{
     StoredException, Synced,
 };
 pub use read::SettledPages;
+pub use rebuild::{SetAside, set_damage_aside};
 pub use report::{MailboxReport, PairReport, RunReport};
 pub use still::let_time_stand_still;
 pub use writer::Committed;

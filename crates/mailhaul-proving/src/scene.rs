@@ -76,9 +76,19 @@ impl Scene {
     /// When the command was not built.
     #[must_use]
     pub fn copy(&self, user: &str, more: &[&str]) -> Command {
+        self.command(&["copy"], user, more)
+    }
+
+    /// A subcommand that takes both ends of one user, with `--json`, through both proxies.
+    ///
+    /// # Panics
+    /// When the command was not built.
+    #[must_use]
+    pub fn command(&self, subcommand: &[&str], user: &str, more: &[&str]) -> Command {
         let url = |proxy: &Proxy| format!("imap://{user}@{}?tls=none", proxy.address());
         let mut command = mailhaul();
-        command.args(["copy", "--json", "--from", &url(&self.source_proxy), "--to", &url(&self.target_proxy)]);
+        command.args(subcommand);
+        command.args(["--json", "--from", &url(&self.source_proxy), "--to", &url(&self.target_proxy)]);
         command.arg("--from-password-file").arg(self.folder.path().join("from"));
         command.arg("--to-password-file").arg(self.folder.path().join("to"));
         command.arg("--state").arg(self.state()).args(["--timeout", "5"]).args(more);

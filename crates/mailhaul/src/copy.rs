@@ -25,6 +25,7 @@ pub(crate) async fn run(args: &CopyArgs, state: Option<&std::path::Path>) -> Res
         accept_target_change: args.accept_target_change,
         accept_mass_absence: args.accept_mass_absence,
         copy_deleted_flag: args.copy_deleted_flag,
+        recognise_only: false,
     };
     let (switch, stop) = StopSwitch::new();
     crate::signals::stop_on_signal(move || switch.request())?;

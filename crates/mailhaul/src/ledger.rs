@@ -1,6 +1,7 @@
 //! `mailhaul ledger`: the state file itself.
 
 mod check_text;
+mod rebuild;
 
 use crate::cli::{LedgerCommand, StoreArgs};
 use crate::exit::{CommandError, Exit};
@@ -13,6 +14,7 @@ pub(crate) async fn run(command: &LedgerCommand, at: &StoreArgs) -> Result<Exit,
     let state = setup::state_file(at.state.as_deref())?;
     match command {
         LedgerCommand::Check { json } => check(&state, json.json).await,
+        LedgerCommand::Rebuild(args) => rebuild::run(args, &state).await,
     }
 }
 

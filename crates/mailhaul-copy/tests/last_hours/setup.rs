@@ -37,6 +37,7 @@ impl Stage {
             accept_target_change: false,
             accept_mass_absence: false,
             copy_deleted_flag: false,
+            recognise_only: false,
             resync: ResyncPolicy::default(),
         };
         Self { _folder: folder, ledger, job }

@@ -354,6 +354,11 @@ impl StoredRow for SegmentRow {
 }
 
 impl SegmentRow {
+    /// All segments of a mailbox, in order.
+    pub(crate) const ALL_OF_MAILBOX: &str = "SELECT mailbox_id, ordinal, source_uid_validity, target_uid_validity, first_uid, last_uid, messages, packed, \
+                checksum \
+         FROM segment WHERE mailbox_id = $1 ORDER BY ordinal";
+
     /// Which segment it is, for people.
     pub(crate) fn place(&self) -> String {
         format!("mailbox number {}, segment {}", self.mailbox_id, self.ordinal)
@@ -365,13 +370,7 @@ impl SegmentRow {
         mailbox_id: i64,
         mut each: impl FnMut(Self) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let mut rows = sqlx::query(
-            "SELECT mailbox_id, ordinal, source_uid_validity, target_uid_validity, first_uid, last_uid, messages, \
-                    packed, checksum \
-             FROM segment WHERE mailbox_id = $1 ORDER BY ordinal",
-        )
-        .bind(mailbox_id)
-        .fetch(db);
+        let mut rows = sqlx::query(Self::ALL_OF_MAILBOX).bind(mailbox_id).fetch(db);
         let mut number = 0;
         while let Some(row) = rows.try_next().await? {
             number += 1;
@@ -540,6 +539,10 @@ impl StoredRow for ExceptionRow {
 }
 
 impl ExceptionRow {
+    /// All exceptions of a mailbox, ordered by UID and state.
+    pub(crate) const ALL_OF_MAILBOX: &str = "SELECT mailbox_id, source_uid_validity, uid, state, reason, key_digest, key_strength, at_secs, checksum \
+         FROM mailbox_exception WHERE mailbox_id = $1 ORDER BY source_uid_validity, uid, state";
+
     pub(crate) fn key(&self) -> ExceptionKey {
         let validity = self.stored.source_uid_validity.map_or(0, |validity| validity.0);
         let exception = &self.stored.exception;
@@ -548,13 +551,7 @@ impl ExceptionRow {
 
     /// All exceptions of a mailbox, ordered by UID and state.
     pub(crate) async fn read_all(db: &mut SqliteConnection, mailbox_id: i64) -> Result<Vec<Self>, Fault> {
-        let rows = sqlx::query(
-            "SELECT mailbox_id, source_uid_validity, uid, state, reason, key_digest, key_strength, at_secs, checksum \
-             FROM mailbox_exception WHERE mailbox_id = $1 ORDER BY source_uid_validity, uid, state",
-        )
-        .bind(mailbox_id)
-        .fetch_all(db)
-        .await?;
+        let rows = sqlx::query(Self::ALL_OF_MAILBOX).bind(mailbox_id).fetch_all(db).await?;
         rows.iter()
             .enumerate()
             .map(|(at, row)| verified(row, || format!("mailbox number {mailbox_id}, exception {}", at + 1)))

@@ -14,7 +14,8 @@ pub(crate) use sync::{DepartedRow, SyncRow};
 pub(crate) use told::{PassRow, RemarkRow};
 
 use crate::fault::Fault;
-use sqlx::sqlite::SqliteRow;
+use futures_util::TryStreamExt as _;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row, Sqlite};
 
 /// A table's row. Columns are read in the order of the table, the checksum last.
@@ -36,6 +37,17 @@ pub(crate) fn verified<R: StoredRow>(row: &SqliteRow, place: impl FnOnce() -> St
         (Some(decoded), Some(stored)) if decoded.checksum() == stored => Ok(decoded),
         _ => Err(Fault::Damaged { table: R::TABLE, row: place() }),
     }
+}
+
+/// The rows of a mailbox that are as they were written, as far as they can be read. `sql` asks for them by the number
+/// of the mailbox.
+pub(crate) async fn whole_rows<R: StoredRow>(db: &mut SqliteConnection, sql: &'static str, mailbox_id: i64) -> Vec<R> {
+    let mut rows = sqlx::query(sql).bind(mailbox_id).fetch(db);
+    let mut whole = Vec::new();
+    while let Ok(Some(row)) = rows.try_next().await {
+        whole.extend(verified(&row, String::new));
+    }
+    whole
 }
 
 /// The columns of a row, one after the other.

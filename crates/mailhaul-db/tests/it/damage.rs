@@ -289,7 +289,7 @@ async fn damage_is_told_with_its_place_and_a_way_out_and_stops_the_writer() {
     let error = inbox.load().await.expect_err("damaged");
     let text = error.to_string();
     assert!(text.contains("damaged (table segment, mailbox number 1, segment row 2)"), "{text}");
-    assert!(text.contains("put a backup of it back, or move it away"), "{text}");
+    assert!(text.contains("put a backup of it back, or let `mailhaul ledger rebuild`"), "{text}");
     assert!(lease.is_valid(), "reading alone does not end a lease");
     inbox.settle(settlement(vec![copied(5_000, 5_000)])).await.expect("queued");
     assert_eq!(lease.flush().await.expect_err("not written onto damage").kind(), DbErrorKind::Damaged);

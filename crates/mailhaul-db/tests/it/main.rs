@@ -7,6 +7,7 @@ mod fencing;
 mod histories;
 mod opening;
 mod queue;
+mod rebuilding;
 mod resync;
 mod setup;
 mod size;

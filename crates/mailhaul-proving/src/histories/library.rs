@@ -93,6 +93,7 @@ fn job(request: &Request<'_>) -> CopyJob {
         accept_target_change: false,
         accept_mass_absence: false,
         copy_deleted_flag: false,
+        recognise_only: false,
         resync: resync(request.policy),
     }
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod cuts;
+mod damage;
 mod failpoints;
 mod ground;
 mod histories;
@@ -26,6 +27,7 @@ pub const ALL: &[Row] = &[
     leases::ROW,
     writes::ROW,
     small_disk::ROW,
+    damage::ROW,
     users::ROW,
     ground::ROW,
     memory::ROW,

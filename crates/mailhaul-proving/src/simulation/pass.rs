@@ -297,6 +297,7 @@ fn job(network: &Network, retries: bool, agreed: bool) -> CopyJob {
         accept_target_change: agreed,
         accept_mass_absence: agreed,
         copy_deleted_flag: true,
+        recognise_only: false,
         resync: ResyncPolicy { accept_source_change: agreed, ..ResyncPolicy::default() },
     }
 }

@@ -160,6 +160,7 @@ impl Task<'_> {
             accept_target_change: options.accept_target_change.unwrap_or_default(),
             accept_mass_absence: options.accept_mass_absence.unwrap_or_default(),
             copy_deleted_flag: options.copy_deleted_flag.unwrap_or_default(),
+            recognise_only: false,
             resync: options.resync(self.kind == JobKind::Final),
         }
     }

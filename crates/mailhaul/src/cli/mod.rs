@@ -17,7 +17,7 @@ pub(crate) use ends::{CopyArgs, EndpointArgs, Level, SelectionArgs, VerifyArgs};
 pub(crate) use jobs::{
     ExplainArgs, JobsArgs, LogArgs, PauseArgs, ReportArgs, ReportForm, RetryArgs, StatusArgs, WhomArgs, WhomGroup,
 };
-pub(crate) use ledger::LedgerCommand;
+pub(crate) use ledger::{LedgerCommand, RebuildArgs};
 pub(crate) use parse::{parse_day, parse_map, parse_pin, parse_size};
 pub(crate) use waves::{OrderWord, PlanArgs, WaveCommand};
 pub(crate) use work::{LengthArgs, PreflightArgs, ProbeArgs, RunArgs, ServeArgs};
@@ -84,7 +84,7 @@ pub(crate) enum Command {
     Log(LogArgs),
     /// What became of the mail: of a wave, or (without --wave) of every account that was ever copied.
     Report(ReportArgs),
-    /// The state file itself: is it whole?
+    /// The state file itself: is it whole, and if not, how does it become so?
     #[command(subcommand)]
     Ledger(LedgerCommand),
     /// The key under which passwords are sealed.

@@ -112,8 +112,10 @@ fn verdict(checked: &LedgerCheck) -> String {
         _ => format!("damaged: {} of {}", damaged, count_of(checked.accounts.len() as u64, "account")),
     };
     format!(
-        "{what}\nwhat to do: stop what works with the file, and put a backup of it back (the file alone, with no -wal \
-         or -shm of another moment beside it): the next run finds on the target what the backup has forgotten\n"
+        "{what}\nwhat to do: stop what works with the file; then either `mailhaul ledger rebuild --from … --to …` \
+         for each damaged account finds out anew from both servers what its rows said, and copies nothing, or put a backup \
+         of the file back (alone, with no -wal or -shm of another moment beside it): the next run finds on the target what \
+         the backup has forgotten\n"
     )
 }
 

@@ -1,0 +1,233 @@
+//! Row 8: the state file damaged, cut, put back, or gone, between runs of the real command.
+//!
+//! What must hold: either the next run ends as if nothing had happened, or it stops with a documented exit code and
+//! changes nothing; then `ledger rebuild` mends it. Whatever happens, in the end nothing is lost and nothing doubled,
+//! and a further run sends nothing.
+
+mod harm;
+
+use crate::{Ask, Ended, Outcome, Row, Scene, mailhaul};
+use harm::{HARMS, Harm};
+use mailhaul_testing::histories::Dice;
+use mailhaul_testing::imap_client::{Client, Fetched};
+use mailhaul_testing::judge::Rules;
+use mailhaul_testing::proxy::{Direction, Event};
+use mailhaul_testing::{Corpus, Dovecot};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+pub(super) const ROW: Row = Row { number: 8, name: "the ledger damaged, old or gone", play };
+
+/// So many scenes at once: much of a run is waiting.
+const SCENES: usize = 3;
+/// What may end a run that found its state damaged: it is none of ours any more, or waits for a decision.
+const REFUSED: [i32; 2] = [2, 6];
+/// The mailbox in which the owner of the target takes something away.
+const TIDIED: &str = "Lists/discuss";
+
+fn play(ask: &Ask) -> Outcome {
+    let seeds: Vec<u64> = ask.seeds(8, 60, 2_000).collect();
+    let parts: Vec<Vec<u64>> =
+        (0..SCENES).map(|part| seeds.iter().copied().skip(part).step_by(SCENES).collect()).collect();
+    let mut outcome = Outcome::default();
+    let mut noticed = 0;
+    std::thread::scope(|scope| {
+        let parts: Vec<_> =
+            parts.iter().filter(|part| !part.is_empty()).map(|part| scope.spawn(|| of_part(part))).collect();
+        for part in parts {
+            let (part, stopped) = part.join().expect("a scene is played to its end");
+            outcome.add(part);
+            noticed += stopped;
+        }
+    });
+    outcome.figure(format!("{noticed} noticed and rebuilt, {} harmless or healed", outcome.runs - noticed));
+    outcome
+}
+
+/// Several runs in one scene, each for a user and with a state of its own. How many of them were stopped by what they
+/// found.
+fn of_part(seeds: &[u64]) -> (Outcome, u64) {
+    let scene = Scene::start();
+    let (mut outcome, mut noticed) = (Outcome::default(), 0);
+    for &seed in seeds {
+        let run = Run { scene: &scene, user: format!("user{seed}"), repeat: format!("--row 8 --seed {seed}") };
+        noticed += u64::from(run.play(seed, &mut outcome));
+        outcome.runs += 1;
+        let _ = std::fs::remove_dir_all(scene.state().parent().expect("a folder"));
+    }
+    (outcome, noticed)
+}
+
+/// Names that only case or composition tells apart are kept apart on the target.
+fn names_kept_apart() -> Rules {
+    Rules::new().map("Case", "Case-2").map("caf\u{e9}", "caf\u{e9}-2")
+}
+
+struct Run<'a> {
+    scene: &'a Scene,
+    user: String,
+    repeat: String,
+}
+
+impl Run<'_> {
+    /// Plays one; whether the damage was noticed.
+    fn play(&self, seed: u64, outcome: &mut Outcome) -> bool {
+        let mut dice = Dice::of(seed);
+        let harm = HARMS[usize::try_from(seed).unwrap_or(0) % HARMS.len()];
+        self.fill();
+        let removed = self.come_to_the_moment(harm, &mut dice, outcome);
+        if harm.leaves_rows_unread() {
+            // A mailbox in which nothing has changed is not visited, and its messages not read.
+            self.more_mail();
+        }
+        let told = harm.inflict(&self.scene.state(), &self.backup(), &mut dice);
+        let what = format!("{} ({harm:?}: {told})", self.repeat);
+        let checked = self.ledger(&["check"]);
+        if !matches!(checked.code, 0 | 2 | 6) || checked.stderr.contains("panicked") {
+            outcome.fail(&what, format!("ledger check ended with {}: {}", checked.code, checked.stderr));
+        }
+        let appends = self.scene.appends();
+        let next = self.copy();
+        let noticed = !next.is_complete();
+        if noticed {
+            self.look_at_refusal(&what, &next, &checked, self.scene.appends() - appends, outcome);
+            self.rebuild(&what, &mut dice, outcome);
+            let next = self.copy();
+            if !next.is_complete() {
+                outcome.fail(&what, format!("after the rebuild a copy ended with {}: {}", next.code, next.stderr));
+            }
+        }
+        let rules = removed
+            .iter()
+            .fold(names_kept_apart(), |rules, octets| rules.allow_missing(octets, "removed by its owner"));
+        outcome.take_in(&what, &self.scene.judge(&self.user, &rules));
+        let before = self.scene.appends();
+        let again = self.copy();
+        if !again.is_complete() || self.scene.appends() != before {
+            outcome.fail(&what, format!("a run with nothing to do sent APPEND, or ended with {}", again.code));
+        }
+        noticed
+    }
+
+    fn fill(&self) {
+        let mut owner = self.sign_in(&self.scene.source);
+        Corpus::lively(80, 60_000).load(&mut owner).expect("the source takes the corpus");
+    }
+
+    /// Brings the copy to the point at which the harm is done; what the owner of the target has removed meanwhile.
+    fn come_to_the_moment(&self, harm: Harm, dice: &mut Dice, outcome: &mut Outcome) -> Vec<Vec<u8>> {
+        if harm.needs_a_log() || (harm.may_come_early() && dice.once_in(2)) {
+            self.kill_on_the_way(dice);
+            return Vec::new();
+        }
+        self.complete(outcome);
+        if harm != Harm::OldCopy {
+            return Vec::new();
+        }
+        std::fs::copy(self.scene.state(), self.backup()).expect("a backup is made");
+        self.more_mail();
+        self.complete(outcome);
+        self.tidy_up(dice)
+    }
+
+    fn complete(&self, outcome: &mut Outcome) {
+        let copied = self.copy();
+        if !copied.is_complete() {
+            outcome.fail(&self.repeat, format!("before anything was harmed: {} {}", copied.code, copied.stderr));
+        }
+    }
+
+    fn kill_on_the_way(&self, dice: &mut Dice) {
+        let proxy = &self.scene.target_proxy;
+        let goal = proxy.statistics().bytes(Direction::ToServer) + 20_000 + dice.below(600_000) as u64;
+        let mut copy = self.scene.copy(&self.user, &["--copy-deleted-flag"]).spawn().expect("it can be started");
+        let _reached = proxy.wait_at_most(&Event::Bytes(Direction::ToServer, goal), Duration::from_secs(2));
+        copy.kill().expect("kill -9");
+        let _ = Ended::of(copy);
+    }
+
+    fn more_mail(&self) {
+        Corpus::of_size(&["Later"], 30, 2_000)
+            .load(&mut self.sign_in(&self.scene.source))
+            .expect("the source takes more mail");
+        let text = |number: u32| {
+            format!("Message-ID: <later{number}@x>\r\nSubject: later {number}\r\n\r\nAfter the backup.\r\n")
+        };
+        let mut owner = self.sign_in(&self.scene.source);
+        for number in 0..10 {
+            owner.append(TIDIED, &[], None, text(number).as_bytes()).expect("the source takes it");
+        }
+    }
+
+    /// The owner of the target removes some of what he has, forgotten by the old state or not; the octets of it.
+    fn tidy_up(&self, dice: &mut Dice) -> Vec<Vec<u8>> {
+        let mut owner = self.sign_in(&self.scene.target);
+        owner.select(TIDIED).expect("it was copied");
+        let messages = owner.fetch_all().expect("readable");
+        let removed: Vec<&Fetched> = messages.iter().filter(|_| dice.once_in(8)).collect();
+        for message in &removed {
+            owner.store(&message.uid.to_string(), "+FLAGS.SILENT", &["\\Deleted"]).expect("his own mail");
+            owner.uid_expunge(&message.uid.to_string()).expect("his own mail");
+        }
+        removed.into_iter().map(|message| message.octets.clone()).collect()
+    }
+
+    /// A run that does not end as usual must say why, by a code that is documented, and have sent nothing.
+    fn look_at_refusal(&self, what: &str, next: &Ended, checked: &Ended, appends: u32, outcome: &mut Outcome) {
+        if !REFUSED.contains(&next.code) || next.stderr.contains("panicked") {
+            outcome.fail(what, format!("the run ended with {}: {} {}", next.code, next.json, next.stderr));
+        }
+        if checked.code == 0 {
+            outcome
+                .fail(what, format!("the run was refused and the check found nothing: {} {}", next.json, next.stderr));
+        }
+        if appends > 0 {
+            outcome.fail(what, format!("{appends} APPEND were sent by a run that found its state damaged"));
+        }
+    }
+
+    /// Rebuilds the account, now and then at the second go because the first was killed. Nothing may be sent.
+    fn rebuild(&self, what: &str, dice: &mut Dice, outcome: &mut Outcome) {
+        let before = self.scene.appends();
+        if dice.once_in(3) {
+            let mut child = self.start_rebuild();
+            std::thread::sleep(Duration::from_millis(dice.below(250) as u64));
+            child.kill().expect("kill -9");
+            let _ = Ended::of(child);
+        }
+        let rebuilt = Ended::of(self.start_rebuild());
+        if rebuilt.code != 0 {
+            outcome.fail(what, format!("the rebuild ended with {}: {} {}", rebuilt.code, rebuilt.json, rebuilt.stderr));
+        }
+        if self.scene.appends() != before {
+            outcome.fail(what, "the rebuild sent APPEND");
+        }
+        let checked = self.ledger(&["check"]);
+        if checked.code != 0 {
+            outcome.fail(what, format!("damaged after its rebuild: {} {}", checked.json, checked.stderr));
+        }
+    }
+
+    fn start_rebuild(&self) -> Child {
+        self.scene.command(&["ledger", "rebuild"], &self.user, &[]).spawn().expect("it can be started")
+    }
+
+    fn copy(&self) -> Ended {
+        self.scene.run(&self.user, &["--copy-deleted-flag"])
+    }
+
+    fn ledger(&self, words: &[&str]) -> Ended {
+        let mut command = mailhaul();
+        command.arg("ledger").args(words).arg("--json").arg("--state").arg(self.scene.state());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ended::of(command.spawn().expect("it can be started"))
+    }
+
+    fn backup(&self) -> std::path::PathBuf {
+        self.scene.folder().join("backup.db")
+    }
+
+    fn sign_in(&self, server: &Dovecot) -> Client {
+        Client::sign_in(server.address(), &self.user, server.password()).expect("the server lets its owner in")
+    }
+}
