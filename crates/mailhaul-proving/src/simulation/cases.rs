@@ -76,21 +76,21 @@ pub struct Lenience {
     pub retries: bool,
     /// The operator has agreed to what he was asked.
     pub agreed: bool,
-    /// Copies that the report names as possible duplicates may be there.
-    pub doubles_if_named: bool,
+    /// So many copies may be there twice, because earlier reports have named them as possible duplicates; and those that
+    /// the last one names. `None`: nothing may be there twice, whatever is named.
+    pub named: Option<u64>,
 }
 
 /// What must hold in the end: a pass without faults completes, both sides hold the same, and one more pass sends nothing.
 pub fn expect_good_end(outcome: &mut Outcome, repeat: &str, stage: &mut Stage, lenience: Lenience) {
     let order = || Order { retries: lenience.retries, agreed: lenience.agreed, ..Order::default() };
     let last = stage.pass(order());
-    let named = possible_duplicates(&last);
+    let named = lenience.named.map_or(0, |earlier| earlier + possible_duplicates(&last));
     let findings = stage.judge_as_named(&last);
-    let named_only = lenience.doubles_if_named && named > 0;
-    if !last.is_complete() && !named_only {
+    if !last.is_complete() && named == 0 {
         outcome.fail(repeat, format!("the pass without faults did not complete:\n{}", last.in_words()));
     }
-    let excused = lenience.doubles_if_named && findings.lost() == 0 && (1..=named).contains(&findings.doubled());
+    let excused = findings.lost() == 0 && (1..=named).contains(&findings.doubled());
     if !findings.is_equal() && !excused {
         outcome.lost += findings.lost();
         outcome.doubled += findings.doubled();

@@ -155,7 +155,20 @@ impl World {
                     }),
                 )
             }
-            8 | 9 => {
+            8 => {
+                let told = format!("a message is moved from {source} to INBOX at the source");
+                (
+                    told,
+                    Box::new(move |server, _, ever| {
+                        let held = server.contents().remove(&source).unwrap_or_default();
+                        if let Some(held) = held.get(place % held.len().max(1)).filter(|_| source != "INBOX") {
+                            ever.borrow_mut().push((source.clone(), held.octets.to_vec()));
+                            server.move_(&source, &[held.uid], "INBOX");
+                        }
+                    }),
+                )
+            }
+            9 => {
                 let told = format!("flags change in {source}");
                 (
                     told,
