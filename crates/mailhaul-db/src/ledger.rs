@@ -24,6 +24,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How often, and after how long each time, a lock is asked for again that seems to be held by this process.
+const OWN_LOCK_TURNS: u32 = 50;
+const OWN_LOCK_TURN: Duration = Duration::from_millis(20);
+
 /// The schema, step by step.
 pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
@@ -188,7 +192,7 @@ impl Ledger {
             let reason = "it was opened for reading only".to_owned();
             return Err(DbError::NoAccess { doing, reason });
         };
-        let lock = match files::lock_pair(self.path(), identity).map_err(|error| path_error(error.into(), doing))? {
+        let lock = match self.lock_of(identity, stale).await.map_err(|error| path_error(error.into(), doing))? {
             Ok(lock) => Some(lock),
             Err(held) if stale.is_some_and(|stale| held.process == Some(stale.process)) => {
                 tracing::warn!(pair = %identity, holder = held.holder(), "taking over a pair that its old holder has not let go");
@@ -201,6 +205,23 @@ impl Ledger {
         };
         let state = writer.claim(identity, lock).await?;
         Ok(PairLease::new(Arc::new(state), writer.clone(), self.reader.clone()))
+    }
+
+    /// Takes the lock of a pair. A program that this process starts holds copies of all its locks until it has become that
+    /// program: a lock that was let go just now may be held a moment longer, by nobody.
+    async fn lock_of(
+        &self,
+        identity: &PairIdentity,
+        stale: Option<mailhaul_queue::StaleHolder>,
+    ) -> std::io::Result<Result<File, files::Held>> {
+        let mut turns_left = if stale.is_some() { 0 } else { OWN_LOCK_TURNS };
+        loop {
+            match files::lock_pair(self.path(), identity)? {
+                Err(held) if held.process == Some(std::process::id()) && turns_left > 0 => turns_left -= 1,
+                other => return Ok(other),
+            }
+            tokio::time::sleep(OWN_LOCK_TURN).await;
+        }
     }
 
     /// Looks at a pair without claiming it; `None` if the ledger has never heard of it.

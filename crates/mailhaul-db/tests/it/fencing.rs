@@ -29,6 +29,19 @@ async fn a_claimed_pair_is_busy_until_everything_of_the_lease_is_gone() {
     drop(ledger);
 }
 
+/// As when this process starts another program just then, which has a copy of every lock until it has become that program.
+#[tokio::test]
+async fn a_lock_that_this_process_lets_go_in_a_moment_is_waited_for() {
+    let place = Place::new();
+    let (ledger, lease, inbox) = place.inbox().await;
+    let other = place.open().await;
+    let alice = identity("alice");
+    // The first of both is asked first, and finds the lock held.
+    let (claimed, ()) = tokio::join!(other.claim_pair(&alice), async { drop((lease, inbox)) });
+    assert_eq!(claimed.expect("it was waited for").generation(), Generation(2));
+    drop(ledger);
+}
+
 #[tokio::test]
 async fn a_lease_dropped_with_work_queued_still_writes_it() {
     let place = Place::new();
