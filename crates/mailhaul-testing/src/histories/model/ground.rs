@@ -41,7 +41,9 @@ pub(super) fn carry_over(
                 let which = choices.choose(twins.len());
                 let record = twins[which];
                 let flags = message.flags.with(record.base);
-                let is_draft = name == DRAFTS || flags.common(FlagSet::DRAFT) == FlagSet::DRAFT;
+                let is_draft = name == DRAFTS
+                    || flags.common(FlagSet::DRAFT) == FlagSet::DRAFT
+                    || has_drafts_header(&records, mailbox, record.content);
                 let vague = (is_draft || !record.content.named) && world.copy_in(&target, record.copy).is_none();
                 // Neither a copy nor a Message-ID to recognise it by, or a draft, of which another edition may have the
                 // same: nobody has to.
@@ -60,7 +62,13 @@ pub(super) fn carry_over(
             waiting = fewer;
         }
     }
-    if carried.len() * 100 < records.len() * FOUND_PERCENT && !passing.policy.accept_source_change {
+    // What had left together with its mailbox is not missed, once it was concluded from.
+    let forgotten = |record: &&Record| record.stale;
+    let concluded = records.iter().any(|record| record.stale) && choices.either();
+    let missed = |all: usize, stale: usize| if concluded { all - stale } else { all };
+    let found = missed(carried.len(), carried.values().filter(forgotten).count());
+    let known = missed(records.len(), records.iter().filter(forgotten).count());
+    if found * 100 < known * FOUND_PERCENT && !passing.policy.accept_source_change {
         return false;
     }
     for (uid, message) in &mailbox.messages {
@@ -83,6 +91,15 @@ pub(super) fn carry_over(
     pair.uid_validity = mailbox.uid_validity;
     pair.records = carried;
     true
+}
+
+/// Whether a draft has this header, now or when it was copied. Of several messages with one header none speaks for itself
+/// then.
+fn has_drafts_header(records: &[Record], mailbox: &MailboxView, content: Content) -> bool {
+    let same = |other: Content| other.serial == content.serial && other.named == content.named;
+    let draft = |flags: FlagSet| flags.common(FlagSet::DRAFT) == FlagSet::DRAFT;
+    records.iter().any(|record| same(record.content) && draft(record.base))
+        || mailbox.messages.values().any(|message| same(message.content) && draft(message.flags))
 }
 
 /// Of what the owner has taken away only the header is remembered: another body under it cannot be told from it.
