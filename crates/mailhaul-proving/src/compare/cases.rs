@@ -23,7 +23,7 @@ pub struct Case {
 /// All of them.
 pub const CASES: [Case; 13] = [
     Case { name: "ten kills at random moments", times: 6, play: kills },
-    Case { name: "the same, started again when the servers know", times: 6, play: kills_and_waits },
+    Case { name: "these kills, started again when the servers know", times: 6, play: kills_and_waits },
     Case { name: "the answer to an APPEND is lost", times: 6, play: swallowed },
     Case { name: "either connection cut at a random octet, ten times", times: 6, play: cuts },
     Case { name: "the state is deleted", times: 1, play: state_deleted },
