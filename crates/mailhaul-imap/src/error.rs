@@ -231,7 +231,9 @@ impl ImapError {
                 ErrorClass::Network
             }
             Self::Tls { check: TlsCheck::TrustSettings(_), .. } => ErrorClass::Usage,
-            Self::Tls { .. } | Self::OldTls { .. } => ErrorClass::Tls,
+            // Somebody who is signed in already cannot be asked for TLS, nor told who we are (RFC 9051 §11.1). It stays so,
+            // however often one comes again.
+            Self::Tls { .. } | Self::OldTls { .. } | Self::PreAuth { .. } => ErrorClass::Tls,
             Self::Greeting { text, .. } | Self::Bye { text } => {
                 if crate::status_line::asks_to_slow_down(text) {
                     ErrorClass::Throttle
@@ -239,7 +241,7 @@ impl ImapError {
                     ErrorClass::Network
                 }
             }
-            Self::PreAuth { .. } | Self::LimitExceeded { .. } | Self::Protocol { .. } => ErrorClass::Protocol,
+            Self::LimitExceeded { .. } | Self::Protocol { .. } => ErrorClass::Protocol,
             Self::SignIn { status } => status.class(Context::SignIn),
             Self::SignInImpossible { .. } => ErrorClass::SignIn,
             Self::Refused { command, status } => status.class(Context::of_command(command)),

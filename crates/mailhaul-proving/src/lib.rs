@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod canary;
 pub mod compare;
 pub mod histories;
 mod lane;
@@ -17,6 +18,7 @@ pub mod sqlite;
 mod table;
 mod wave;
 
+pub use canary::Canary;
 pub use lane::{Lane, Ledger};
 pub use moments::Moment;
 pub use outcome::{Failure, Outcome};

@@ -2,6 +2,13 @@
 //!
 //! Nothing here is meant to be trusted outside of the test that made it. Files lie in the authority's own temporary
 //! folder and vanish with it.
+//!
+//! [`bad`] has everything that no client may believe, [`trap`] a server that keeps what is said to it all the same, and
+//! [`openssl`] servers of a kind that no careful library makes any more.
+
+pub mod bad;
+pub mod openssl;
+pub mod trap;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};

@@ -13,6 +13,7 @@ mod memory;
 mod mixed;
 mod signals;
 mod small_disk;
+mod tls;
 mod users;
 mod writes;
 
@@ -33,6 +34,7 @@ pub const ALL: &[Row] = &[
     memory::ROW,
     signals::ROW,
     honest::ROW,
+    tls::ROW,
     mixed::ROW,
     histories::ROW,
 ];
