@@ -10,6 +10,7 @@ pub mod imap_client;
 pub mod judge;
 pub mod many;
 pub mod model;
+pub mod mutate;
 pub mod proxy;
 pub mod scripted;
 pub mod tls;

@@ -76,6 +76,10 @@ impl Run<'_> {
         let harm = HARMS[usize::try_from(seed).unwrap_or(0) % HARMS.len()];
         self.fill();
         let removed = self.come_to_the_moment(harm, &mut dice, outcome);
+        if harm.leaves_rows_unread() {
+            // A mailbox in which nothing has changed is not visited, and its messages not read.
+            self.more_mail();
+        }
         let told = harm.inflict(&self.scene.state(), &self.backup(), &mut dice);
         let what = format!("{} ({harm:?}: {told})", self.repeat);
         let checked = self.ledger(&["check"]);
@@ -83,9 +87,7 @@ impl Run<'_> {
             outcome.fail(&what, format!("ledger check ended with {}: {}", checked.code, checked.stderr));
         }
         let appends = self.scene.appends();
-        // A mailbox in which nothing has changed is not visited, and its rows are not read, unless the pass is the last.
-        let more: &[&str] = if harm.leaves_rows_unread() { &["--final"] } else { &[] };
-        let next = self.copy_with(more);
+        let next = self.copy();
         let noticed = !next.is_complete();
         if noticed {
             self.look_at_refusal(&what, &next, &checked, self.scene.appends() - appends, outcome);
@@ -211,11 +213,7 @@ impl Run<'_> {
     }
 
     fn copy(&self) -> Ended {
-        self.copy_with(&[])
-    }
-
-    fn copy_with(&self, more: &[&str]) -> Ended {
-        self.scene.run(&self.user, &[&["--copy-deleted-flag"], more].concat())
+        self.scene.run(&self.user, &["--copy-deleted-flag"])
     }
 
     fn ledger(&self, words: &[&str]) -> Ended {

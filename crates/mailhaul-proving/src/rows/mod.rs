@@ -11,6 +11,7 @@ mod kills;
 mod leases;
 mod memory;
 mod mixed;
+mod mutants;
 mod signals;
 mod small_disk;
 mod tls;
@@ -25,6 +26,7 @@ pub const ALL: &[Row] = &[
     failpoints::ROW,
     cuts::ROW,
     answers::ROW,
+    mutants::ROW,
     leases::ROW,
     writes::ROW,
     small_disk::ROW,

@@ -1,0 +1,85 @@
+//! What an answer costs that grows and grows: memory by the process's peak, work by its thread's own clock at one size and
+//! at four times that size.
+
+use super::{LARGE_BYTES, is_quick, session, spoil};
+use crate::{Outcome, Scale};
+use mailhaul_testing::histories::Dice;
+use mailhaul_testing::mutate::GROWING;
+use rustix::time::{ClockId, clock_gettime};
+
+/// 16 MiB beyond the window, and twice the answer itself: as the server holds it, and as it is written.
+const PEAK_MAX: u64 = (16 << 20) + 2 * LARGE_BYTES as u64;
+
+/// Four times the octets may take so much more work. Linear is 4, quadratic 16.
+const RATIO_MAX: f64 = 10.0;
+
+/// Below this, what is measured is the session around it.
+const NANOS_MIN: u128 = 3_000_000;
+
+pub(super) fn play(scale: Scale) -> Outcome {
+    let mut outcome = Outcome::default();
+    let (mut peak, mut worst) = (0, 0.0_f64);
+    for mutation in GROWING {
+        for at in 0..session::ANSWERS {
+            if is_quick(scale) && at % 8 != 0 {
+                continue;
+            }
+            let before = held();
+            let mut costs = [u128::MAX; 2];
+            for (cost, size) in costs.iter_mut().zip([LARGE_BYTES / 4, LARGE_BYTES]) {
+                for seed in 0..2 {
+                    let recording = super::Recording::dovecot();
+                    let began = own_time();
+                    if let Err(seen) = spoil(&recording, mutation, size, at, Dice::of(seed)) {
+                        outcome.fail("--row 5", seen);
+                    }
+                    *cost = (*cost).min(own_time() - began);
+                }
+            }
+            peak = peak.max(peak_since().saturating_sub(before));
+            #[expect(clippy::cast_precision_loss, reason = "a ratio is asked for, roughly")]
+            let ratio = costs[1] as f64 / costs[0].max(NANOS_MIN) as f64;
+            worst = worst.max(ratio);
+            if ratio > RATIO_MAX {
+                outcome
+                    .fail("--row 5", format!("{mutation:?} of answer {at}: four times as much took {ratio:.1} times"));
+            }
+        }
+    }
+    // Other tests of the same process would be in these figures.
+    if !is_quick(scale) {
+        outcome.figure(format!("peak {:.1} MiB with the answer, 4 times as much in {worst:.1} times", mib(peak)));
+        if peak > PEAK_MAX {
+            outcome.fail("--row 5", format!("a connection held {:.1} MiB", mib(peak)));
+        }
+    }
+    outcome
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn mib(octets: u64) -> f64 {
+    octets as f64 / f64::from(1 << 20)
+}
+
+/// Nanoseconds that this thread has worked.
+fn own_time() -> u128 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    u128::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u128::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+/// What the process holds now; the peak begins anew from there.
+fn held() -> u64 {
+    // 5: forget the peak (proc(5), clear_refs). Without it the peak is that of the whole process, which is more.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    status("VmRSS:")
+}
+
+fn peak_since() -> u64 {
+    status("VmHWM:")
+}
+
+fn status(field: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1024
+}
