@@ -12,6 +12,7 @@ mod harness;
 mod histories;
 mod interrupted;
 mod journeys;
+mod model;
 mod options;
 mod process;
 mod queue_commands;

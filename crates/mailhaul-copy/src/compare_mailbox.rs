@@ -192,8 +192,19 @@ impl Pair<'_> {
         };
         let (ours, theirs) =
             tokio::join!(read(&mut links.source, Side::Source, source), read(&mut links.target, Side::Target, target));
-        let (ours, theirs) = (ours?, theirs?);
-        let found = compare(&ours, &theirs);
+        let (mut ours, mut theirs) = (ours?, theirs?);
+        let mut found = compare(&ours, &theirs);
+        let (doubted_of_ours, doubted_of_theirs) = found.sizes_that_differ(&ours, &theirs);
+        if !doubted_of_ours.is_empty() {
+            // Some servers announce sizes that are not those of what they hand out.
+            let (counted_ours, counted_theirs) = tokio::join!(
+                count_octets(&mut links.source, Side::Source, &doubted_of_ours),
+                count_octets(&mut links.target, Side::Target, &doubted_of_theirs)
+            );
+            correct_sizes(&mut ours, &counted_ours?);
+            correct_sizes(&mut theirs, &counted_theirs?);
+            found = compare(&ours, &theirs);
+        }
         match self.insight.filter(|_| !found.is_equality()) {
             Some(insight) => self.file_knowing(insight, source, target, &ours, &theirs, &found).await?,
             None => self.file(source, target, &ours, &theirs, &found, &BTreeMap::new()),
@@ -335,6 +346,19 @@ impl Pair<'_> {
 
     fn differ(&mut self, kind: DifferenceKind, source_uid: Option<u32>, target_uid: Option<u32>, reason: String) {
         self.findings.differ(&self.mapped.source, kind, source_uid, target_uid, reason);
+    }
+}
+
+/// How many octets these messages have that the server hands out, by UID.
+async fn count_octets(connection: &mut Connection, side: Side, uids: &UidSet) -> Result<BTreeMap<u32, u64>, WalkError> {
+    let push = |counted: &mut u64, octets: &[u8]| *counted += octets.len() as u64;
+    let counted = digest_bodies(connection, uids, |_| 0, push).await.map_err(on(side))?.digests;
+    Ok(counted.into_iter().map(|(uid, octets)| (uid.0, octets)).collect())
+}
+
+fn correct_sizes(rows: &mut [Seen<MessageKey>], counted: &BTreeMap<u32, u64>) {
+    for row in rows {
+        row.size = counted.get(&row.uid).copied().or(row.size);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Pure: two lists of messages, and what differs between them. Shared by both levels of verify that look at messages.
 
 use mailhaul_plan::content::ContentDigests;
-use mailhaul_types::MessageKey;
+use mailhaul_types::{MessageKey, Uid, UidSet};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A message as far as verify has looked at it. What was not looked at is `None` on both sides.
@@ -36,6 +36,15 @@ impl Comparison {
     pub(crate) fn is_equality(&self) -> bool {
         let Self { equal: _, altered, missing, doubled, extra } = self;
         altered.is_empty() && missing.is_empty() && doubled.is_empty() && extra.is_empty()
+    }
+
+    /// The UIDs of pairs that differ in their sizes, on both sides.
+    pub(crate) fn sizes_that_differ<I>(&self, source: &[Seen<I>], target: &[Seen<I>]) -> (UidSet, UidSet) {
+        let pairs = self.altered.iter().map(|(place, other, _)| (&source[*place], &target[*other]));
+        let differing = pairs.filter(|(source, target)| source.size != target.size);
+        let (ours, theirs): (Vec<Uid>, Vec<Uid>) =
+            differing.map(|(source, target)| (Uid(source.uid), Uid(target.uid))).unzip();
+        (ours.into_iter().collect(), theirs.into_iter().collect())
     }
 }
 
