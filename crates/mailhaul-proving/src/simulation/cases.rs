@@ -4,6 +4,7 @@ use super::pass::{Ended, Order};
 use super::stage::Stage;
 use crate::Outcome;
 use mailhaul_report::ExceptionState;
+use mailhaul_testing::histories::Dice;
 use mailhaul_types::Side;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -40,12 +41,17 @@ pub fn one_case(repeat: &str, play: impl FnOnce(&mut Outcome)) -> Outcome {
     outcome
 }
 
-/// Every `n`-th of so many cases, so that `wanted` of them are played; from the one that `seed` names on.
+/// So many of all cases, spread evenly: one of each stretch, which one the dice say, because cases that differ in one
+/// respect only stand at even distances. One alone is the one that `seed` names.
 #[must_use]
 pub fn sample(total: usize, wanted: u64, seed: u64) -> Vec<usize> {
     let wanted = usize::try_from(wanted).unwrap_or(total).clamp(1, total.max(1));
-    let first = usize::try_from(seed.saturating_sub(1)).unwrap_or(0);
-    (0..wanted).map(|number| (first + number * total / wanted) % total.max(1)).collect()
+    if wanted == 1 {
+        return vec![usize::try_from(seed.saturating_sub(1)).unwrap_or(0) % total.max(1)];
+    }
+    let mut dice = Dice::of(seed);
+    let begin = |number: usize| number * total / wanted;
+    (0..wanted).map(|number| begin(number) + dice.below(begin(number + 1) - begin(number))).collect()
 }
 
 /// What a broken pass may not say: that anything is gone that nobody has taken away, or settled that is not there.
@@ -121,4 +127,27 @@ pub fn possible_duplicates(ended: &Ended) -> u64 {
 pub fn say_pace(outcome: &mut Outcome, began: Instant) {
     let millis = began.elapsed().as_secs_f64() * 1_000.0 / (outcome.runs.max(1) as f64);
     outcome.figure(format!("{millis:.1} ms a case"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_sample_meets_every_kind_of_case_wherever_it_stands() {
+        // Cases of four kinds in turn, and every sixteenth of them: each stretch of the list sees all four.
+        let chosen = sample(84_412, 84_412 / 16, 1);
+        assert_eq!(chosen.iter().collect::<BTreeSet<_>>().len(), 5_275);
+        for part in chosen.chunks(200) {
+            assert_eq!(part.iter().map(|case| case % 4).collect::<BTreeSet<_>>().len(), 4);
+        }
+    }
+
+    #[test]
+    fn all_are_all_and_one_is_the_one_that_is_named() {
+        assert_eq!(sample(5, 5, 9), [0, 1, 2, 3, 4]);
+        assert_eq!(sample(5, 1, 3), [2]);
+        assert_eq!(sample(5, 1, 7), [1]);
+    }
 }
