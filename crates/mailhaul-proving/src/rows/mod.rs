@@ -12,6 +12,7 @@ mod leases;
 mod memory;
 mod mixed;
 mod mutants;
+mod secrets;
 mod signals;
 mod small_disk;
 mod tls;
@@ -35,6 +36,7 @@ pub const ALL: &[Row] = &[
     ground::ROW,
     memory::ROW,
     signals::ROW,
+    secrets::ROW,
     honest::ROW,
     tls::ROW,
     mixed::ROW,
