@@ -7,7 +7,7 @@
 //!
 //! [`Traits`] says what the server announces and in what it is odd. Any user name signs in, with [`PASSWORD`].
 //! [`ModelServer`] is also its owner's hand: mail is delivered, moved and deleted without IMAP, and mailboxes are read for
-//! judgement. [`ModelServer::on_command`] answers a chosen command otherwise, and [`serve`] puts a model behind a real port.
+//! judgement. [`ModelServer::on_command`] answers a chosen command otherwise, and [`serve()`] puts a model behind a real port.
 //!
 //! Not modelled: TLS, ENVELOPE and BODYSTRUCTURE, `\Recent`, NOTIFY, UTF8=ACCEPT, shared mailboxes.
 
