@@ -225,7 +225,9 @@ async fn a_round_after_news_costs_a_list_and_the_mailboxes_that_changed() {
     deliver(&scene.source, "Archive/3", 100, 1);
     follower.shows("the change is brought over", |now| now.rounds == 4 && now.brought_over == 1).await;
     let cost = scene.to_source.statistics().since(&before);
-    assert_eq!((cost.count("LIST"), cost.count("EXAMINE"), cost.count("STATUS")), (2, 1, 0), "{cost:?}");
+    // Another round may have begun by now, if the source has told of its change twice.
+    let (rounds, opened) = (cost.count("LIST"), (cost.count("EXAMINE"), cost.count("STATUS")));
+    assert!((2..=3).contains(&rounds) && opened == (1, 0), "{cost:?}");
     let (report, _) = follower.stop().await;
     assert_eq!(report.verdict(), Verdict::Complete, "{}", report.to_text());
 }

@@ -159,7 +159,6 @@ mod tests {
         control.rule(&mut shell, folder.path());
         let output = shell.output().expect("there is a shell");
         assert_eq!(String::from_utf8_lossy(&output.stdout), "no\n1\n2\n4\n");
-        assert!(String::from_utf8_lossy(&output.stderr).contains("No space left"), "{output:?}");
         assert_eq!((control.writes(), control.failed()), (4, 1));
     }
 
