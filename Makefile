@@ -7,7 +7,7 @@ export CARGO_TERM_COLOR ?= auto
 
 PROVE_BUILD := --profile prove
 
-.PHONY: help demo test test-long prove prove-long compare histories check lint docs deny audit fmt bench servers picture clean
+.PHONY: help demo test test-long prove prove-long compare histories fuzz check lint docs deny audit fmt bench servers picture clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,14 @@ compare: ## mbsync beside mailhaul, under the same troubles and before the same 
 	@scripts/install-test-servers.sh --only mbsync
 	$(CARGO) build $(PROVE_BUILD) --quiet -p mailhaul
 	$(CARGO) run $(PROVE_BUILD) --quiet -p mailhaul-proving --bin compare
+
+FUZZ ?= framing
+SECONDS_OF_FUZZ := $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),60)
+
+fuzz: ## Feed one reader of foreign octets with what a fuzzer thinks of (FUZZ=target, SECONDS=n)
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install cargo-fuzz --locked
+	@mkdir -p fuzz/found/$(FUZZ)
+	$(CARGO) +nightly fuzz run $(FUZZ) fuzz/found/$(FUZZ) fuzz/corpus/$(FUZZ) -- -max_total_time=$(SECONDS_OF_FUZZ)
 
 histories: servers ## Thousands of random histories of both sides, judged by a model (HISTORIES=n, HISTORY_SEED=n)
 	$(CARGO) test -p mailhaul --test it thousands_of_histories -- --ignored --nocapture

@@ -53,6 +53,9 @@ mod error;
 mod expunge;
 mod fetch_flags;
 mod fetch_items;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod headers;
 mod introduction;
 mod list;

@@ -1,0 +1,16 @@
+//! The header scan: whole, and cut in two anywhere, it must make the same key.
+
+#![no_main]
+
+use mailhaul_plan::keys::KeyMaker;
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
+    let keys = KeyMaker::new([7; 16]);
+    let _ = keys.key_of_headers(octets);
+    let whole = keys.key_of_message(octets);
+    let cut = octets.first().map_or(0, |first| usize::from(*first) % octets.len());
+    let mut stream = keys.stream();
+    stream.push(&octets[..cut]);
+    stream.push(&octets[cut..]);
+    assert_eq!(whole, stream.finish());
+});
