@@ -21,7 +21,7 @@ test: servers check ## What CI runs: installs what tests need, checks, then all 
 test-long: servers ## What takes too long for every day: many more deaths at random moments
 	$(CARGO) test -p mailhaul --test it --no-fail-fast -- --ignored
 
-prove: servers ## Break it on purpose, twenty minutes long, and count what was lost (PROVE="--row N --seed N --runs N")
+prove: servers ## Break it on purpose, row by row, and count what was lost (PROVE="--row N --seed N --runs N")
 	$(CARGO) build $(PROVE_BUILD) --quiet -p mailhaul
 	$(CARGO) run $(PROVE_BUILD) --quiet -p mailhaul-proving -- $(PROVE)
 

@@ -7,7 +7,7 @@ use crate::Outcome;
 pub enum Scale {
     /// A few runs, for the tests of every day: all rows together take some minutes.
     Quick,
-    /// All rows together take less than twenty minutes on two cores.
+    /// Meant for twenty minutes on two cores, all rows together.
     Prove,
     /// As long as it takes.
     Long,
