@@ -55,6 +55,7 @@ mod tail;
 mod tally;
 mod target_side;
 mod transfer;
+mod unlisted;
 mod vanished;
 mod verify;
 mod views;

@@ -7,6 +7,7 @@ use crate::mapping::agree_on_mapping;
 use crate::pause;
 use crate::renames::evidence::has_something_left;
 use crate::renames::{Renamed, follow_renames};
+use crate::unlisted::complete_target_list;
 use mailhaul_db::MailboxBrief;
 use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping};
 use mailhaul_plan::visits::Figures;
@@ -64,6 +65,7 @@ impl Run<'_> {
         walk.progress.doing("looking for changes".to_owned());
         let mut listings = list_both(links).await?;
         let mut briefs = by_source(walk.lease.overview().await?);
+        complete_target_list(links, &mut listings, &briefs).await?;
         let is_missing = |brief: &MailboxBrief| {
             !listings.source_figures.contains_key(&brief.mapping.source) && has_something_left(brief)
         };
@@ -75,11 +77,12 @@ impl Run<'_> {
             true => Renamed::default(),
             false => follow_renames(walk, links, &listings, &briefs).await?,
         };
-        if renamed.target_changed {
-            listings = list_both(links).await?;
-        }
         if renamed.any {
             briefs = by_source(walk.lease.overview().await?);
+        }
+        if renamed.target_changed {
+            listings = list_both(links).await?;
+            complete_target_list(links, &mut listings, &briefs).await?;
         }
         let (mapping, vanished) = agree_on_mapping(walk, &listings.source, &listings.target, &mut briefs).await?;
         self.summary.remark_all(renamed.remarks);

@@ -49,3 +49,27 @@ fn changed_flags_are_not_forgotten_when_the_source_answers_without_them() {
         assert!(stage.judge().is_equal(), "{}", stage.judge());
     }
 }
+
+#[test]
+fn a_target_that_lists_nothing_is_asked_for_its_mailboxes_by_name() {
+    let lists = Script::Moved.undisturbed().count(Side::Target, "LIST") as u64;
+    assert!(lists > 0);
+    for nth in 1..=lists {
+        let mut stage = Script::Moved.stage();
+        // Twice in a row: looking again does not help.
+        let silent = |nth| Reply { side: Side::Target, name: "LIST".to_owned(), nth, answer: Answer::WithoutData };
+        stage.pass(Order { replies: vec![silent(nth), silent(nth + 1)], ..Order::default() });
+        let last = stage.clean_pass();
+        assert!(last.is_complete(), "{}", last.in_words());
+        assert!(stage.judge().is_equal(), "LIST {nth}: {}", stage.judge());
+    }
+}
+
+#[test]
+fn a_target_that_lists_nothing_gets_its_first_copy_all_the_same() {
+    let mut stage = Script::FirstCopy.stage();
+    let silent = |nth| Reply { side: Side::Target, name: "LIST".to_owned(), nth, answer: Answer::WithoutData };
+    let first = stage.pass(Order { replies: (1..=9).map(silent).collect(), ..Order::default() });
+    assert!(first.is_complete(), "{}", first.in_words());
+    assert!(stage.judge().is_equal(), "{}", stage.judge());
+}

@@ -31,7 +31,7 @@ fn play(ask: &Ask) -> Outcome {
 /// Every octet of every session, each way, in every manner.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for script in [Script::FirstCopy, Script::FirstCopyBare, Script::Resync] {
+    for script in Script::ALL {
         let passed = script.undisturbed().passed;
         for (side, passed) in [Side::Source, Side::Target].into_iter().zip(passed) {
             for (way, octets) in [Way::ToServer, Way::ToClient].into_iter().zip(passed) {

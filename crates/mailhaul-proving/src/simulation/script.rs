@@ -1,11 +1,14 @@
-//! Sessions that are played again and again with something else going wrong in each: a first copy and a re-sync, with a
-//! target that can everything and one that can nothing.
+//! Sessions that are played again and again with something else going wrong in each: a first copy, a re-sync, and what
+//! comes after a death or after the ground has moved; between servers that can everything and servers that can nothing.
 
 use super::corpus::few;
-use super::pass::Ended;
+use super::pass::{Ended, Order, Reply};
 use super::stage::Stage;
-use mailhaul_testing::model::Traits;
+use mailhaul_testing::model::{Answer, Traits};
 use mailhaul_types::Side;
+
+/// Long after a target has fallen silent, and long before it is given up.
+const DEATH_MILLIS: u64 = 20_000;
 
 /// A session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,11 +21,25 @@ pub enum Script {
     Resync,
     /// The same between servers without any extension.
     ResyncBare,
+    /// The run before has died while messages were in flight that the target had stored: its tail has to be read.
+    Recovery,
+    /// The same between servers without any extension: what was stored has to be recognised by looking.
+    RecoveryBare,
+    /// A mailbox was renamed and another renumbered at the source, and one renumbered on the target.
+    Moved,
 }
 
 impl Script {
     /// Every session.
-    pub const ALL: [Script; 4] = [Script::FirstCopy, Script::FirstCopyBare, Script::Resync, Script::ResyncBare];
+    pub const ALL: [Script; 7] = [
+        Script::FirstCopy,
+        Script::FirstCopyBare,
+        Script::Resync,
+        Script::ResyncBare,
+        Script::Recovery,
+        Script::RecoveryBare,
+        Script::Moved,
+    ];
 
     /// The stage right before the session.
     ///
@@ -31,14 +48,21 @@ impl Script {
     #[must_use]
     pub fn stage(self) -> Stage {
         let traits = match self {
-            Script::FirstCopy | Script::Resync => Traits::default(),
-            Script::FirstCopyBare | Script::ResyncBare => Traits::bare(),
+            Script::FirstCopy | Script::Resync | Script::Recovery | Script::Moved => Traits::default(),
+            Script::FirstCopyBare | Script::ResyncBare | Script::RecoveryBare => Traits::bare(),
         };
         let mut stage = Stage::new(traits.clone(), traits, &few());
-        if matches!(self, Script::Resync | Script::ResyncBare) {
-            let first = stage.clean_pass();
-            assert!(first.is_complete(), "{}", first.in_words());
-            change(&stage);
+        match self {
+            Script::FirstCopy | Script::FirstCopyBare => {}
+            Script::Resync | Script::ResyncBare => {
+                copy_for_the_first_time(&mut stage);
+                change(&stage);
+            }
+            Script::Recovery | Script::RecoveryBare => die_in_flight(&mut stage),
+            Script::Moved => {
+                copy_for_the_first_time(&mut stage);
+                move_the_ground(&stage);
+            }
         }
         stage
     }
@@ -48,6 +72,27 @@ impl Script {
     pub fn undisturbed(self) -> Ended {
         self.stage().clean_pass()
     }
+}
+
+fn copy_for_the_first_time(stage: &mut Stage) {
+    let first = stage.clean_pass();
+    assert!(first.is_complete(), "{}", first.in_words());
+}
+
+/// The target stores what the first APPEND brings and says nothing more; the run dies while it waits for the answer.
+fn die_in_flight(stage: &mut Stage) {
+    let reply = Reply { side: Side::Target, name: "APPEND".to_owned(), nth: 1, answer: Answer::DoneThenSilence };
+    let died = stage.pass(Order { replies: vec![reply], dies_at_millis: Some(DEATH_MILLIS), ..Order::default() });
+    assert!(died.report.is_none(), "{}", died.in_words());
+    assert!(stage.target.appended() > 0, "nothing was stored");
+}
+
+/// A name and two numberings are not what they were.
+fn move_the_ground(stage: &Stage) {
+    let spell = |side, path: &[&str]| stage.spell(side, path);
+    stage.source.rename(&spell(Side::Source, &["Work"]), &spell(Side::Source, &["Projects"]));
+    stage.source.renumber(&spell(Side::Source, &["INBOX"]));
+    stage.target.renumber(&spell(Side::Target, &["INBOX"]));
 }
 
 /// What a re-sync has to bring over.
