@@ -3,6 +3,7 @@
 //! [`Wire`] is also the stream type of `async_imap::Session` (see [`relay`]): between two control calls the session
 //! lends it to the bulk commands, which return it idle.
 
+mod allowance;
 pub(crate) mod frame;
 pub(crate) mod io;
 pub(crate) mod reader;

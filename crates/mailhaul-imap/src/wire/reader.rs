@@ -1,6 +1,7 @@
 //! The reading half: a rolling buffer, frames cut out of it without copying, and a deadline that is only looked at
 //! when nothing can be read.
 
+use super::allowance::Allowance;
 use super::frame::{Found, FrameScan};
 use super::io::{BoxedIo, Patience, Progress};
 use crate::error::ImapError;
@@ -50,6 +51,7 @@ pub(crate) struct Reader {
     in_tail: bool,
     inline_max: usize,
     oversize: Oversize,
+    allowance: Allowance,
     bytes_in: u64,
     needed: usize,
     during: &'static str,
@@ -67,6 +69,7 @@ impl Reader {
             in_tail: false,
             inline_max: SMALL_LITERAL_MAX,
             oversize: Oversize::Refuse,
+            allowance: Allowance::default(),
             bytes_in: 0,
             needed: 1,
             during: "reading the greeting",
@@ -84,6 +87,7 @@ impl Reader {
         self.during = during;
         self.inline_max = inline_max;
         self.oversize = oversize;
+        self.allowance.begin();
         self.patience.begin_wait();
     }
 
@@ -122,8 +126,11 @@ impl Reader {
             Found::Complete(length) => {
                 self.scan = FrameScan::default();
                 let octets = self.buffer.split_to(length).freeze();
-                let in_tail = std::mem::take(&mut self.in_tail);
-                Ok(Some(if in_tail { Piece::Tail(octets) } else { Piece::Frame(octets) }))
+                if std::mem::take(&mut self.in_tail) {
+                    return Ok(Some(Piece::Tail(octets)));
+                }
+                self.allowance.spend(&octets, self.during)?;
+                Ok(Some(Piece::Frame(octets)))
             }
             Found::Oversize { head, octets } => {
                 if self.oversize == Oversize::Refuse || self.in_tail {
@@ -134,7 +141,9 @@ impl Reader {
                 self.scan = FrameScan::of_tail();
                 self.in_tail = true;
                 self.open_literal = octets;
-                Ok(Some(Piece::Head { head: self.buffer.split_to(head).freeze(), octets }))
+                let head = self.buffer.split_to(head).freeze();
+                self.allowance.spend(&head, self.during)?;
+                Ok(Some(Piece::Head { head, octets }))
             }
         }
     }
