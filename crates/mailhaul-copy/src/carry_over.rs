@@ -7,9 +7,10 @@
 //! operator is asked before anything is done.
 
 use crate::error::{WalkError, mailbox_error, on};
+use crate::recognise::{Matched, Proof, Recognition, match_known};
 use crate::renames::evidence::{Sample, agrees};
 use crate::scan::{Known as Wanted, scan_mailbox};
-use crate::tail::{Known, Matched, match_known, present_in, read_known};
+use crate::tail::{Known, present_in, read_known};
 use crate::tally::Tally;
 use crate::target_side::quarantine;
 use crate::walk::{Links, Pair, Walk};
@@ -115,7 +116,7 @@ pub(crate) async fn carry_over(
     let records = Records::read(pair, &state).await?;
     let ours = read_source(walk, links, pair, &ground).await?;
     let copies = read_copies(walk, links, pair, &state, &records).await?;
-    let recognised = recognise(links, &records, &ours, &copies, drafts).await?;
+    let recognised = recognise(links, walk.recognition(drafts), &records, &ours, &copies).await?;
 
     let (copied, found) = (records.present.len() as u64, recognised.present);
     if !is_same_mailbox(copied, found) && !walk.job.resync.accept_source_change {
@@ -238,20 +239,20 @@ struct Recognised {
 
 async fn recognise(
     links: &mut Links,
+    with: Recognition<'_>,
     records: &Records,
     ours: &[Known],
     copies: &Copies,
-    drafts: bool,
 ) -> Result<Recognised, WalkError> {
     let mut open = ours.to_vec();
-    let mut messages = match_copies(links, &records.present, &mut open, copies).await?;
-    let alone = match_keys(&records.present, &mut open, copies, drafts);
+    let mut messages = match_copies(links, with, &records.present, &mut open, copies).await?;
+    let alone = match_keys(&records.present, &mut open, copies, with.drafts);
     let by_key_alone = alone.len() as u64;
     messages.extend(alone);
     let present = messages.len() as u64;
     // A message that had left and is back: if its copy is still there, it needs no second one. If the copy is gone, it
     // is a new message.
-    messages.extend(match_copies(links, &records.departed, &mut open, copies).await?);
+    messages.extend(match_copies(links, with, &records.departed, &mut open, copies).await?);
     Ok(Recognised { messages, present, by_key_alone })
 }
 
@@ -259,6 +260,7 @@ async fn recognise(
 /// mailboxes are selected.
 async fn match_copies(
     links: &mut Links,
+    with: Recognition<'_>,
     records: &[Settled],
     open: &mut Vec<Known>,
     copies: &Copies,
@@ -267,7 +269,7 @@ async fn match_copies(
         records.iter().filter_map(|record| Some((comparable(record, copies)?.candidate.uid, record))).collect();
     let theirs: Vec<Known> = by_copy.keys().filter_map(|uid| copies.get(*uid)).cloned().collect();
     let Links { source, target } = links;
-    let matched = match_known(source, target, open, &theirs).await?;
+    let matched = match_known(source, target, with, (open, &theirs), Proof::Sizes).await?;
     let taken: BTreeSet<Uid> = matched.iter().map(|matched| matched.settled.source_uid).collect();
     open.retain(|known| !taken.contains(&known.candidate.uid));
     let settled = |Matched { settled: message, .. }: Matched| {
@@ -362,6 +364,7 @@ fn notes(why: &str, copied: u64, recognised: &Recognised) -> Vec<(&'static str, 
 mod tests {
     use super::*;
     use mailhaul_db::SettledState;
+    use mailhaul_plan::likeness::Likeness;
     use mailhaul_types::{KeyStrength, SystemFlag};
 
     fn key(digest: u64) -> Option<MessageKey> {
@@ -380,7 +383,7 @@ mod tests {
 
     fn known(uid: u32, digest: u64) -> Known {
         let candidate = Candidate { uid: Uid(uid), key: key(digest), size: 100, date: Some(7) };
-        Known { candidate, flags: Flags::new() }
+        Known { candidate, likeness: Likeness::default(), flags: Flags::new() }
     }
 
     fn copies(known: &[Known]) -> Copies {

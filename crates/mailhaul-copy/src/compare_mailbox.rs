@@ -173,7 +173,7 @@ impl Pair<'_> {
     async fn keys(&mut self, links: &mut Links, source: &Opened, target: &Opened) -> Result<(), WalkError> {
         let keys = key_maker();
         let read = async |connection: &mut Connection, side, opened: &Opened| {
-            let seen = |_| {
+            let seen = |_: &crate::tail::Known| {
                 self.meter.read(1, 0);
                 true
             };

@@ -10,11 +10,12 @@ use crate::error::WalkError;
 use crate::flag_sync::sync_flags;
 use crate::moves::{Arrivals, Departures, follow_moves};
 use crate::prepare::create_again;
+use crate::recognise::{Matched, Proof, Turn, match_in_turn};
 use crate::rounds::Sender;
 use crate::scan::Listing;
 use crate::source_side::read_source;
 use crate::step;
-use crate::tail::{Matched, Proof, match_tail_with_flags, present_in, target_uid_next, unclaimed};
+use crate::tail::{present_in, target_uid_next, unclaimed};
 use crate::tally::Tally;
 use crate::target_side::{meet, open_target};
 use crate::transfer::{FlagsSent, Shipment};
@@ -57,6 +58,7 @@ pub(crate) async fn pass(
 
     let drafts = departures.holds_drafts(pair.source.text());
     let (mut listing, state) = read_source(walk, links, pair, tally, state, drafts).await?;
+    listing.drafts = drafts;
     step::taken("source listed")?;
     departures.learn(pair.source, pair.target, &listing.departed);
     let present = difference(&state.settled, &state.departed);
@@ -209,15 +211,16 @@ async fn read_tail(
     let in_flight = state.sent.map_or_else(UidSet::new, |range| intersection(&candidates, &set_of(range)));
     let present = present_in(&mut links.target, &tail).await?;
     let Links { source, target: connection } = links;
-    // First what was in flight, which is cheap; then, if something is left, everything else that may be meant.
-    let mut matched =
-        match_tail_with_flags(source, connection, &walk.keys, (&present, &in_flight), Proof::Sizes).await?;
-    let taken: UidSet = matched.iter().filter_map(|matched| matched.settled.target_uid).collect();
-    let (rest, others) = (difference(&present, &taken), difference(&candidates, &in_flight));
+    let others = difference(&candidates, &in_flight);
     // Before the first pass has come to its end it may be very much. Later it is what the target's owner has put here,
     // and that may be an older edition of what arrives.
     let proof = if state.synced.is_some() { Proof::Contents } else { Proof::Sizes };
-    matched.extend(match_tail_with_flags(source, connection, &walk.keys, (&rest, &others), proof).await?);
+    // First what was in flight, which is cheap; then, if something is left, everything else that may be meant.
+    let turns = [
+        Turn { candidates: &in_flight, proof: Proof::Sizes, sent: true },
+        Turn { candidates: &others, proof, sent: false },
+    ];
+    let matched = match_in_turn(source, connection, walk.recognition(listing.drafts), &present, &turns).await?;
     let mut found = Vec::with_capacity(matched.len());
     for matched in matched {
         found.push(match in_flight.contains(matched.settled.source_uid) {

@@ -4,7 +4,8 @@
 use crate::bounds;
 use crate::error::{LinkError, WalkError, mailbox_error, on};
 use crate::oversight::ServerSign;
-use crate::tail::{listed_in, match_tail, present_in, target_uid_next, unclaimed};
+use crate::recognise::match_tail;
+use crate::tail::{listed_in, present_in, target_uid_next, unclaimed};
 use crate::tally::Tally;
 use crate::transfer::{Context, End, FlagsSent, Outcome, Refusal, Shipment, from_mark, transfer};
 use crate::walk::{Links, Pair, Target, Walk};
@@ -232,7 +233,7 @@ impl<'a, 'w> Sender<'a, 'w> {
             let ours: UidSet = stored.iter().map(|message| message.source_uid).collect();
             let Links { source, target } = &mut *self.links;
             let present = present_in(target, &tail).await?;
-            let read = match_tail(source, target, &self.walk.keys, &present, &ours).await?;
+            let read = match_tail(source, target, self.walk.recognition(false), &present, &ours).await?;
             let found: BTreeMap<Uid, Option<Uid>> =
                 read.iter().map(|known| (known.source_uid, known.target_uid)).collect();
             for message in &mut stored {

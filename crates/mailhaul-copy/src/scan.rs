@@ -18,6 +18,8 @@ pub(crate) struct Listing {
     pub(crate) exists: u32,
     pub(crate) highest_modseq: Option<ModSeq>,
     pub(crate) mailbox_id: Option<String>,
+    /// Whether the mailbox is for drafts, which their author edits under their header.
+    pub(crate) drafts: bool,
     /// Every UID listed.
     pub(crate) listed: UidSet,
     /// UID and size (octets, capped at 4 GiB) of what is neither settled, nor set aside, nor left out; ascending.
@@ -58,6 +60,7 @@ impl Listing {
             exists: selected.exists,
             highest_modseq: selected.highest_modseq,
             mailbox_id: selected.mailbox_id.clone(),
+            drafts: false,
             listed: UidSet::new(),
             todo: Vec::new(),
             skipped: BTreeMap::new(),

@@ -1,4 +1,4 @@
-//! What is on the target already: reading its tail and matching it with the source.
+//! What is on the target already: reading its tail. Matching it with the source is `recognise`'s.
 //!
 //! Nothing is appended into a mailbox before this has been done for everything above the mark. It finds copies whose
 //! answer was lost, copies that an old state file has forgotten, and mail that another tool brought over.
@@ -6,19 +6,21 @@
 use crate::bodies::{Metadata, digest_bodies};
 use crate::error::{WalkError, mailbox_error, on};
 use crate::walk::Links;
-use mailhaul_db::{Settled, SettledState};
+use mailhaul_db::Settled;
 use mailhaul_imap::{Connection, ImapError, ScanItems};
-use mailhaul_plan::content::{ContentDigester, ContentDigests};
 use mailhaul_plan::keys::{KeyMaker, KeyStream};
-use mailhaul_plan::matching::{Candidate, CompareGroup, Matching, match_messages, resolve_group};
+use mailhaul_plan::likeness::Likeness;
+use mailhaul_plan::matching::Candidate;
 use mailhaul_plan::steps::{difference, intersection};
 use mailhaul_types::{Flags, MailboxName, MessageKey, Side, Uid, UidRange, UidSet};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A message with all that is needed to recognise it.
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     pub(crate) candidate: Candidate,
+    /// What is left to recognise it by where a server has altered it; nothing for a message whose header was cut.
+    pub(crate) likeness: Likeness,
     pub(crate) flags: Flags,
 }
 
@@ -80,121 +82,14 @@ pub(crate) async fn target_uid_next(links: &mut Links, name: &MailboxName, mark:
     Ok(Uid(highest.0.saturating_add(1)))
 }
 
-/// Matches the target messages in `present` with the source messages in `candidates`; returns those that are on the
-/// target. Both mailboxes are selected.
-pub(crate) async fn match_tail(
-    source: &mut Connection,
-    target: &mut Connection,
-    keys: &KeyMaker,
-    present: &UidSet,
-    candidates: &UidSet,
-) -> Result<Vec<Settled>, WalkError> {
-    let matched = match_tail_with_flags(source, target, keys, (present, candidates), Proof::Sizes).await?;
-    Ok(matched.into_iter().map(|matched| matched.settled).collect())
-}
-
-/// A message that is on the target, with its flags at the source.
-#[derive(Debug, Clone)]
-pub(crate) struct Matched {
-    pub(crate) settled: Settled,
-    pub(crate) source_flags: Flags,
-}
-
-/// What makes two messages with the same key the same mail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Proof {
-    /// Equal sizes, where that leaves no choice; else equal contents.
-    Sizes,
-    /// Equal contents in any case: one may be an edited form of the other, of the same length.
-    Contents,
-}
-
-/// As [`match_tail`], with the flags that the messages have at the source.
-pub(crate) async fn match_tail_with_flags(
-    source: &mut Connection,
-    target: &mut Connection,
-    keys: &KeyMaker,
-    (present, candidates): (&UidSet, &UidSet),
-    proof: Proof,
-) -> Result<Vec<Matched>, WalkError> {
-    if present.is_empty() || candidates.is_empty() {
-        return Ok(Vec::new());
-    }
-    let theirs = read_known(target, Side::Target, keys, present, |_| true).await?;
-    let wanted: BTreeSet<Option<MessageKey>> = theirs.iter().map(|known| known.candidate.key).collect();
-    let ours = read_known(source, Side::Source, keys, candidates, |key| wanted.contains(&key)).await?;
-    match proof {
-        Proof::Sizes => match_known(source, target, &ours, &theirs).await,
-        Proof::Contents => match_by_contents(source, target, &ours, &theirs).await,
-    }
-}
-
-/// Pairs messages by keys, and by contents where keys leave a choice.
-pub(crate) async fn match_known(
-    source: &mut Connection,
-    target: &mut Connection,
-    ours: &[Known],
-    theirs: &[Known],
-) -> Result<Vec<Matched>, WalkError> {
-    let matching = match_messages(&candidates(ours), &candidates(theirs));
-    decide(source, target, (ours, theirs), matching).await
-}
-
-/// The same, but that contents decide everywhere: where one message may be an edited form of the other.
-pub(crate) async fn match_by_contents(
-    source: &mut Connection,
-    target: &mut Connection,
-    ours: &[Known],
-    theirs: &[Known],
-) -> Result<Vec<Matched>, WalkError> {
-    let (plain_ours, plain_theirs) = (candidates(ours), candidates(theirs));
-    let matching = match_messages(&plain_ours, &plain_theirs).insist_on_contents(&plain_ours, &plain_theirs);
-    decide(source, target, (ours, theirs), matching).await
-}
-
-fn candidates(known: &[Known]) -> Vec<Candidate> {
-    known.iter().map(|known| known.candidate).collect()
-}
-
-/// Compares contents where keys leave it open.
-async fn decide(
-    source: &mut Connection,
-    target: &mut Connection,
-    (ours, theirs): (&[Known], &[Known]),
-    matching: Matching,
-) -> Result<Vec<Matched>, WalkError> {
-    let mut pairs: Vec<(Uid, Uid, SettledState)> =
-        matching.adopted.iter().map(|&(source, target)| (source, target, SettledState::Adopted)).collect();
-    let contents_of_source = contents(source, Side::Source, &matching.compare, |group| &group.source).await?;
-    let contents_of_target = contents(target, Side::Target, &matching.compare, |group| &group.target).await?;
-    for group in &matching.compare {
-        let resolution = resolve_group(group, &contents_of_source, &contents_of_target);
-        pairs.extend(resolution.adopted.iter().map(|&(source, target)| (source, target, SettledState::Adopted)));
-        pairs.extend(resolution.altered.iter().map(|&(source, target)| (source, target, SettledState::AdoptedAltered)));
-    }
-    let by_uid = |known: &[Known]| -> BTreeMap<Uid, usize> {
-        known.iter().enumerate().map(|(place, known)| (known.candidate.uid, place)).collect()
-    };
-    let (ours_by_uid, theirs_by_uid) = (by_uid(ours), by_uid(theirs));
-    let settled = |(source_uid, target_uid, state)| {
-        let ours = &ours[*ours_by_uid.get(&source_uid)?];
-        let (key, source_flags) = (ours.candidate.key, ours.flags.clone());
-        // The flags as they were found: they are what both sides last had in common with the ledger.
-        let flags = theirs[*theirs_by_uid.get(&target_uid)?].flags.clone();
-        let settled = Settled { source_uid, target_uid: Some(target_uid), state, key, flags };
-        Some(Matched { settled, source_flags })
-    };
-    Ok(pairs.into_iter().filter_map(settled).collect())
-}
-
-/// Reads key material of `uids`, and keeps the messages whose key `keep` wants. Messages without usable header fields
-/// are keyed by their content; they are always kept, since only that key tells what they are.
+/// Reads key material of `uids`, and keeps the messages that `keep` wants. Messages without usable header fields are
+/// keyed by their content, and are not asked about before that.
 pub(crate) async fn read_known(
     connection: &mut Connection,
     side: Side,
     keys: &KeyMaker,
     uids: &UidSet,
-    keep: impl Fn(Option<MessageKey>) -> bool + Send + Sync,
+    keep: impl Fn(&Known) -> bool + Send + Sync,
 ) -> Result<Vec<Known>, WalkError> {
     let mut rows = Vec::new();
     let mut without_key = UidSet::new();
@@ -204,14 +99,16 @@ pub(crate) async fn read_known(
         }
         // A header that was cut would make another key than the whole message does.
         let key = if row.truncated { None } else { keys.key_of_headers(&row.header) };
-        if key.is_none() {
-            without_key.insert(row.uid);
-        } else if !keep(key) {
-            return;
-        }
+        let likeness = if row.truncated { Likeness::default() } else { keys.likeness_of_headers(&row.header) };
         let date = row.internal_date.map(mailhaul_types::InternalDate::unix_secs);
         let candidate = Candidate { uid: row.uid, key, size: row.size, date };
-        rows.push(Known { candidate, flags: row.flags });
+        let known = Known { candidate, likeness, flags: row.flags };
+        if key.is_none() {
+            without_key.insert(row.uid);
+        } else if !keep(&known) {
+            return;
+        }
+        rows.push(known);
     };
     let mut answered = UidSet::new();
     let mut take_each = |row: mailhaul_imap::HeaderRow| {
@@ -228,7 +125,7 @@ pub(crate) async fn read_known(
         for known in rows.iter_mut().filter(|known| known.candidate.key.is_none()) {
             known.candidate.key = content_keys.get(&known.candidate.uid).copied();
         }
-        rows.retain(|known| known.candidate.key.is_none() || keep(known.candidate.key));
+        rows.retain(|known| known.candidate.key.is_none() || keep(known));
     }
     // A server may repeat itself; a message must not count twice.
     rows.sort_unstable_by_key(|known| known.candidate.uid);
@@ -236,24 +133,9 @@ pub(crate) async fn read_known(
     Ok(rows)
 }
 
-/// Digests the contents of every message that stands in a group.
-async fn contents(
-    connection: &mut Connection,
-    side: Side,
-    groups: &[CompareGroup],
-    members: impl Fn(&CompareGroup) -> &Vec<Candidate>,
-) -> Result<BTreeMap<Uid, ContentDigests>, WalkError> {
-    let uids: UidSet = groups.iter().flat_map(|group| members(group).iter().map(|member| member.uid)).collect();
-    if uids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let digesters = digest_all(connection, side, &uids, |_| ContentDigester::default(), ContentDigester::push).await?;
-    Ok(digesters.into_iter().map(|(uid, digester)| (uid, digester.finish())).collect())
-}
-
 /// Reads whole messages of which every one counts: a message that is there and is not handed out would be taken for
 /// one that is not there, and be copied a second time.
-async fn digest_all<D>(
+pub(crate) async fn digest_all<D>(
     connection: &mut Connection,
     side: Side,
     uids: &UidSet,

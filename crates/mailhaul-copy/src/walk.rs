@@ -6,10 +6,12 @@ use crate::flags::FlagFilter;
 use crate::job::CopyJob;
 use crate::oversight::{Oversight, Supervisor};
 use crate::progress::Progress;
+use crate::recognise::Recognition;
 use crate::stop::StopSignal;
 use mailhaul_db::{MailboxLedger, PairLease};
 use mailhaul_imap::Connection;
 use mailhaul_plan::keys::KeyMaker;
+use mailhaul_plan::loose::Survives;
 use mailhaul_plan::visits::Figures;
 use mailhaul_types::{MailboxName, Uid, UidValidity};
 use std::net::IpAddr;
@@ -35,6 +37,11 @@ impl<'a> Walk<'a> {
         let Oversight { progress, stop, .. } = *oversight;
         let supervisor = Arc::clone(&oversight.supervisor);
         Self { job, lease, keys, progress, stop, supervisor, quarantine }
+    }
+
+    /// By what messages are recognised; `drafts`: in a mailbox for drafts.
+    pub(crate) fn recognition(&self, drafts: bool) -> Recognition<'_> {
+        Recognition { keys: &self.keys, survives: Survives::default(), drafts }
     }
 
     /// After a time-out at the target: whatever swallowed the answer may still deliver the command.

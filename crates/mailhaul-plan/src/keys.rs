@@ -15,8 +15,9 @@ use std::fmt;
 use std::hash::Hasher;
 
 /// The digested fields in lower case. The place in this list goes into the digest, so new ones come last.
-const FIELDS: [&[u8]; 8] = [b"date", b"from", b"to", b"cc", b"subject", b"message-id", b"in-reply-to", b"references"];
-const MESSAGE_ID: usize = 5;
+pub(crate) const FIELDS: [&[u8]; 8] =
+    [b"date", b"from", b"to", b"cc", b"subject", b"message-id", b"in-reply-to", b"references"];
+pub(crate) const MESSAGE_ID: usize = 5;
 /// Longest name in [`FIELDS`], with some room for blanks before the colon.
 const NAME_MAX: usize = 16;
 /// Stands in place of a field's number where the whole content is digested.
@@ -34,6 +35,13 @@ impl KeyMaker {
     #[must_use]
     pub fn new(secret: [u8; 16]) -> Self {
         Self { seed: SipHasher13::new_with_key(&secret) }
+    }
+
+    /// A hasher under the secret that has taken in a number, which keeps apart what must not meet.
+    pub(crate) fn seeded(&self, number: u64) -> SipHasher13 {
+        let mut hasher = self.seed;
+        hasher.write(&number.to_le_bytes());
+        hasher
     }
 
     /// The key of a header block: a HEADER.FIELDS answer, or the beginning of a message up to or beyond its empty

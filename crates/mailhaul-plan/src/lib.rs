@@ -27,6 +27,8 @@ pub mod carry_over;
 pub mod content;
 pub mod flags;
 pub mod keys;
+pub mod likeness;
+pub mod loose;
 pub mod mailboxes;
 pub mod matching;
 pub mod moves;

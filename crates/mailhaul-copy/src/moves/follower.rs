@@ -4,8 +4,9 @@ use super::departures::{Departures, Origin};
 use super::relocate::{Relocated, portions, relocate};
 use super::unnamed::Unnamed;
 use crate::error::{WalkError, on};
+use crate::recognise::{Proof, match_known};
 use crate::scan::Listing;
-use crate::tail::{Known, match_by_contents, read_known};
+use crate::tail::{Known, read_known};
 use crate::tally::Tally;
 use crate::walk::{Links, Pair, Target, Walk};
 use mailhaul_db::{Settled, SettledState, Settlement};
@@ -87,7 +88,7 @@ impl<'a, 'w> Follower<'a, 'w> {
         if wanted.is_empty() || self.todo.is_empty() {
             return Ok(());
         }
-        let keep = |key: Option<MessageKey>| key.is_some_and(|key| wanted.contains(&key));
+        let keep = |known: &Known| known.candidate.key.is_some_and(|key| wanted.contains(&key));
         let keys = &self.walk.keys;
         self.arrivals = read_known(&mut self.links.source, Side::Source, keys, &self.todo, keep).await?;
         for (place, origin) in origins.iter().enumerate() {
@@ -118,7 +119,8 @@ impl<'a, 'w> Follower<'a, 'w> {
         let present: BTreeSet<Uid> = copies.iter().map(|known| known.candidate.uid).collect();
         let absent = records.iter().filter(|(uid, _)| !present.contains(uid));
         self.absent.extend(absent.map(|(_, record)| (place, (*record).clone())));
-        let mut found: Vec<Found> = match_by_contents(source, target, &self.arrivals, &copies)
+        let (with, both) = (self.walk.recognition(false), (&self.arrivals[..], &copies[..]));
+        let mut found: Vec<Found> = match_known(source, target, with, both, Proof::Contents)
             .await?
             .into_iter()
             .filter_map(|matched| {

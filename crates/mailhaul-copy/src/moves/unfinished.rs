@@ -8,7 +8,8 @@ use super::departures::Origin;
 use super::follower::Follower;
 use super::relocate::remove;
 use crate::error::{WalkError, on};
-use crate::tail::{Known, match_by_contents, read_known};
+use crate::recognise::{Proof, match_known};
+use crate::tail::{Known, read_known};
 use crate::walk::Links;
 use mailhaul_db::{Settled, SettledState, Settlement};
 use mailhaul_imap::ImapError;
@@ -101,7 +102,7 @@ impl Follower<'_, '_> {
         let wanted: BTreeSet<Option<Uid>> = pairs.values().map(|(_, record)| record.target_uid).collect();
         let theirs: Vec<Known> =
             copies.iter().filter(|known| wanted.contains(&Some(known.candidate.uid))).cloned().collect();
-        let same = match_by_contents(source, target, &ours, &theirs).await?;
+        let same = match_known(source, target, self.walk.recognition(false), (&ours, &theirs), Proof::Contents).await?;
         let proved: BTreeSet<Option<Uid>> = same.iter().map(|matched| matched.settled.target_uid).collect();
         let proved_here: UidSet = same.iter().map(|matched| matched.settled.source_uid).collect();
         pairs.retain(|uid, (_, record)| proved_here.contains(*uid) && proved.contains(&record.target_uid));

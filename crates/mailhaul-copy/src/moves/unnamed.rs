@@ -5,8 +5,9 @@ use super::departures::Origin;
 use super::follower::{Follower, Found};
 use crate::error::WalkError;
 use crate::pass::adopt;
+use crate::recognise::{Proof, Turn, match_in_turn};
 use crate::scan::Listing;
-use crate::tail::{Proof, match_tail_with_flags, present_in, target_uid_next, unclaimed};
+use crate::tail::{present_in, target_uid_next, unclaimed};
 use crate::walk::Links;
 use mailhaul_db::{Settled, Settlement};
 use mailhaul_plan::steps::difference;
@@ -39,13 +40,13 @@ impl Follower<'_, '_> {
         let Links { source, target } = &mut *self.links;
         let present = present_in(target, &unclaimed(mark, uid_next, &claimed)).await?;
         let expected: UidSet = self.unnamed.keys().copied().collect();
-        let keys = &self.walk.keys;
         // First what is expected, which is little; what else came in between may be meant for other arrivals.
-        let mut found = match_tail_with_flags(source, target, keys, (&present, &expected), Proof::Sizes).await?;
-        let taken: UidSet = found.iter().filter_map(|matched| matched.settled.target_uid).collect();
         let others = difference(&self.todo, &expected);
-        let rest = (&difference(&present, &taken), &others);
-        found.extend(match_tail_with_flags(source, target, keys, rest, Proof::Contents).await?);
+        let turns = [
+            Turn { candidates: &expected, proof: Proof::Sizes, sent: true },
+            Turn { candidates: &others, proof: Proof::Contents, sent: false },
+        ];
+        let found = match_in_turn(source, target, self.walk.recognition(false), &present, &turns).await?;
         let (mut messages, mut departed) = (Vec::new(), BTreeMap::<String, UidSet>::new());
         let mut unnamed = std::mem::take(&mut self.unnamed);
         for matched in found {

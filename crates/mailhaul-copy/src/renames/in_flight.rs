@@ -2,7 +2,8 @@
 //! were lost. Taken for a new mailbox it would be copied once more, and those copies would stay under the old name.
 
 use crate::error::WalkError;
-use crate::tail::{listed_in, match_tail, target_uid_next};
+use crate::recognise::match_tail;
+use crate::tail::{listed_in, target_uid_next};
 use crate::walk::{Links, Walk};
 use mailhaul_db::MailboxBrief;
 use mailhaul_imap::ImapError;
@@ -34,7 +35,7 @@ pub(super) async fn holds_what_was_sent(
     let landed = spread(&listed_in(&mut links.target, Side::Target, &set_of(tail)).await?, SAMPLE_MESSAGES_MAX);
     let ours = listed_in(&mut links.source, Side::Source, &set_of(sent)).await?;
     let Links { source, target } = links;
-    let matched = match_tail(source, target, &walk.keys, &landed, &ours).await?;
+    let matched = match_tail(source, target, walk.recognition(false), &landed, &ours).await?;
     Ok(!landed.is_empty() && matched.len() as u64 == landed.len())
 }
 

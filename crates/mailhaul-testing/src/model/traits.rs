@@ -104,6 +104,11 @@ pub enum Alters {
     DropsKeywords,
     /// The internal date is the moment of storing, whatever was said.
     IgnoresDates,
+    /// Of the header only From, To, Date, Subject, Message-ID and what describes the content stay.
+    DropsHeaders,
+    /// A line is put before the first one of the body, another for every message, as if it had been taken apart and put
+    /// together again.
+    RebuildsBody,
 }
 
 /// What becomes of an APPEND of octets that the mailbox holds already.

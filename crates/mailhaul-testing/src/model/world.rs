@@ -230,6 +230,11 @@ fn altered(mut message: Incoming, alters: Alters, now: i64, number: u64) -> Inco
         Alters::EightBitHeaders => message.octets = without_8bit_header(&message.octets),
         Alters::DropsKeywords => message.flags = without_keywords(message.flags),
         Alters::IgnoresDates => message.date = now,
+        Alters::DropsHeaders => message.octets = with_few_fields(&message.octets),
+        Alters::RebuildsBody => {
+            let (header, body) = message.octets.split_at(super::section::header_octets(&message.octets));
+            message.octets = [header, format!("rebuilt as number {number}\r\n").as_bytes(), body].concat().into();
+        }
     }
     message
 }
@@ -238,6 +243,28 @@ fn without_8bit_header(octets: &[u8]) -> Arc<[u8]> {
     let header = super::section::header_octets(octets);
     let munged = octets[..header].iter().map(|octet| if octet.is_ascii() { *octet } else { b'X' });
     munged.chain(octets[header..].iter().copied()).collect()
+}
+
+/// Fields that a server keeps that keeps few.
+const FEW_FIELDS: [&str; 5] = ["from", "to", "date", "subject", "message-id"];
+
+fn with_few_fields(octets: &[u8]) -> Arc<[u8]> {
+    let (header, body) = octets.split_at(super::section::header_octets(octets));
+    let mut kept = Vec::with_capacity(octets.len());
+    let mut keeps = false;
+    for line in header.split_inclusive(|octet| *octet == b'\n') {
+        if !line.starts_with(b" ") && !line.starts_with(b"\t") {
+            let name = line.split(|octet| *octet == b':').next().unwrap_or_default().to_ascii_lowercase();
+            let name = String::from_utf8_lossy(&name);
+            keeps =
+                FEW_FIELDS.contains(&name.trim_end()) || name.starts_with("content-") || line.trim_ascii().is_empty();
+        }
+        if keeps {
+            kept.extend_from_slice(line);
+        }
+    }
+    kept.extend_from_slice(body);
+    kept.into()
 }
 
 pub(super) fn without_keywords(flags: FlagSet) -> FlagSet {

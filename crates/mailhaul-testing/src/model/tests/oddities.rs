@@ -19,6 +19,9 @@ fn what_is_given_is_altered_as_the_traits_say() {
     let as_it_was = (message.to_owned(), 946_684_800, "$Work \\Seen".to_owned());
     assert_eq!(stored(Alters::Nothing), as_it_was);
     assert_eq!(stored(Alters::AddsHeader).0, format!("X-Model-Stored: number 0\r\n{message}"));
+    let plain = "Subject: gr\u{fc}n\r\n\r\n";
+    assert_eq!(stored(Alters::DropsHeaders).0, message);
+    assert_eq!(stored(Alters::RebuildsBody).0, message.replace(plain, &format!("{plain}rebuilt as number 0\r\n")));
     assert_eq!(stored(Alters::EightBitHeaders).0, "Subject: grXXn\r\n\r\nsch\u{f6}n\r\n");
     assert_eq!(stored(Alters::DropsKeywords), (message.to_owned(), 946_684_800, "\\Seen".to_owned()));
     assert_eq!(stored(Alters::IgnoresDates), (message.to_owned(), 1_700_000_005, "$Work \\Seen".to_owned()));
