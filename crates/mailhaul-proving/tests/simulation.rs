@@ -4,6 +4,7 @@ use mailhaul_proving::simulation::{Order, Reply, Script, Stage, Weather, few, sm
 use mailhaul_testing::histories::Dice;
 use mailhaul_testing::model::{Answer, Traits};
 use mailhaul_types::Side;
+use std::collections::BTreeSet;
 
 #[test]
 fn a_pass_copies_everything_and_the_next_one_sends_nothing() {
@@ -72,4 +73,39 @@ fn a_target_that_lists_nothing_gets_its_first_copy_all_the_same() {
     let first = stage.pass(Order { replies: (1..=9).map(silent).collect(), ..Order::default() });
     assert!(first.is_complete(), "{}", first.in_words());
     assert!(stage.judge().is_equal(), "{}", stage.judge());
+}
+
+/// The names of all kinds of commits, as the ledger's writer gives them to failpoints.
+fn commits() -> BTreeSet<&'static str> {
+    let source = include_str!("../../mailhaul-db/src/writer.rs");
+    let body = source.split("fn name(&self) -> &'static str {").nth(1).expect("names of failpoints");
+    let body = body.split("\n    }\n").next().unwrap_or_default();
+    body.lines().filter_map(|line| line.split("=> \"").nth(1)?.split('"').next()).collect()
+}
+
+#[test]
+fn the_sessions_reach_every_kind_of_commit_and_every_command() {
+    // Nothing records remarks of a whole run: those of mailboxes are written with their passes.
+    let unreachable = ["remarks"];
+    let (mut reached, mut commands) = (BTreeSet::new(), BTreeSet::new());
+    for script in Script::ALL {
+        let ended = script.undisturbed();
+        let names =
+            ended.reached.iter().filter_map(|place| place.name.strip_prefix("commit ")?.strip_suffix(" before"));
+        reached.extend(names.map(str::to_owned));
+        commands.extend(ended.named_commands());
+    }
+    let missing: Vec<&str> =
+        commits().into_iter().filter(|name| !reached.contains(*name) && !unreachable.contains(name)).collect();
+    assert!(missing.is_empty() && commits().len() > 20, "{missing:?} of {:?}", commits());
+    let wanted = [
+        (Side::Source, "EXAMINE UID FETCH UID SEARCH LIST STATUS ENABLE"),
+        (Side::Target, "SELECT EXAMINE UID FETCH UID SEARCH LIST STATUS CREATE RENAME SUBSCRIBE UNSUBSCRIBE APPEND"),
+        (Side::Target, "UID STORE UID COPY UID MOVE UID EXPUNGE"),
+    ];
+    for (side, names) in wanted {
+        for name in names.replace("UID ", "UID_").split(' ').map(|name| name.replace('_', " ")) {
+            assert!(commands.contains(&(side, name.clone())), "no session sends {name} to the {side}: {commands:?}");
+        }
+    }
 }

@@ -15,6 +15,11 @@ pub(super) const ROW: Row = Row { number: 4, name: "every command answered wrong
 const MALFORMED: &[u8] = b"* 1 FETCH (UID 1 FLAGS (\\Seen\r\n* 2 FETCH (UID x BODY[] {3}\r\nabc\r\n* LIST (\\HasNo\r\n\
     * STATUS \"INBOX\" (MESSAGES x\r\n* ESEARCH UID x\r\n* SEARCH 1 x\r\n* x EXISTS\r\n* OK [UIDNEXT\r\n* VANISHED (EARLIER\r\n";
 
+/// What is said when a connection begins and ends. The first of each is answered wrongly in the two first copies only: it
+/// is the same in every session.
+const INTRODUCTION: [&str; 8] =
+    ["GREETING", "CAPABILITY", "AUTHENTICATE", "LOGIN", "ID", "ENABLE", "NAMESPACE", "LOGOUT"];
+
 struct Case {
     number: usize,
     script: Script,
@@ -51,6 +56,9 @@ fn cases() -> Vec<Case> {
         for (side, name) in script.undisturbed().named_commands() {
             let nth = counts.entry((side, name.clone())).or_default();
             *nth += 1;
+            if *nth == 1 && INTRODUCTION.contains(&name.as_str()) && !script.is_first_copy() {
+                continue;
+            }
             for answer in &answers {
                 let reply = Reply { side, name: name.clone(), nth: *nth, answer: answer.clone() };
                 cases.push(Case { number: cases.len(), script, reply });
@@ -69,9 +77,15 @@ fn play_one(case: &Case) -> Outcome {
     let repeat = format!("--row 4 --seed {} ({:?}, {side} {name} {nth}: {kind})", case.number + 1, case.script);
     one_case(&repeat, |outcome| {
         let mut stage = case.script.stage();
-        let answered = stage.pass(Order { replies: vec![case.reply.clone()], ..Order::default() });
+        let order = case.script.order(&stage);
+        if *side == Side::Target && matches!(name.as_str(), "CREATE" | "RENAME") {
+            // A mailbox may have to be called otherwise now.
+            stage.any_names();
+        }
+        let answered = stage.pass(Order { replies: vec![case.reply.clone()], ..order });
         expect_no_lies(outcome, &repeat, &stage, &answered);
-        let lenience = Lenience { retries: sets_aside(&answered), ..Lenience::default() };
-        expect_good_end(outcome, &repeat, &mut stage, lenience);
+        case.script.relent(&stage);
+        let (retries, mirrors) = (sets_aside(&answered) || case.script.retries(), case.script.mirrors());
+        expect_good_end(outcome, &repeat, &mut stage, &Lenience { retries, mirrors, ..Lenience::default() });
     })
 }

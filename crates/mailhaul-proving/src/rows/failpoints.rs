@@ -53,11 +53,15 @@ fn play_one(case: &Case) -> Outcome {
     one_case(&repeat, |outcome| {
         let mut dice = Dice::of(case.number as u64);
         let mut stage = case.script.stage();
-        let struck = stage.pass(Order { strikings: vec![case.striking.clone()], ..Order::default() });
+        let order = case.script.order(&stage);
+        let struck = stage.pass(Order { strikings: vec![case.striking.clone()], ..order });
         expect_no_lies(outcome, &repeat, &stage, &struck);
         let again = Striking::anywhere(1 + dice.below(RECOVERY_REACHES) as u64, dice.once_in(2));
-        let recovered = stage.pass(Order { strikings: vec![again], ..Order::default() });
+        let mirrors = case.script.mirrors();
+        let recovered = stage.pass(Order { strikings: vec![again], mirrors, ..Order::default() });
         expect_no_lies(outcome, &repeat, &stage, &recovered);
-        expect_good_end(outcome, &repeat, &mut stage, Lenience::default());
+        case.script.relent(&stage);
+        let retries = case.script.retries();
+        expect_good_end(outcome, &repeat, &mut stage, &Lenience { retries, mirrors, ..Lenience::default() });
     })
 }

@@ -2,7 +2,7 @@
 //! the engine dies, mail comes and goes, servers number anew, answers fail, and an old state is put back.
 
 use crate::simulation::{
-    Ended, Lenience, Received, expect_good_end, expect_no_lies, mixed, one_case, play_all, possible_duplicates,
+    Ended, Lenience, Named, Received, expect_good_end, expect_no_lies, mixed, one_case, play_all, possible_duplicates,
     say_pace,
 };
 use crate::{Ask, Outcome, Row};
@@ -41,18 +41,19 @@ fn play_one(seed: u64) -> (Outcome, Trace) {
     let outcome = one_case(&repeat, |outcome| {
         let mut dice = Dice::of(seed);
         let mut world = mixed::World::roll(&mut dice);
-        let (mut told, mut named) = (Vec::new(), 0);
+        let (mut told, mut named) = (Vec::new(), Named::new());
         for _ in 0..1 + dice.below(4) {
             let (order, story) = world.order(&mut dice);
             let ended = world.stage.pass(order);
             told.push(format!("{story}: {}", in_short(&ended)));
-            named += possible_duplicates(&ended);
+            named.extend(possible_duplicates(&ended));
             expect_no_lies(outcome, &repeat, &world.stage, &ended);
             trace.push((ended.commands, ended.millis));
             told.extend(world.between(&mut dice));
         }
-        let lenience = Lenience { retries: true, agreed: true, named: world.may_double.then_some(named) };
-        expect_good_end(outcome, &repeat, &mut world.stage, lenience);
+        let named = world.may_double.then_some(named);
+        let lenience = Lenience { retries: true, agreed: true, mirrors: false, named };
+        expect_good_end(outcome, &repeat, &mut world.stage, &lenience);
         if let Some(failure) = outcome.failures.first_mut() {
             failure.seen = format!("{}\n{}\n{}", world.kinds, told.join("\n"), failure.seen);
         }

@@ -2,10 +2,12 @@
 
 use super::pass::{Ended, Order};
 use super::stage::Stage;
+use super::truth::expect_true_ledger;
 use crate::Outcome;
-use mailhaul_report::ExceptionState;
+use mailhaul_report::{ExceptionState, Verdict};
 use mailhaul_testing::histories::Dice;
 use mailhaul_types::Side;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -49,55 +51,73 @@ pub fn sample(total: usize, wanted: u64, seed: u64) -> Vec<usize> {
     if wanted == 1 {
         return vec![usize::try_from(seed.saturating_sub(1)).unwrap_or(0) % total.max(1)];
     }
+    stretches(total, wanted, seed)
+}
+
+/// So many of all: one of each stretch.
+#[must_use]
+pub fn stretches(total: usize, wanted: usize, seed: u64) -> Vec<usize> {
     let mut dice = Dice::of(seed);
     let begin = |number: usize| number * total / wanted;
     (0..wanted).map(|number| begin(number) + dice.below(begin(number + 1) - begin(number))).collect()
 }
 
-/// What a broken pass may not say: that anything is gone that nobody has taken away, or settled that is not there.
+/// What a pass may not say, nor leave behind in the ledger, however it was broken: that anything is gone that nobody has
+/// taken away, or settled that is not there; and that it is still at work.
 pub fn expect_no_lies(outcome: &mut Outcome, repeat: &str, stage: &Stage, ended: &Ended) {
     if ended.hung() {
         outcome.fail(repeat, "a pass did not come to an end");
     }
+    expect_true_ledger(outcome, repeat, stage);
     let Some(report) = &ended.report else { return };
     let contents = stage.target.contents();
     for line in report.mailboxes.iter().filter(|line| line.visited) {
         let counts = &line.messages;
-        if counts.gone > 0 && stage.ever.borrow().is_empty() {
-            outcome.fail(repeat, format!("{}: {} called gone\n{}", line.source, counts.gone, ended.in_words()));
+        let left = stage.ever.of(&line.source);
+        if counts.gone > left {
+            let words = ended.in_words();
+            outcome.fail(repeat, format!("{}: {} called gone, {left} have left\n{words}", line.source, counts.gone));
         }
-        let named = line.target.clone().unwrap_or_else(|| stage.named(&line.source));
+        let named = stage.named_as_reported(&line.source, ended);
         let there = contents.get(&named).map_or(0, |held| held.len() as u64);
         let settled = counts.already + counts.copied + counts.adopted;
-        if settled > there {
+        if settled > there + stage.tidied {
             outcome.fail(repeat, format!("{}: {settled} settled, {there} there\n{}", line.source, ended.in_words()));
         }
     }
 }
 
 /// How the passes after the trouble are judged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lenience {
     /// What was refused or unreadable is tried again.
     pub retries: bool,
     /// The operator has agreed to what he was asked.
     pub agreed: bool,
-    /// So many copies may be there twice, because earlier reports have named them as possible duplicates; and those that
+    /// What was deleted at the source is deleted on the target too.
+    pub mirrors: bool,
+    /// Messages of which a second copy may be there, because a report has named them as possible duplicates; and those that
     /// the last one names. `None`: nothing may be there twice, whatever is named.
-    pub named: Option<u64>,
+    pub named: Option<Named>,
 }
 
+/// Messages that reports name as possible duplicates, by source mailbox and UID: however often one is named, it is one.
+pub type Named = BTreeSet<(String, u32)>;
+
 /// What must hold in the end: a pass without faults completes, both sides hold the same, and one more pass sends nothing.
-pub fn expect_good_end(outcome: &mut Outcome, repeat: &str, stage: &mut Stage, lenience: Lenience) {
-    let order = || Order { retries: lenience.retries, agreed: lenience.agreed, ..Order::default() };
+pub fn expect_good_end(outcome: &mut Outcome, repeat: &str, stage: &mut Stage, lenience: &Lenience) {
+    let Lenience { retries, agreed, mirrors, .. } = *lenience;
+    let order = || Order { retries, agreed, mirrors, ..Order::default() };
     let last = stage.pass(order());
-    let named = lenience.named.map_or(0, |earlier| earlier + possible_duplicates(&last));
-    let findings = stage.judge_as_named(&last);
-    if !last.is_complete() && named == 0 {
+    expect_true_ledger(outcome, repeat, stage);
+    let named: Option<Named> =
+        lenience.named.as_ref().map(|earlier| earlier.union(&possible_duplicates(&last)).cloned().collect());
+    let is_excused = named.is_some() && only_names_duplicates(&last);
+    if !last.is_complete() && !is_excused {
         outcome.fail(repeat, format!("the pass without faults did not complete:\n{}", last.in_words()));
     }
-    let excused = findings.lost() == 0 && (1..=named).contains(&findings.doubled());
-    if !findings.is_equal() && !excused {
+    let findings = stage.judge_as_named(&last, &spare(stage, &named.unwrap_or_default()));
+    if !findings.is_equal() {
         outcome.lost += findings.lost();
         outcome.doubled += findings.doubled();
         outcome.fail(repeat, format!("{findings}{}", last.in_words()));
@@ -109,6 +129,24 @@ pub fn expect_good_end(outcome: &mut Outcome, repeat: &str, stage: &mut Stage, l
     }
 }
 
+/// One copy of each message that was named.
+fn spare(stage: &Stage, named: &Named) -> Vec<(String, Vec<u8>)> {
+    let copies = |(mailbox, uid): &(String, u32)| {
+        let octets = stage.at_source.under(mailbox, *uid).into_iter();
+        octets.map(|octets| (mailbox.clone(), octets.to_vec())).collect::<Vec<_>>()
+    };
+    named.iter().flat_map(copies).collect()
+}
+
+/// Whether a pass has come to its end, and nothing keeps it from being complete but possible duplicates.
+fn only_names_duplicates(ended: &Ended) -> bool {
+    let is_one = |one: &mailhaul_report::Exception| one.state == ExceptionState::PossibleDuplicate;
+    ended
+        .report
+        .as_ref()
+        .is_some_and(|report| report.verdict() == Verdict::Exceptions && report.exceptions.iter().all(is_one))
+}
+
 /// Whether a report sets messages aside that are tried again only when somebody asks for it.
 #[must_use]
 pub fn sets_aside(ended: &Ended) -> bool {
@@ -116,11 +154,12 @@ pub fn sets_aside(ended: &Ended) -> bool {
     exceptions.iter().any(|one| matches!(one.state, ExceptionState::Refused | ExceptionState::Unreadable))
 }
 
-/// How many messages a report names as possible duplicates.
+/// The messages that a report names as possible duplicates.
 #[must_use]
-pub fn possible_duplicates(ended: &Ended) -> u64 {
+pub fn possible_duplicates(ended: &Ended) -> Named {
     let exceptions = ended.report.as_ref().map_or(&[][..], |report| &report.exceptions);
-    exceptions.iter().filter(|exception| exception.state == ExceptionState::PossibleDuplicate).count() as u64
+    let named = exceptions.iter().filter(|exception| exception.state == ExceptionState::PossibleDuplicate);
+    named.filter_map(|exception| Some((exception.mailbox.clone(), exception.uid?))).collect()
 }
 
 /// A figure of how long a case took.
@@ -132,7 +171,6 @@ pub fn say_pace(outcome: &mut Outcome, began: Instant) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn a_sample_meets_every_kind_of_case_wherever_it_stands() {

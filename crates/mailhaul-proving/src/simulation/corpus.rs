@@ -48,6 +48,19 @@ pub fn few() -> Shelf {
     ]
 }
 
+/// So large, in octets, are the bodies of two messages of [`with_large`].
+pub(super) const LARGE_OCTETS: [usize; 2] = [600, 1_200];
+
+/// [`few`], and two large messages among them.
+#[must_use]
+pub fn with_large() -> Shelf {
+    let mut shelf = few();
+    for ((_, mails), (number, octets)) in shelf.iter_mut().zip((6..).zip(LARGE_OCTETS)) {
+        mails.push(mail(number, &format!("Message-ID: <{number}@simulation>\r\n"), &"x".repeat(octets)));
+    }
+    shelf
+}
+
 /// Some mailboxes with messages as they come, a few of them odd.
 #[must_use]
 pub fn small(dice: &mut Dice) -> Shelf {

@@ -49,53 +49,83 @@ impl fmt::Display for Findings {
 type Facts = (String, Vec<u8>);
 type Looks = (i64, Vec<String>);
 
-/// Holds the target against the source. `named` gives the target's name of a source mailbox. `ever` is what was ever at
-/// the source beside what is there now: it may be on the target and need not.
+/// What the target may hold beside what is at the source now.
+#[derive(Clone, Copy, Debug)]
+pub struct Extra<'a> {
+    /// What was ever at the source, by the source's mailbox: it may be on the target and need not.
+    pub ever: &'a [(String, Vec<u8>)],
+    /// What may be there once more, by the source's mailbox.
+    pub spare: &'a [(String, Vec<u8>)],
+    /// What the target's owner has put there: it must be there, wherever he has it.
+    pub own: &'a [Vec<u8>],
+}
+
+/// Holds the target against the source. `named` gives the target's name of a source mailbox, `essence` what is left of a
+/// message once the target has stored it.
 #[must_use]
 pub fn judge(
     source: &ModelServer,
     target: &ModelServer,
     named: impl Fn(&str) -> String,
-    ever: &[(String, Vec<u8>)],
+    essence: impl Fn(&[u8]) -> Vec<u8>,
+    extra: &Extra<'_>,
 ) -> Findings {
     let mut wanted: BTreeMap<Facts, Vec<Looks>> = BTreeMap::new();
     for (mailbox, held) in source.contents() {
         for held in held {
-            wanted.entry((named(&mailbox), held.octets.to_vec())).or_default().push(looks(&held));
+            wanted.entry((named(&mailbox), essence(&held.octets))).or_default().push(looks(&held));
         }
     }
     let mut found: BTreeMap<Facts, Vec<Looks>> = BTreeMap::new();
     for (mailbox, held) in target.contents() {
         for held in held {
-            found.entry((mailbox.clone(), held.octets.to_vec())).or_default().push(looks(&held));
+            found.entry((mailbox.clone(), essence(&held.octets))).or_default().push(looks(&held));
         }
     }
     let mut findings = Findings::default();
-    for (facts, looks) in &mut wanted {
-        let mut there = found.remove(facts).unwrap_or_default();
+    for octets in extra.own {
+        let of_him: Vec<Facts> = found.keys().filter(|(_, held)| held == octets).cloned().collect();
+        if of_him.iter().map(|facts| found.remove(facts).map_or(0, |looks| looks.len())).sum::<usize>() == 0 {
+            findings.0.push((Finding::Lost(1), describe(&("its owner's".to_owned(), octets.clone()))));
+        }
+    }
+    let may = |facts: &Facts, of: &[(String, Vec<u8>)]| {
+        of.iter().filter(|(mailbox, octets)| essence(octets) == facts.1 && named(mailbox) == facts.0).count() as u64
+    };
+    for (facts, looks) in &wanted {
+        let there = found.remove(facts).unwrap_or_default();
         let (many, few) = (looks.len() as u64, there.len() as u64);
-        let past = ever.iter().filter(|(mailbox, octets)| (named(mailbox), octets.clone()) == *facts).count() as u64;
+        let most = many + may(facts, extra.ever) + may(facts, extra.spare);
         if few < many {
             findings.0.push((Finding::Lost(many - few), describe(facts)));
-        } else if few > many + past {
-            findings.0.push((Finding::Doubled(few - many - past), describe(facts)));
-        } else if past == 0 {
-            looks.sort();
-            there.sort();
-            let differ = looks.iter().zip(&there).filter(|(one, other)| one != other).count() as u64;
-            if differ > 0 {
-                findings.0.push((Finding::Altered(differ), format!("{}: {looks:?} became {there:?}", describe(facts))));
-            }
+        } else if few > most {
+            findings.0.push((Finding::Doubled(few - most), describe(facts)));
+        }
+        let differ = missing(looks, &there).saturating_sub(many.saturating_sub(few));
+        if differ > 0 {
+            findings.0.push((Finding::Altered(differ), format!("{}: {looks:?} became {there:?}", describe(facts))));
         }
     }
     for (facts, looks) in found {
-        let past = ever.iter().filter(|(mailbox, octets)| (named(mailbox), octets.clone()) == facts).count();
-        if looks.len() > past {
-            let more = (looks.len() - past) as u64;
-            findings.0.push((Finding::Doubled(more), describe(&facts)));
+        let (many, most) = (looks.len() as u64, may(&facts, extra.ever) + may(&facts, extra.spare));
+        if many > most {
+            findings.0.push((Finding::Doubled(many - most), describe(&facts)));
         }
     }
     findings
+}
+
+/// How many of these are not among those.
+fn missing(looks: &[Looks], there: &[Looks]) -> u64 {
+    let mut left = there.to_vec();
+    let is_missing = |wanted: &&Looks| match left.iter().position(|one| one == *wanted) {
+        Some(place) => {
+            left.swap_remove(place);
+            false
+        }
+        None => true,
+    };
+    looks.iter().filter(is_missing).count() as u64
 }
 
 fn looks(held: &Held) -> Looks {

@@ -3,7 +3,7 @@
 use super::corpus::{any, small};
 use super::pass::{Deed, Happening, Order, Reply};
 use super::plan::{Cut, How, Way, Weather};
-use super::stage::{Stage, expunge};
+use super::stage::{Stage, expunge, move_message};
 use super::strike::Striking;
 use mailhaul_testing::histories::Dice;
 use mailhaul_testing::model::{Answer, Landing, Literals, Traits};
@@ -162,8 +162,7 @@ impl World {
                     Box::new(move |server, _, ever| {
                         let held = server.contents().remove(&source).unwrap_or_default();
                         if let Some(held) = held.get(place % held.len().max(1)).filter(|_| source != "INBOX") {
-                            ever.borrow_mut().push((source.clone(), held.octets.to_vec()));
-                            server.move_(&source, &[held.uid], "INBOX");
+                            move_message(server, ever, &source, held.uid, "INBOX");
                         }
                     }),
                 )

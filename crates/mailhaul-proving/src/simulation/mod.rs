@@ -9,24 +9,31 @@
 
 mod cases;
 mod corpus;
+mod essence;
+mod grounds;
 mod judge;
 pub mod mixed;
 mod network;
 mod pass;
+mod past;
 mod plan;
 mod script;
 mod stage;
 mod stream;
 mod strike;
+mod truth;
 
 pub use cases::{
-    Lenience, expect_good_end, expect_no_lies, one_case, play_all, possible_duplicates, sample, say_pace, sets_aside,
+    Lenience, Named, expect_good_end, expect_no_lies, one_case, play_all, possible_duplicates, sample, say_pace,
+    sets_aside, stretches,
 };
-pub use corpus::{Mail, Shelf, few, small};
-pub use judge::{Finding, Findings, judge};
+pub use corpus::{Mail, Shelf, few, small, with_large};
+pub use judge::{Extra, Finding, Findings, judge};
 pub use network::{Network, Passed};
-pub use pass::{Deed, Ended, Happening, Order, Received, Reply};
+pub use pass::{Deed, Ended, Happening, Order, Received, Reply, Trigger};
+pub use past::{Former, Memory, Past};
 pub use plan::{Cut, How, Way, Weather};
 pub use script::Script;
-pub use stage::{Past, Stage, expunge};
+pub use stage::{Stage, expunge, move_message};
 pub use strike::{Reached, Striking};
+pub use truth::expect_true_ledger;

@@ -1,20 +1,22 @@
 //! One pass of the engine: a runtime of its own, a network, what happens meanwhile, and perhaps a death.
 
 use super::network::{Network, Passed};
+use super::past::Past;
 use super::plan::Weather;
-use super::stage::{Past, Stage};
+use super::stage::Stage;
 use super::strike::{Fate, Reached, Striking, Witness};
 use mailhaul_copy::{Account, AccountPair, CopyJob, Oversight, Progress, RetryExceptions, StopSwitch, copy_account};
 use mailhaul_db::{Ledger, OpenOptions};
 use mailhaul_imap::{Credentials, Dial, Endpoint, Timeouts, TlsMode, Trust};
 use mailhaul_plan::mailboxes::MappingRules;
-use mailhaul_plan::policy::ResyncPolicy;
+use mailhaul_plan::policy::{DeletionPolicy, ResyncPolicy};
 use mailhaul_plan::selection::Selection;
 use mailhaul_report::{RunReport, Verdict};
 use mailhaul_testing::model::{Answer, ModelServer, PASSWORD, Seen};
 use mailhaul_types::failpoint;
 use mailhaul_types::{Secret, Side};
 use std::collections::BTreeMap;
+use std::mem::take;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,7 +36,25 @@ pub struct Happening {
 }
 
 /// What is done, given source, target, and what was at the source before.
-pub type Deed = Box<dyn FnOnce(&ModelServer, &ModelServer, &Past)>;
+pub type Deed = Box<dyn FnOnce(&ModelServer, &ModelServer, &Past) + Send>;
+
+/// Something that happens at the moment when a server has received a certain command, before it is carried out; once.
+pub struct Trigger {
+    /// Which server.
+    pub side: Side,
+    /// The command's name.
+    pub name: &'static str,
+    /// What stands in its arguments.
+    pub containing: String,
+    /// What happens.
+    pub what: Deed,
+}
+
+impl std::fmt::Debug for Trigger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "at {} {} {}", self.side, self.name, self.containing)
+    }
+}
 
 impl std::fmt::Debug for Happening {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -64,6 +84,8 @@ pub struct Order {
     pub replies: Vec<Reply>,
     /// What happens meanwhile.
     pub happenings: Vec<Happening>,
+    /// What happens at certain commands.
+    pub triggers: Vec<Trigger>,
     /// When the engine dies, in milliseconds from the beginning.
     pub dies_at_millis: Option<u64>,
     /// What happens at failpoints.
@@ -72,6 +94,8 @@ pub struct Order {
     pub retries: bool,
     /// Whether the operator has agreed to everything that he can be asked.
     pub agreed: bool,
+    /// Whether what is deleted at the source is deleted on the target too.
+    pub mirrors: bool,
 }
 
 /// A command that a server received.
@@ -151,12 +175,14 @@ impl Stage {
     ///
     /// # Panics
     /// When no runtime can be made.
-    pub fn pass(&mut self, order: Order) -> Ended {
+    pub fn pass(&mut self, mut order: Order) -> Ended {
         // The engine's jitter rolls these dice.
         fastrand::seed(order.weather.seed);
         mailhaul_db::let_time_stand_still();
-        let Order { weather, replies, happenings, dies_at_millis, strikings, retries, agreed } = order;
-        let commands = record_commands(self, &replies);
+        let (weather, happenings, strikings) =
+            (take(&mut order.weather), take(&mut order.happenings), take(&mut order.strikings));
+        self.observe();
+        let commands = record_commands(self, &order.replies, take(&mut order.triggers));
         let next = self.folder.path().join(format!("state-{}", self.state + 1));
         let witness = Witness::default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
@@ -166,12 +192,12 @@ impl Stage {
             let network = Network::new(&self.source, &self.target, weather);
             let fate = Fate::new(&network, self.state_folder(), next);
             witness.watch(strikings, &fate);
-            let job = job(&network, retries, agreed);
+            let job = job(&network, &order);
             let state = self.state_folder().join("mailhaul.db");
             let outcome = tokio::select! {
                 biased;
                 () = fate.struck() => Err("it died".to_owned()),
-                () = at(dies_at_millis) => { fate.strike_dead(); Err("it died".to_owned()) }
+                () = at(order.dies_at_millis) => { fate.strike_dead(); Err("it died".to_owned()) }
                 () = tokio::time::sleep(PASS_MAX) => Err(HUNG.to_owned()),
                 outcome = run(&job, &state) => outcome,
                 () = story(self, happenings, &network) => Err("the story ended".to_owned()),
@@ -185,6 +211,7 @@ impl Stage {
         self.state += u32::from(dead);
         self.source.as_usual();
         self.target.as_usual();
+        self.observe();
         let commands = std::mem::take(&mut *commands.lock().unwrap_or_else(PoisonError::into_inner));
         let (report, trouble) = match outcome {
             Ok(report) => (Some(report), String::new()),
@@ -233,6 +260,7 @@ impl Left<'_> {
     fn one(&mut self) {
         if let Some(happening) = self.happenings.pop_front() {
             self.network.catch_up();
+            self.stage.observe();
             (happening.what)(&self.stage.source, &self.stage.target, &self.stage.ever);
         }
     }
@@ -247,17 +275,27 @@ impl Drop for Left<'_> {
 }
 
 /// Notes every command, and answers some of them otherwise.
-fn record_commands(stage: &Stage, replies: &[Reply]) -> Arc<Mutex<Vec<Received>>> {
+fn record_commands(stage: &Stage, replies: &[Reply], mut triggers: Vec<Trigger>) -> Arc<Mutex<Vec<Received>>> {
     let commands = Arc::new(Mutex::new(Vec::new()));
     for (side, server) in [(Side::Source, &stage.source), (Side::Target, &stage.target)] {
         let commands = Arc::clone(&commands);
         let replies: Vec<Reply> = replies.iter().filter(|reply| reply.side == side).cloned().collect();
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        let mut triggers: Vec<Trigger> = triggers.extract_if(.., |trigger| trigger.side == side).collect();
+        let (source, target, ever) = (stage.source.clone(), stage.target.clone(), stage.ever.clone());
+        let (at_source, on_target) = (stage.at_source.clone(), stage.on_target.clone());
         server.on_command(move |Seen { name, connection, arguments, .. }| {
+            let whole = String::from_utf8_lossy(arguments).into_owned();
             let shown = String::from_utf8_lossy(&arguments[..arguments.len().min(SHOWN_MAX)]);
             let arguments = format!("{shown} ({} octets)", arguments.len());
             let received = Received { side, connection: *connection, name: name.clone(), arguments };
             commands.lock().unwrap_or_else(PoisonError::into_inner).push(received);
+            let met = |trigger: &mut Trigger| trigger.name == name && whole.contains(&trigger.containing);
+            for trigger in triggers.extract_if(.., met) {
+                at_source.observe(&source);
+                on_target.observe(&target);
+                (trigger.what)(&source, &target, &ever);
+            }
             let nth = counts.entry(name.clone()).or_default();
             *nth += 1;
             let reply = replies.iter().find(|reply| reply.name == *name && reply.nth == *nth);
@@ -267,7 +305,8 @@ fn record_commands(stage: &Stage, replies: &[Reply]) -> Arc<Mutex<Vec<Received>>
     commands
 }
 
-fn job(network: &Network, retries: bool, agreed: bool) -> CopyJob {
+/// Whose mail is copied where, over which network.
+pub(super) fn accounts(network: &Network) -> AccountPair {
     let account = |host: &str| Account {
         endpoint: Endpoint {
             host: host.to_owned(),
@@ -284,12 +323,18 @@ fn job(network: &Network, retries: bool, agreed: bool) -> CopyJob {
         owner: None,
     };
     let patience = Duration::from_secs(10);
+    AccountPair {
+        source: account("source.simulated"),
+        target: account("target.simulated"),
+        timeouts: Timeouts { connect: patience, control: patience, idle: patience },
+    }
+}
+
+fn job(network: &Network, order: &Order) -> CopyJob {
+    let Order { retries, agreed, mirrors, .. } = *order;
+    let deletions = if mirrors { DeletionPolicy::Mirror } else { DeletionPolicy::Ignore };
     CopyJob {
-        accounts: AccountPair {
-            source: account("source.simulated"),
-            target: account("target.simulated"),
-            timeouts: Timeouts { connect: patience, control: patience, idle: patience },
-        },
+        accounts: accounts(network),
         rules: MappingRules::default(),
         selection: Selection::default(),
         retry_exceptions: if retries { RetryExceptions::Everywhere } else { RetryExceptions::Nowhere },
@@ -298,6 +343,6 @@ fn job(network: &Network, retries: bool, agreed: bool) -> CopyJob {
         accept_mass_absence: agreed,
         copy_deleted_flag: true,
         recognise_only: false,
-        resync: ResyncPolicy { accept_source_change: agreed, ..ResyncPolicy::default() },
+        resync: ResyncPolicy { accept_source_change: agreed, deletions, ..ResyncPolicy::default() },
     }
 }

@@ -1,17 +1,16 @@
 //! Sessions that are played again and again with something else going wrong in each: a first copy, a re-sync, and what
-//! comes after a death or after the ground has moved; between servers that can everything and servers that can nothing.
+//! comes after a death, after the ground has moved, and under servers and people who stand in the way; between servers
+//! that can everything and servers that can nothing. What lies before each of them is in `grounds.rs`.
 
-use super::corpus::few;
-use super::pass::{Ended, Order, Reply};
+use super::corpus::{few, with_large};
+use super::grounds;
+use super::pass::{Ended, Order};
 use super::stage::Stage;
-use mailhaul_testing::model::{Answer, Traits};
-use mailhaul_types::Side;
-
-/// Long after a target has fallen silent, and long before it is given up.
-const DEATH_MILLIS: u64 = 20_000;
+use mailhaul_testing::model::Traits;
+use std::sync::OnceLock;
 
 /// A session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Script {
     /// Everything is copied for the first time.
     FirstCopy,
@@ -27,11 +26,19 @@ pub enum Script {
     RecoveryBare,
     /// A mailbox was renamed and another renumbered at the source, and one renumbered on the target.
     Moved,
+    /// A re-sync that deletes on the target what was deleted at the source, where moves have to be made of copies.
+    Mirrored,
+    /// What the target has refused is tried again: one message is taken now, another is refused again.
+    Retried,
+    /// A message leaves the source when it is asked for, and a mailbox the target when it is to be filled.
+    Elusive,
+    /// The target refuses a name, and the copy of a renamed mailbox cannot be renamed because its owner has filled it.
+    Stubborn,
 }
 
 impl Script {
     /// Every session.
-    pub const ALL: [Script; 7] = [
+    pub const ALL: [Script; 11] = [
         Script::FirstCopy,
         Script::FirstCopyBare,
         Script::Resync,
@@ -39,75 +46,92 @@ impl Script {
         Script::Recovery,
         Script::RecoveryBare,
         Script::Moved,
+        Script::Mirrored,
+        Script::Retried,
+        Script::Elusive,
+        Script::Stubborn,
     ];
 
-    /// The stage right before the session.
+    /// The servers: source, target.
+    fn traits(self) -> [Traits; 2] {
+        match self {
+            Script::FirstCopyBare | Script::ResyncBare | Script::RecoveryBare => [Traits::bare(), Traits::bare()],
+            Script::Mirrored => [Traits::default(), Traits { move_: false, ..Traits::default() }],
+            Script::Elusive => [Traits::default(), Traits { outlives_mailbox: true, ..Traits::default() }],
+            Script::Stubborn => {
+                let without_ids = Traits { object_id: false, ..Traits::default() };
+                [without_ids.clone(), Traits { not_in_names: Some('?'), ..without_ids }]
+            }
+            _ => [Traits::default(), Traits::default()],
+        }
+    }
+
+    /// The stage right before the session. What comes before it is played once, and not for every case.
     ///
     /// # Panics
-    /// When the first copy that a re-sync stands on does not complete.
+    /// When the passes before it do not end as they should.
     #[must_use]
     pub fn stage(self) -> Stage {
-        let traits = match self {
-            Script::FirstCopy | Script::Resync | Script::Recovery | Script::Moved => Traits::default(),
-            Script::FirstCopyBare | Script::ResyncBare | Script::RecoveryBare => Traits::bare(),
-        };
-        let mut stage = Stage::new(traits.clone(), traits, &few());
+        static STAGES: [OnceLock<Stage>; Script::ALL.len()] = [const { OnceLock::new() }; Script::ALL.len()];
+        STAGES[self as usize].get_or_init(|| self.prepare()).fork()
+    }
+
+    fn prepare(self) -> Stage {
+        let [source, target] = self.traits();
+        let shelf = if self == Script::Retried { with_large() } else { few() };
+        let mut stage = Stage::new(source, target, &shelf);
         match self {
-            Script::FirstCopy | Script::FirstCopyBare => {}
-            Script::Resync | Script::ResyncBare => {
-                copy_for_the_first_time(&mut stage);
-                change(&stage);
-            }
-            Script::Recovery | Script::RecoveryBare => die_in_flight(&mut stage),
-            Script::Moved => {
-                copy_for_the_first_time(&mut stage);
-                move_the_ground(&stage);
-            }
+            Script::FirstCopy | Script::FirstCopyBare | Script::Elusive => {}
+            Script::Resync | Script::ResyncBare | Script::Mirrored => grounds::change(&mut stage),
+            Script::Recovery | Script::RecoveryBare => grounds::die_in_flight(&mut stage),
+            Script::Moved => grounds::move_everything(&mut stage),
+            Script::Retried => grounds::refuse_large_mail(&mut stage),
+            Script::Stubborn => grounds::stand_in_the_way(&mut stage),
         }
         stage
+    }
+
+    /// The session as it is asked for, with what belongs to it besides the trouble.
+    #[must_use]
+    pub fn order(self, stage: &Stage) -> Order {
+        Order {
+            triggers: if self == Script::Elusive { grounds::elude(stage) } else { Vec::new() },
+            retries: self.retries(),
+            mirrors: self.mirrors(),
+            ..Order::default()
+        }
+    }
+
+    /// Whether nothing was copied before.
+    #[must_use]
+    pub fn is_first_copy(self) -> bool {
+        matches!(self, Script::FirstCopy | Script::FirstCopyBare)
+    }
+
+    /// Whether what was refused is tried again.
+    #[must_use]
+    pub fn retries(self) -> bool {
+        self == Script::Retried
+    }
+
+    /// Whether what was deleted at the source is deleted on the target too.
+    #[must_use]
+    pub fn mirrors(self) -> bool {
+        self == Script::Mirrored
+    }
+
+    /// What comes to pass behind the trouble, so that a pass can complete.
+    pub fn relent(self, stage: &Stage) {
+        if self == Script::Retried {
+            stage.target.change_traits(|traits| traits.append_limit = None);
+        }
     }
 
     /// The session without anything going wrong.
     #[must_use]
     pub fn undisturbed(self) -> Ended {
-        self.stage().clean_pass()
+        let mut stage = self.stage();
+        let order = self.order(&stage);
+        stage.pass(order)
     }
-}
-
-fn copy_for_the_first_time(stage: &mut Stage) {
-    let first = stage.clean_pass();
-    assert!(first.is_complete(), "{}", first.in_words());
-}
-
-/// The target stores what the first APPEND brings and says nothing more; the run dies while it waits for the answer.
-fn die_in_flight(stage: &mut Stage) {
-    let reply = Reply { side: Side::Target, name: "APPEND".to_owned(), nth: 1, answer: Answer::DoneThenSilence };
-    let died = stage.pass(Order { replies: vec![reply], dies_at_millis: Some(DEATH_MILLIS), ..Order::default() });
-    assert!(died.report.is_none(), "{}", died.in_words());
-    assert!(stage.target.appended() > 0, "nothing was stored");
-}
-
-/// A name and two numberings are not what they were.
-fn move_the_ground(stage: &Stage) {
-    let spell = |side, path: &[&str]| stage.spell(side, path);
-    stage.source.rename(&spell(Side::Source, &["Work"]), &spell(Side::Source, &["Projects"]));
-    stage.source.renumber(&spell(Side::Source, &["INBOX"]));
-    stage.target.renumber(&spell(Side::Target, &["INBOX"]));
-}
-
-/// What a re-sync has to bring over.
-fn change(stage: &Stage) {
-    let (inbox, work) = (stage.spell(Side::Source, &["INBOX"]), stage.spell(Side::Source, &["Work"]));
-    let held = stage.source.contents();
-    let octets = |number: u32| {
-        format!("From: a@example.org\r\nMessage-ID: <{number}@later>\r\nSubject: {number}\r\n\r\nLater.\r\n")
-            .into_bytes()
-    };
-    stage.source.deliver(&inbox, &octets(21), 1_000_100_000, &["\\Seen"]);
-    stage.source.deliver(&work, &octets(22), 1_000_100_060, &[]);
-    stage.source.set_flags(&inbox, held[&inbox][0].uid, &["\\Seen", "\\Flagged"]);
-    stage.expunge_at_source(&inbox, &[held[&inbox][1].uid]);
-    let moved = &held[&work][0];
-    stage.ever.borrow_mut().push((work.clone(), moved.octets.to_vec()));
-    stage.source.move_(&work, &[moved.uid], &inbox);
 }

@@ -1,20 +1,18 @@
 //! Two model servers, a state file, and what the judge must know besides.
 
 use super::corpus::{Shelf, fill};
-use super::judge::{Findings, judge};
+use super::essence::essence;
+use super::judge::{Extra, Findings, judge};
 use super::pass::Ended;
+use super::past::{Memory, Past};
 use super::plan::place;
 use mailhaul_db::{Ledger, OpenOptions};
-use mailhaul_testing::model::{ModelServer, Traits};
+use mailhaul_testing::model::{Alters, ModelServer, Traits};
 use mailhaul_types::Side;
-use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::OnceLock;
 use tempfile::TempDir;
-
-/// What was at the source and is not any more: mailbox and octets.
-pub type Past = Rc<RefCell<Vec<(String, Vec<u8>)>>>;
 
 /// Two servers, a state file, and what was ever at the source.
 #[derive(Debug)]
@@ -25,6 +23,19 @@ pub struct Stage {
     pub target: ModelServer,
     /// What was at the source and is not any more.
     pub ever: Past,
+    /// Everything that was ever seen at the source.
+    pub at_source: Memory,
+    /// Everything that was ever seen on the target.
+    pub on_target: Memory,
+    /// What the target's owner has put there himself: it stays there, wherever he has it, and belongs to nobody else.
+    pub own: Vec<Vec<u8>>,
+    /// How many messages its owner has taken out of a mailbox of the target.
+    pub tidied: u64,
+    /// How the target alters what it is given.
+    alters: Alters,
+    /// Source mailboxes whose target may have one of these names besides the one that follows from theirs, with the
+    /// source's names; `*` stands for any that no other mailbox has.
+    pub aliases: BTreeMap<String, String>,
     names: [(char, String); 2],
     pub(super) folder: TempDir,
     /// Which state folder is in use: a crash leaves one behind.
@@ -42,14 +53,52 @@ impl Stage {
             panic!("the simulation needs debug assertions: see `make prove`");
         }
         let names = [(source.delimiter, source.prefix.clone()), (target.delimiter, target.prefix.clone())];
+        let alters = target.alters;
         let (source, target) = (ModelServer::new(source), ModelServer::new(target));
-        let shared = Path::new("/dev/shm");
-        let place = if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() };
-        let folder = tempfile::Builder::new().prefix("mailhaul-simulation-").tempdir_in(place).expect("a folder");
-        let stage = Stage { source, target, ever: Past::default(), names, folder, state: 0 };
+        let folder = new_folder();
+        let (at_source, on_target) = (Memory::default(), Memory::default());
+        let (ever, own, aliases) = (Past::default(), Vec::new(), BTreeMap::new());
+        let stage = Stage {
+            source,
+            target,
+            ever,
+            at_source,
+            on_target,
+            own,
+            tidied: 0,
+            alters,
+            aliases,
+            names,
+            folder,
+            state: 0,
+        };
         fill(&stage.source, shelf, |path| stage.spell(Side::Source, path));
         std::fs::create_dir(stage.state_folder()).expect("a folder for the state");
         std::fs::write(stage.state_folder().join("mailhaul.db"), fresh_state()).expect("a fresh state file");
+        stage
+    }
+
+    /// Another stage that is now as this one is.
+    ///
+    /// # Panics
+    /// When there is no room for a state file.
+    #[must_use]
+    pub fn fork(&self) -> Stage {
+        let mut stage = Stage {
+            source: self.source.fork(),
+            target: self.target.fork(),
+            ever: self.ever.fork(),
+            at_source: self.at_source.fork(),
+            on_target: self.on_target.fork(),
+            own: self.own.clone(),
+            aliases: self.aliases.clone(),
+            names: self.names.clone(),
+            folder: new_folder(),
+            tidied: self.tidied,
+            alters: self.alters,
+            state: self.state,
+        };
+        stage.put_state_back(&self.keep_state());
         stage
     }
 
@@ -73,24 +122,73 @@ impl Stage {
         self.folder.path().join(format!("state-{}", self.state))
     }
 
+    /// Looks at what both servers hold now, before anything of it is taken away.
+    pub fn observe(&self) {
+        self.at_source.observe(&self.source);
+        self.on_target.observe(&self.target);
+    }
+
+    /// From now on every mailbox may have any name on the target that no other has: a name was refused.
+    pub fn any_names(&mut self) {
+        let names = self.source.contents().into_keys().filter(|name| name != "INBOX");
+        self.aliases.extend(names.map(|name| (name, "*".to_owned())));
+    }
+
+    /// What is left of a message once the target has stored it, and of a stored message without what the target has added.
+    #[must_use]
+    pub fn essence(&self, octets: &[u8]) -> Vec<u8> {
+        essence(self.alters, octets)
+    }
+
+    /// Whether the target's owner has put this message there.
+    #[must_use]
+    pub fn is_own(&self, octets: &[u8]) -> bool {
+        self.own.iter().any(|own| own == octets)
+    }
+
+    /// The name on the target, where a report may tell another than follows from the source's: only what the world knows to
+    /// be called otherwise, and never by a name that belongs to another mailbox.
+    #[must_use]
+    pub fn named_as_reported(&self, source: &str, ended: &Ended) -> String {
+        let named = self.named(source);
+        let lines = ended.report.as_ref().map_or(&[][..], |report| &report.mailboxes);
+        let told = lines.iter().find(|line| line.source == source).and_then(|line| line.target.clone());
+        let may_be = |told: &String| match self.aliases.get(source).map(String::as_str) {
+            Some("*") => self.source.contents().keys().all(|other| other == source || self.named(other) != *told),
+            Some(alias) => *told == self.named(alias),
+            None => false,
+        };
+        told.filter(may_be).unwrap_or(named)
+    }
+
     /// What the judge says.
     #[must_use]
     pub fn judge(&self) -> Findings {
-        judge(&self.source, &self.target, |name| self.named(name), &self.ever.borrow())
+        self.judge_with(|name| self.named(name), &[])
     }
 
-    /// As [`Stage::judge`], where mailboxes may have got other names on the target: the report says which.
+    /// As [`Stage::judge`], where mailboxes may have got other names on the target, and where the target may hold more than
+    /// once what `spare` tells: source mailbox and octets, once for each copy.
     #[must_use]
-    pub fn judge_as_named(&self, ended: &Ended) -> Findings {
-        let lines = ended.report.as_ref().map_or(&[][..], |report| &report.mailboxes);
-        let known = |name: &str| lines.iter().find(|line| line.source == name).and_then(|line| line.target.clone());
-        let named = |name: &str| known(name).unwrap_or_else(|| self.named(name));
-        judge(&self.source, &self.target, named, &self.ever.borrow())
+    pub fn judge_as_named(&self, ended: &Ended, spare: &[(String, Vec<u8>)]) -> Findings {
+        self.judge_with(|name| self.named_as_reported(name, ended), spare)
+    }
+
+    fn judge_with(&self, named: impl Fn(&str) -> String, spare: &[(String, Vec<u8>)]) -> Findings {
+        let extra = Extra { ever: &self.ever.all(), spare, own: &self.own };
+        judge(&self.source, &self.target, named, |octets| self.essence(octets), &extra)
     }
 
     /// Deletes messages at the source, and remembers that they were there.
     pub fn expunge_at_source(&self, mailbox: &str, uids: &[u32]) {
+        self.observe();
         expunge(&self.source, &self.ever, mailbox, uids);
+    }
+
+    /// Moves a message at the source, and remembers where it was.
+    pub fn move_at_source(&self, from: &str, uid: u32, to: &str) {
+        self.observe();
+        move_message(&self.source, &self.ever, from, uid, to);
     }
 
     /// The state as it is now, to be put back later.
@@ -130,10 +228,25 @@ impl Stage {
 
 /// Deletes messages at the source, and remembers that they were there.
 pub fn expunge(source: &ModelServer, ever: &Past, mailbox: &str, uids: &[u32]) {
-    let held = source.contents().remove(mailbox).unwrap_or_default();
-    let gone = held.iter().filter(|held| uids.contains(&held.uid));
-    ever.borrow_mut().extend(gone.map(|held| (mailbox.to_owned(), held.octets.to_vec())));
+    leave(source, ever, mailbox, uids);
     source.expunge(mailbox, uids);
+}
+
+/// Moves a message at the source, and remembers where it was.
+pub fn move_message(source: &ModelServer, ever: &Past, from: &str, uid: u32, to: &str) {
+    leave(source, ever, from, &[uid]);
+    source.move_(from, &[uid], to);
+}
+
+fn leave(source: &ModelServer, ever: &Past, mailbox: &str, uids: &[u32]) {
+    let held = source.contents().remove(mailbox).unwrap_or_default();
+    held.iter().filter(|held| uids.contains(&held.uid)).for_each(|held| ever.add(mailbox, &held.octets));
+}
+
+fn new_folder() -> TempDir {
+    let shared = Path::new("/dev/shm");
+    let place = if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() };
+    tempfile::Builder::new().prefix("mailhaul-simulation-").tempdir_in(place).expect("a folder")
 }
 
 /// A state file in which nothing stands yet. Made once: it takes longer than a pass.

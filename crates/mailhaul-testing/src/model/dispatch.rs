@@ -125,6 +125,10 @@ pub(super) fn carry_out(
     if let Some(mailbox) = session.selected.as_mut().map(|view| view.find(world))
         && mailbox.is_none()
     {
+        session.selected = None;
+        if world.traits.outlives_mailbox {
+            return in_session(session, world, command, arguments, output).into();
+        }
         output.untagged("BYE the selected mailbox is not what it was");
         session.leaves = true;
         return Step::Ended(Verdict::no("", "the selected mailbox is not what it was"));

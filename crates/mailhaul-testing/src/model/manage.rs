@@ -71,7 +71,8 @@ fn only_name(arguments: &mut Arguments<'_>) -> Result<String, Verdict> {
 fn check_new_name(world: &World, name: &str) -> Result<(), Verdict> {
     let (prefix, delimiter) = (&world.traits.prefix, world.traits.delimiter);
     let within = name == "INBOX" || name.strip_prefix(prefix.as_str()).is_some_and(|rest| !rest.is_empty());
-    if !within || name.split(delimiter).any(str::is_empty) || name.chars().any(char::is_control) {
+    let refused = world.traits.not_in_names.is_some_and(|refused| name.contains(refused));
+    if refused || !within || name.split(delimiter).any(str::is_empty) || name.chars().any(char::is_control) {
         return Err(Verdict::no("CANNOT", "the name is not allowed"));
     }
     Ok(())

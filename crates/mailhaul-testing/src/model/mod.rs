@@ -87,6 +87,14 @@ impl ModelServer {
         Self(Arc::new(Shared { world: Mutex::new(World::new(traits)), hooked: Hooked::default() }))
     }
 
+    /// Another server that is now as this one is: what happens to one from here on does not happen to the other. Hooks,
+    /// counts and connections stay with this one.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let world = self.world().clone();
+        Self(Arc::new(Shared { world: Mutex::new(world), hooked: Hooked::default() }))
+    }
+
     /// A new connection; the greeting waits in its output.
     #[must_use]
     pub fn connect(&self) -> ModelConnection {

@@ -45,6 +45,10 @@ pub struct Traits {
     pub delimiter: char,
     /// What the name of every mailbox but INBOX begins with: empty, or `INBOX.` with the delimiter `.`.
     pub prefix: String,
+    /// CREATE and RENAME refuse names in which this character stands.
+    pub not_in_names: Option<char>,
+    /// A connection whose mailbox is deleted or numbered anew stays, with no mailbox selected; else it ends with a good-bye.
+    pub outlives_mailbox: bool,
     /// When what APPEND has brought is stored.
     pub landing: Landing,
     /// What becomes of messages that are appended.
@@ -145,6 +149,8 @@ impl Default for Traits {
             unselect: true,
             delimiter: '/',
             prefix: String::new(),
+            not_in_names: None,
+            outlives_mailbox: false,
             landing: Landing::AtOnce,
             alters: Alters::Nothing,
             duplicates: Duplicates::Kept,

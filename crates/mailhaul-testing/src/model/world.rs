@@ -15,7 +15,7 @@ const FIRST_VALIDITY: u32 = 1_700_000_001;
 pub(super) type Stored = (u32, Vec<Option<u32>>);
 
 /// What is written already and not yet stored.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Underway {
     pub(super) number: u64,
     pub(super) due_millis: u64,
@@ -31,7 +31,7 @@ pub(super) struct Holdings {
 }
 
 /// Everything that a model server knows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct World {
     pub(super) traits: Traits,
     pub(super) holdings: Holdings,
