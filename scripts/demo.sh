@@ -22,4 +22,9 @@ if ! scripts/install-test-servers.sh --check --only dovecot >/dev/null 2>&1; the
 fi
 say "building (the first time this takes a few minutes)"
 cargo build --release --quiet -p mailhaul -p mailhaul-testing --bin mailhaul --example demo
+# What breaks the program on purpose must not be in what is shipped.
+if grep -q MAILHAUL_FAILPOINT "$built/mailhaul"; then
+    say "the release build holds failpoints: something takes them out of cfg(debug_assertions)" >&2
+    exit 1
+fi
 [ "$only" = --build-only ] || exec "$built/examples/demo" "$built/mailhaul"

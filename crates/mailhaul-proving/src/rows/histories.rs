@@ -17,7 +17,7 @@ const PLAYERS: usize = 12;
 const FAILURES_MAX: usize = 10;
 
 fn play(ask: &Ask) -> Outcome {
-    let seeds = ask.seeds(20, 200, 10_000);
+    let seeds = ask.seeds(20, 400, 10_000);
     let servers = Servers::default();
     let commands =
         if seeds.end - seeds.start == 1 { seeds.start } else { seeds.start + (seeds.end - seeds.start) / 10 };

@@ -16,8 +16,11 @@ use tempfile::TempDir;
 
 const USER: &str = "alice";
 
-/// Cases that are played at once: some of them are tried again and again by the command, for most of a minute.
+/// Cases that are played at once.
 const AT_ONCE: usize = 32;
+/// The same where every case is seen to its end: many are tried again and again by the command, which mostly waits then,
+/// for most of a minute.
+const PATIENTLY_AT_ONCE: usize = 96;
 
 /// The exit code of a command that somebody stopped.
 const STOPPED: i32 = 130;
@@ -72,10 +75,11 @@ impl Lab {
     }
 
     /// Plays all cases, many at a time.
-    pub(super) fn play(cases: &[Case<'_>]) -> Outcome {
+    pub(super) fn play(&self, cases: &[Case<'_>]) -> Outcome {
+        let at_once = if self.patient { PATIENTLY_AT_ONCE } else { AT_ONCE };
         let (turn, sum) = (AtomicUsize::new(0), Mutex::new(Outcome::default()));
         std::thread::scope(|scope| {
-            for _ in 0..AT_ONCE.min(cases.len()) {
+            for _ in 0..at_once.min(cases.len()) {
                 scope.spawn(|| {
                     while let Some(case) = cases.get(turn.fetch_add(1, Ordering::Relaxed)) {
                         let outcome = case();
@@ -119,7 +123,7 @@ impl Lab {
             Place::Target => ("to", "from"),
         };
         let mut command = mailhaul();
-        command.args(["copy", "--json", "-vvv", "--timeout", "20"]);
+        command.args(["copy", "--json", "-vvv", "--timeout", "4"]);
         command.arg(format!("--{ours}")).arg(trap).arg(format!("--{theirs}")).arg(honest);
         command.arg(format!("--{ours}-password-file")).arg(self.file("trap"));
         command.arg(format!("--{theirs}-password-file")).arg(self.file("honest"));

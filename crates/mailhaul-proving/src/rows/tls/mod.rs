@@ -23,7 +23,7 @@ fn play(ask: &Ask) -> Outcome {
         // 40 certificates in one place, then in the other: each third is another third there.
         cases = cases.into_iter().step_by(3).collect();
     }
-    let mut outcome = Lab::play(&cases);
+    let mut outcome = lab.play(&cases);
     outcome.figure(format!("{} certificates, {} injections", certificates::count(&lab), injections::count()));
     outcome
 }
