@@ -25,7 +25,8 @@ pub(crate) const THROTTLE_PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
 pub(crate) const QUARANTINE_NEAR: Duration = Duration::from_secs(2);
 /// The same for a server further away.
 pub(crate) const QUARANTINE_FAR: Duration = Duration::from_secs(10);
-/// The same after a time-out: whatever swallowed the answer may still deliver the command. Near and far.
+/// The same after a time-out: whatever swallowed the answer may still deliver the command. Also after a process that has
+/// lost the account and still has its connections open. Near and far.
 pub(crate) const QUARANTINE_AFTER_TIMEOUT_NEAR: Duration = Duration::from_secs(10);
 /// See [`QUARANTINE_AFTER_TIMEOUT_NEAR`].
 pub(crate) const QUARANTINE_AFTER_TIMEOUT_FAR: Duration = Duration::from_secs(60);

@@ -32,8 +32,8 @@ pub(crate) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(job: &'a CopyJob, lease: &'a PairLease, keys: KeyMaker, oversight: &Oversight<'a>) -> Self {
-        let near = is_near(&job.accounts.target.endpoint.host);
-        let quarantine = Mutex::new(if near { bounds::QUARANTINE_NEAR } else { bounds::QUARANTINE_FAR });
+        let quarantine =
+            Mutex::new(first_quarantine(is_near(&job.accounts.target.endpoint.host), lease.holder_has_not_let_go()));
         let Oversight { progress, stop, .. } = *oversight;
         let supervisor = Arc::clone(&oversight.supervisor);
         Self { job, lease, keys, progress, stop, supervisor, quarantine }
@@ -74,6 +74,17 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// What a dead process had not sent yet has died with it. One that has lost its account and still lives, stopped or
+/// hanging, has its connections open, and what it had written goes on reaching the target at the pace of the line.
+fn first_quarantine(near: bool, holder_has_not_let_go: bool) -> Duration {
+    match (holder_has_not_let_go, near) {
+        (false, true) => bounds::QUARANTINE_NEAR,
+        (false, false) => bounds::QUARANTINE_FAR,
+        (true, true) => bounds::QUARANTINE_AFTER_TIMEOUT_NEAR,
+        (true, false) => bounds::QUARANTINE_AFTER_TIMEOUT_FAR,
+    }
+}
+
 /// Both ends, signed in.
 pub(crate) struct Links {
     pub(crate) source: Connection,
@@ -107,5 +118,17 @@ fn is_near(host: &str) -> bool {
         Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_private() || address.is_link_local(),
         Ok(IpAddr::V6(address)) => address.is_loopback() || address.is_unique_local(),
         Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_quarantine;
+
+    #[test]
+    fn who_takes_over_from_a_process_that_still_lives_waits_longer_than_after_a_dead_one() {
+        for near in [true, false] {
+            assert!(first_quarantine(near, true) >= first_quarantine(near, false) * 5);
+        }
     }
 }

@@ -53,6 +53,13 @@ impl PairLease {
         self.state.generation
     }
 
+    /// Whether the pair was taken over from a process that still holds its lock: it has lost its lease, and has neither
+    /// ended nor noticed. Its connections may still be open then.
+    #[must_use]
+    pub fn holder_has_not_let_go(&self) -> bool {
+        self.state.lock.is_none()
+    }
+
     /// See [`LeaseValidity::is_valid`].
     #[must_use]
     pub fn is_valid(&self) -> bool {

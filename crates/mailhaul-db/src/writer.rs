@@ -120,7 +120,7 @@ pub(crate) struct LeaseState {
     failure: OnceLock<DbError>,
     ledger_failure: Arc<OnceLock<DbError>>,
     /// `None`: taken over from a holder that has not let go of it.
-    _lock: Option<File>,
+    pub(crate) lock: Option<File>,
 }
 
 impl LeaseState {
@@ -195,7 +195,7 @@ impl WriterHandle {
         self.queue.send(request).await.map_err(|_| self.refusal())?;
         let (pair_id, generation) = outcome.await.map_err(|_| self.refusal())??;
         let (failure, ledger_failure) = (OnceLock::new(), self.failure.clone());
-        Ok(LeaseState { pair_id, generation, failure, ledger_failure, _lock: lock })
+        Ok(LeaseState { pair_id, generation, failure, ledger_failure, lock })
     }
 
     /// Writes what is queued and ends the writer. Closing twice is no error.

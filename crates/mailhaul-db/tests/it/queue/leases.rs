@@ -130,11 +130,13 @@ async fn a_successor_goes_on_without_the_lock_of_just_the_process_that_lost_the_
     }
     let stale = StaleHolder { process: std::process::id() };
     let successor = bench.ledger.claim_pair_over(&alice, Some(stale)).await.expect("passes the lock over");
+    assert!(successor.holder_has_not_let_go());
     assert_eq!(successor.generation(), PairGeneration(2));
     assert_eq!(lost.flush().await.expect_err("fenced").kind(), DbErrorKind::LeaseLost);
     successor.flush().await.expect("the newest");
     drop((lost, successor));
     let next = bench.ledger.claim_pair_over(&alice, Some(stale)).await.expect("free");
+    assert!(!next.holder_has_not_let_go());
     assert_eq!(next.generation(), PairGeneration(3));
     assert_eq!(bench.ledger.claim_pair(&alice).await.expect_err("locked again").kind(), DbErrorKind::PairBusy);
 }
