@@ -20,7 +20,7 @@ mod wave;
 
 pub use canary::Canary;
 pub use lane::{Lane, Ledger};
-pub use moments::Moment;
+pub use moments::{Before, Moment};
 pub use outcome::{Failure, Outcome};
 pub use program::mailhaul;
 pub use row::{Ask, Row, Scale};

@@ -14,6 +14,9 @@ struct Arguments {
     /// Only this row; may be said several times
     #[arg(long)]
     row: Vec<u32>,
+    /// Of rows that share a number, the one whose name has these words
+    #[arg(long, value_name = "WORDS")]
+    only: Option<String>,
     /// So many runs of each row, and not what stands for the scale
     #[arg(long)]
     runs: Option<u64>,
@@ -43,16 +46,16 @@ impl Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let ask = arguments.ask();
-    let asked = |number: u32| arguments.row.is_empty() || arguments.row.contains(&number);
+    let asked = rows::asked(&arguments.row, arguments.only.as_deref());
     let mut table = Table::default();
-    for row in rows::ALL.iter().filter(|row| asked(row.number)) {
+    for row in asked {
         eprintln!("row {}: {} …", row.number, row.name);
         let began = Instant::now();
         let outcome = (row.play)(&ask);
         for failure in &outcome.failures {
             eprintln!("row {} is not as promised ({}):\n{}\n", row.number, failure.repeat, failure.seen);
         }
-        table.enter(*row, outcome, began.elapsed());
+        table.enter(row, outcome, began.elapsed());
     }
     print!("{table}");
     if table.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -13,6 +13,19 @@ pub enum Scale {
     Long,
 }
 
+impl Scale {
+    /// What a line that repeats a run must say further where the scale decides what is played; begins with a blank, or is
+    /// empty.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Scale::Quick => " --quick",
+            Scale::Prove => "",
+            Scale::Long => " --long",
+        }
+    }
+}
+
 /// What is asked of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {

@@ -53,6 +53,21 @@ pub fn lock(state: &Path, how_long: Duration) -> bool {
     })
 }
 
+/// What a query finds: two numbers and a text in each row. Looking waits for nobody, and keeps nobody from writing.
+///
+/// # Errors
+/// What SQLite says.
+pub fn rows(state: &Path, sql: &str) -> Result<Vec<(i64, i64, String)>, String> {
+    let options = SqliteConnectOptions::new().filename(state).read_only(true).busy_timeout(Duration::from_secs(20));
+    run(async {
+        let mut db = options.connect().await?;
+        let rows = sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(&mut db).await?;
+        db.close().await?;
+        Ok::<_, sqlx::Error>(rows)
+    })
+    .map_err(|error| error.to_string())
+}
+
 async fn open(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
     SqliteConnectOptions::new().filename(file).busy_timeout(Duration::from_secs(20)).connect().await
 }

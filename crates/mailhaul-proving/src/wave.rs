@@ -3,7 +3,7 @@
 use crate::{Ended, mailhaul, process};
 use mailhaul_testing::Proxy;
 use mailhaul_testing::many::{ManyAccounts, TwoServers};
-use mailhaul_testing::proxy::{Direction, Plan};
+use mailhaul_testing::proxy::{Cut, Direction, Plan};
 use serde_json::Value;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -63,6 +63,19 @@ impl Wave {
     /// At most so many octets a second on each connection to the target.
     pub fn slow_down(&self, bytes_per_sec: u64) {
         self.target.set_plan(Plan::new().bandwidth(Direction::ToServer, bytes_per_sec));
+    }
+
+    /// At most so many octets a second on each connection from the source.
+    pub fn slow_source_down(&self, bytes_per_sec: u64) {
+        self.source.set_plan(Plan::new().bandwidth(Direction::ToClient, bytes_per_sec));
+    }
+
+    /// From now on as fast as it goes; connections that are slow end.
+    pub fn hurry(&self) {
+        for proxy in [&self.source, &self.target] {
+            proxy.set_plan(Plan::new());
+            proxy.cut_all(Cut::Rst);
+        }
     }
 
     /// The state file.

@@ -1,163 +1,190 @@
 //! Row 6: several processes share a wave, and lose their leases.
 //!
-//! Leases last a second. At random moments a process is stopped for half a lease to three of them, its clock jumps by
-//! a second to five years, or somebody else holds the lock of the state file. Whoever has lost his lease writes nothing
-//! more; what it did before is found on the target by the next.
+//! Leases last a second. A process is stopped for half a lease to three of them, its clock jumps by a second to five
+//! years, or somebody else holds the lock of the state file, once for a minute. Each trouble strikes when something has
+//! just happened ([`step`]), and counts only if it met a process at work. Whoever has lost his lease writes nothing
+//! more ([`ghost`]); what it did before is found on the target by the next.
 
-use crate::process::send;
-use crate::shim::{Control, Shim};
-use crate::{Ask, Outcome, Row, Scale, Wave, Worker, sqlite};
+mod crew;
+mod ghost;
+mod state;
+mod step;
+mod trouble;
+
+use crate::shim::Shim;
+use crate::{Ask, Outcome, Row, Scale, Wave, sqlite};
+use crew::Crew;
 use mailhaul_testing::ManyAccounts;
 use mailhaul_testing::histories::Dice;
-use rustix::process::Signal;
-use std::time::{Duration, Instant};
+use state::State;
+use std::sync::Mutex;
+use std::time::Duration;
+use step::Step;
+use trouble::Trouble;
 
 pub(super) const ROW: Row =
     Row { number: 6, name: "stopped processes, lost leases, jumping clocks, locked files", play };
 
-const LEASE_MS: u64 = 1_000;
-const PROCESSES: usize = 3;
-/// Troubles in one wave, until it is run to its end and judged.
-const TROUBLES_A_WAVE: usize = 15;
-/// Longer than mailhaul waits for somebody else's lock: then a process ends, and says why.
-const LONG_LOCK: Duration = Duration::from_secs(12);
-const LOCK_OF_A_MINUTE: Duration = Duration::from_secs(60);
-const FIVE_YEARS_SECS: f64 = 5.0 * 365.25 * 86_400.0;
+const LEASE: Duration = Duration::from_secs(1);
+/// Troubles in one wave, until it is run to its end and judged; fewer in one that waits for a minute.
+const TROUBLES_A_WAVE: usize = 13;
+const TROUBLES_WITH_A_MINUTE: usize = 4;
+/// A wave in so many seeds ends with a lock of a minute.
+const MINUTE_IN: u64 = 30;
+/// Waves at once: they wait most of their time.
+const AT_ONCE: usize = 3;
+/// How often a trouble may find nobody at work before the wave is given up.
+const TRIES: usize = 3;
 /// Slow enough that a wave is still under way after its last trouble.
-const BYTES_PER_SEC: u64 = 12_000;
-/// How a process may end: it has settled, or the lock was held for too long, or the wave waits for somebody.
-const DOCUMENTED: [i32; 4] = [0, 4, 5, 6];
-const PATIENCE: Duration = Duration::from_secs(120);
+const SLOW_BYTES_PER_SEC: u64 = 6_000;
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is done to a process, or to the file.
-#[derive(Clone, Copy, Debug)]
-enum Trouble {
-    Stop(Duration),
-    Clock(i64),
-    Lock(Duration),
-}
-
-#[derive(Default)]
+/// What was met.
+#[derive(Clone, Copy, Debug, Default)]
 struct Figures {
     stops: u64,
     jumps: u64,
     locks: u64,
+    minutes: u64,
+    /// Processes that were seen alone after their jobs had gone to others.
+    ghosts: u64,
     lost: usize,
+    /// Writes of theirs that the ledger has refused.
+    refused: usize,
 }
 
-/// One process and its clock.
-struct Hand {
-    worker: Worker,
-    control: Control,
+impl Figures {
+    fn add(&mut self, other: Figures) {
+        self.stops += other.stops;
+        self.jumps += other.jumps;
+        self.locks += other.locks;
+        self.minutes += other.minutes;
+        self.ghosts += other.ghosts;
+        self.lost += other.lost;
+        self.refused += other.refused;
+    }
+}
+
+/// One wave to be played.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    seed: u64,
+    troubles: usize,
+    has_minute: bool,
+    /// Long waits are in it.
+    is_long: bool,
+}
+
+/// What is written down of a wave.
+#[derive(Debug, Default)]
+struct Book {
+    repeat: String,
+    figures: Figures,
+    outcome: Outcome,
 }
 
 fn play(ask: &Ask) -> Outcome {
+    let plans = plans(ask);
     let shim = Shim::build();
-    let (mut outcome, mut figures) = (Outcome::default(), Figures::default());
-    let mut seeds = ask.seeds(5, 30, 500);
-    while let Some(seed) = seeds.next() {
-        let troubles = 1 + seeds.by_ref().take(TROUBLES_A_WAVE - 1).count();
-        one_wave(ask.scale, &shim, seed, troubles, &mut figures, &mut outcome);
-    }
-    let Figures { stops, jumps, locks, lost } = figures;
-    outcome.figure(format!("{stops} stops, {jumps} clock jumps, {locks} locks; {lost} leases lost"));
+    let (next, sum) = (Mutex::new(plans.iter()), Mutex::new((Outcome::default(), Figures::default())));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(plans.len()) {
+            scope.spawn(|| {
+                loop {
+                    let Some(plan) = next.lock().expect("nobody panics with it").next() else { return };
+                    let book = one_wave(plan, &shim, ask.scale);
+                    let mut sum = sum.lock().expect("nobody panics with it");
+                    sum.0.add(book.outcome);
+                    sum.1.add(book.figures);
+                }
+            });
+        }
+    });
+    let (mut outcome, figures) = sum.into_inner().expect("nobody panics with it");
+    conclude(&plans, &figures, ask, &mut outcome);
     outcome
 }
 
-fn one_wave(scale: Scale, shim: &Shim, seed: u64, troubles: usize, figures: &mut Figures, outcome: &mut Outcome) {
-    let repeat = format!("--row 6 --seed {seed} --runs {troubles}");
-    let wave = Wave::of(ManyAccounts::new(12).mails(90));
-    wave.slow_down(BYTES_PER_SEC);
-    let mut dice = Dice::of(seed);
-    let mut hands: Vec<Hand> = (0..PROCESSES).map(|_| begin(&wave, shim)).collect();
-    for turn in 0..troubles {
-        outcome.runs += 1;
-        std::thread::sleep(Duration::from_millis(dice.below(700) as u64));
-        let last_of_wave = turn + 1 == troubles;
-        let trouble = Trouble::of(&mut dice, scale, last_of_wave);
-        let place = dice.below(hands.len());
-        trouble.make(&wave, &mut hands[place], figures);
-        for hand in &mut hands {
-            replace_if_ended(hand, &wave, shim, &repeat, outcome);
-        }
+/// The waves, one after the other through the seeds.
+fn plans(ask: &Ask) -> Vec<Plan> {
+    let seeds = ask.seeds(5, 30, 500);
+    let (mut plans, mut seed) = (Vec::new(), seeds.start);
+    while seed < seeds.end {
+        let has_minute = ask.scale != Scale::Quick && seed % MINUTE_IN == 1;
+        let most = if has_minute { TROUBLES_WITH_A_MINUTE } else { TROUBLES_A_WAVE };
+        let troubles = most.min(usize::try_from(seeds.end - seed).unwrap_or(most));
+        plans.push(Plan { seed, troubles, has_minute, is_long: ask.scale != Scale::Quick });
+        seed += troubles as u64;
     }
-    wave.slow_down(10_000_000);
-    let until = Instant::now() + PATIENCE;
-    for hand in &mut hands {
-        let left = until.saturating_duration_since(Instant::now());
-        match hand.worker.code(left) {
-            Some(code) => judge_end(hand, code, &repeat, outcome),
-            None => outcome.fail(&repeat, format!("a process did not end:\n{}", hand.worker.said())),
-        }
-    }
-    figures.lost += wave.leases_lost();
-    conclude(&wave, &repeat, outcome);
+    plans
 }
 
-impl Trouble {
-    fn of(dice: &mut Dice, scale: Scale, last_of_wave: bool) -> Trouble {
-        let some_leases =
-            |dice: &mut Dice| Duration::from_millis(LEASE_MS / 2 + dice.below(2_500) as u64 * LEASE_MS / 1_000);
-        match dice.below(10) {
-            // A long lock comes last: whoever waited for it has ended.
-            _ if last_of_wave && scale == Scale::Long && dice.once_in(5) => Trouble::Lock(LOCK_OF_A_MINUTE),
-            _ if last_of_wave && scale != Scale::Quick && dice.once_in(3) => Trouble::Lock(LONG_LOCK),
-            0..=5 => Trouble::Stop(some_leases(dice)),
-            6..=8 => {
-                let size = FIVE_YEARS_SECS.powf(dice.below(1_001) as f64 / 1_000.0);
-                #[expect(clippy::cast_possible_truncation, reason = "at most five years")]
-                let secs = size.round() as i64;
-                Trouble::Clock(if dice.once_in(2) { secs } else { -secs })
-            }
-            _ => Trouble::Lock(some_leases(dice)),
-        }
-    }
-
-    fn make(self, wave: &Wave, hand: &mut Hand, figures: &mut Figures) {
-        match self {
-            Trouble::Stop(time) => {
-                figures.stops += 1;
-                if !hand.worker.has_ended() {
-                    send(&hand.worker.child, Signal::STOP);
-                    std::thread::sleep(time);
-                    send(&hand.worker.child, Signal::CONT);
-                }
-            }
-            Trouble::Clock(secs) => {
-                figures.jumps += 1;
-                hand.control.shift_clock(secs);
-            }
-            Trouble::Lock(time) => figures.locks += u64::from(sqlite::lock(&wave.state(), time)),
+/// A row that has met nothing has shown nothing.
+fn conclude(plans: &[Plan], figures: &Figures, ask: &Ask, outcome: &mut Outcome) {
+    let Figures { stops, jumps, locks, minutes, ghosts, lost, refused } = *figures;
+    outcome.figure(format!(
+        "{stops} stops, {jumps} clock jumps, {locks} locks ({minutes} of a minute) met a process at work; \
+         {lost} leases lost, {ghosts} losers seen alone, {refused} of their writes refused"
+    ));
+    let repeat = format!("--row 6 --seed {} --runs {}{}", ask.seed, ask.runs(5, 30, 500), ask.scale.word());
+    let wanted = plans.iter().filter(|plan| plan.has_minute).count() as u64;
+    for (met, what) in [
+        (lost > 0, "no lease was lost"),
+        (refused > 0, "no write of a process that had lost its lease was refused"),
+        (ghosts > 0, "no process was seen that had lost its lease"),
+        (minutes >= wanted, "no lock of a minute met a process at work"),
+    ] {
+        if !met {
+            outcome.fail(&repeat, what);
         }
     }
 }
 
-fn begin(wave: &Wave, shim: &Shim) -> Hand {
-    let control = shim.control();
-    let lease = LEASE_MS.to_string();
-    let mut command = wave.run_command(&["--workers", "4", "--lease-ms", &lease]);
-    control.rule(&mut command, std::path::Path::new("/nowhere"));
-    Hand { worker: wave.start(command), control }
-}
-
-/// A process may end because of what was done to it; another takes its place.
-fn replace_if_ended(hand: &mut Hand, wave: &Wave, shim: &Shim, repeat: &str, outcome: &mut Outcome) {
-    if !hand.worker.has_ended() {
-        return;
+fn one_wave(plan: &Plan, shim: &Shim, scale: Scale) -> Book {
+    let repeat = format!("--row 6 --seed {} --runs {}{}", plan.seed, plan.troubles, scale.word());
+    let mut book = Book { repeat, ..Book::default() };
+    let mut dice = Dice::of(plan.seed);
+    let wave = Wave::of(ManyAccounts::new(12).mails(120).mail_bytes(700));
+    // Mail that comes slowly leaves commands open; mail that goes slowly leaves commands unanswered.
+    match dice.once_in(2) {
+        true => wave.slow_source_down(SLOW_BYTES_PER_SEC),
+        false => wave.slow_down(SLOW_BYTES_PER_SEC),
     }
-    let code = hand.worker.code(Duration::ZERO).unwrap_or(-1);
-    judge_end(hand, code, repeat, outcome);
-    *hand = begin(wave, shim);
+    ghost::arrange(&wave, &mut dice);
+    let mut crew = Crew::of(&wave, shim);
+    let state = State::at(wave.state());
+    if !ghost::is_arranged(&wave, &mut crew, &state) {
+        let said = crew.hands[0].worker.said();
+        book.outcome.fail(&book.repeat, format!("the first process did not come to hold its accounts:\n{said}"));
+    }
+    make_troubles(plan, &state, &mut crew, &mut dice, &mut book);
+    wave.hurry();
+    crew.see_out(PATIENCE, &mut book);
+    book.figures.refused += crew.refused_writes();
+    book.figures.lost += wave.leases_lost();
+    judge(&wave, &book.repeat, &mut book.outcome);
+    book
 }
 
-fn judge_end(hand: &Hand, code: i32, repeat: &str, outcome: &mut Outcome) {
-    let said = hand.worker.said();
-    if !DOCUMENTED.contains(&code) {
-        outcome.fail(repeat, format!("a process ended with {code}:\n{said}"));
+fn make_troubles(plan: &Plan, state: &State, crew: &mut Crew<'_>, dice: &mut Dice, book: &mut Book) {
+    let (mut met, mut tries) = (0, plan.troubles * TRIES);
+    while met < plan.troubles && tries > 0 {
+        tries -= 1;
+        let trouble = Trouble::of(dice, plan, met);
+        let step = Step::of(dice);
+        crew.keep_at_work(state, book);
+        // The first trouble finds everything arranged.
+        if (met == 0 || step.wait(crew.wave(), state)) && trouble.make(crew, state, book) {
+            met += 1;
+        }
+    }
+    book.outcome.runs += met as u64;
+    if met < plan.troubles {
+        book.outcome.fail(&book.repeat, format!("only {met} of {} troubles met a process at work", plan.troubles));
     }
 }
 
-fn conclude(wave: &Wave, repeat: &str, outcome: &mut Outcome) {
+fn judge(wave: &Wave, repeat: &str, outcome: &mut Outcome) {
     // Several deaths or failures in a row put a job aside; that is no loss, and is asked for again.
     let _ = wave.run(&[]);
     let _ = wave.say(&["retry", "--failed"]);
@@ -174,7 +201,7 @@ fn conclude(wave: &Wave, repeat: &str, outcome: &mut Outcome) {
     }
     let judgement = wave.servers.judge();
     for (name, of_account) in &judgement.accounts {
-        outcome.take_in(&format!("{repeat}, account {name}"), of_account);
+        outcome.take_in(&format!("{repeat} (account {name})"), of_account);
     }
     let (settled, there) = (wave.settled(), judgement.messages().1 as u64);
     if settled != there {
@@ -184,5 +211,31 @@ fn conclude(wave: &Wave, repeat: &str, outcome: &mut Outcome) {
     let again = wave.run(&["--kind", "resync"]);
     if again.code != 0 || wave.target.statistics().appended_messages != before {
         outcome.fail(repeat, format!("a pass with nothing to do sent mail, or ended with {}", again.code));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(scale: Scale, seed: u64, runs: Option<u64>) -> Ask {
+        Ask { scale, runs, seed }
+    }
+
+    #[test]
+    fn what_a_failure_names_is_the_very_wave_again() {
+        for scale in [Scale::Quick, Scale::Prove, Scale::Long] {
+            for plan in plans(&ask(scale, 1, None)) {
+                let again = plans(&ask(scale, plan.seed, Some(plan.troubles as u64)));
+                assert_eq!(format!("{again:?}"), format!("{:?}", [plan]));
+            }
+        }
+    }
+
+    #[test]
+    fn thirty_troubles_have_one_minute_among_them() {
+        let plans = plans(&ask(Scale::Prove, 1, None));
+        assert_eq!(plans.iter().filter(|plan| plan.has_minute).count(), 1);
+        assert_eq!(plans.iter().map(|plan| plan.troubles).sum::<usize>(), 30);
     }
 }

@@ -42,3 +42,38 @@ pub const ALL: &[Row] = &[
     mixed::ROW,
     histories::ROW,
 ];
+
+/// The rows of these numbers (none: all), of which only those whose name has these words.
+#[must_use]
+pub fn asked(numbers: &[u32], only: Option<&str>) -> Vec<Row> {
+    let is_asked = |row: &&Row| {
+        (numbers.is_empty() || numbers.contains(&row.number)) && only.is_none_or(|words| row.name.contains(words))
+    };
+    ALL.iter().filter(is_asked).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn names(numbers: &[u32], only: Option<&str>) -> Vec<&'static str> {
+        asked(numbers, only).iter().map(|row| row.name).collect()
+    }
+
+    #[test]
+    fn a_number_means_all_its_rows_and_words_mean_one_of_them() {
+        assert_eq!(names(&[7], None), [writes::ROW.name, small_disk::ROW.name]);
+        assert_eq!(names(&[7], Some(writes::ONLY)), [writes::ROW.name]);
+        assert_eq!(names(&[7], Some(small_disk::ONLY)), [small_disk::ROW.name]);
+        assert_eq!(names(&[8], Some(damage::ONLY)), [damage::ROW.name]);
+        assert_eq!(asked(&[], None).len(), ALL.len());
+        assert!(names(&[1], Some("no such words")).is_empty());
+    }
+
+    #[test]
+    fn the_table_has_the_order_of_its_numbers_and_no_name_twice() {
+        assert!(ALL.is_sorted_by_key(|row| row.number));
+        assert_eq!(ALL.iter().map(|row| row.name).collect::<BTreeSet<_>>().len(), ALL.len());
+    }
+}

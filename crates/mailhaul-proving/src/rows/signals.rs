@@ -5,7 +5,7 @@
 //! sent and not answered is named.
 
 use crate::process::{send, wait_at_most};
-use crate::{Ask, Ended, Lane, Moment, Outcome, Row, Scale, mail};
+use crate::{Ask, Before, Ended, Lane, Moment, Outcome, Row, Scale, mail};
 use mailhaul_testing::Dovecot;
 use mailhaul_testing::dovecot::Store;
 use mailhaul_testing::histories::Dice;
@@ -24,8 +24,6 @@ const MAILBOXES: usize = 4;
 const HANGS_IN: usize = 8;
 /// What the command documents for a run that was interrupted.
 const INTERRUPTED: i32 = 130;
-/// A moment of plain time lies at most so far ahead.
-const MOMENT_WITHIN: Duration = Duration::from_millis(600);
 /// Messages that arrive when all has been copied.
 const MORE: usize = 300;
 const USER: &str = "alice";
@@ -46,7 +44,8 @@ fn play(ask: &Ask) -> Outcome {
     let mut seeds = ask.seeds(6, 30, 300);
     while let Some(seed) = seeds.next() {
         let signals = 1 + seeds.by_ref().take(SIGNALS_A_ROUND - 1).count();
-        one_round(&source, mail::octets(&corpus), seed, signals, &mut sent, &mut outcome);
+        let repeat = format!("--row 12 --seed {seed} --runs {signals}{}", ask.scale.word());
+        one_round(&source, mail::octets(&corpus), (seed, signals), &repeat, &mut sent, &mut outcome);
     }
     let slowest = sent.slowest.as_secs_f64();
     outcome
@@ -54,28 +53,34 @@ fn play(ask: &Ask) -> Outcome {
     outcome
 }
 
-fn one_round(source: &Dovecot, mut octets: u64, seed: u64, signals: usize, sent: &mut Sent, outcome: &mut Outcome) {
+fn one_round(
+    source: &Dovecot,
+    mut octets: u64,
+    (seed, signals): (u64, usize),
+    repeat: &str,
+    sent: &mut Sent,
+    outcome: &mut Outcome,
+) {
     let target = Dovecot::builder().store(Store::Sdbox).start();
     let folder = TempDir::new().expect("a temporary folder");
     let lane = Lane::new(source, &target, (USER, USER), folder.path());
-    let repeat = format!("--row 12 --seed {seed} --runs {signals}");
     let mut dice = Dice::of(seed);
     for left in (1..=signals).rev() {
         outcome.runs += 1;
         let rest = octets.saturating_sub(lane.target_proxy.statistics().bytes_to_server) / left as u64;
-        if !signal_once(&lane, &mut dice, (rest * 2).max(20_000), &repeat, sent, outcome) {
+        if !signal_once(&lane, &mut dice, (rest * 2).max(20_000), repeat, sent, outcome) {
             octets += mail::deliver_more(source, USER, MORE);
         }
     }
     let last = lane.run(&[]);
     if !last.is_complete() {
         outcome
-            .fail(&repeat, format!("the run after the signals ended with {}: {}{}", last.code, last.json, last.stderr));
+            .fail(repeat, format!("the run after the signals ended with {}: {}{}", last.code, last.json, last.stderr));
     }
-    outcome.take_in(&repeat, &lane.judge(&mail::rules()));
+    outcome.take_in(repeat, &lane.judge(&mail::rules()));
     let before = lane.appends();
     if !lane.run(&[]).is_complete() || lane.appends() != before {
-        outcome.fail(&repeat, "a run with nothing to do sent APPEND, or was not complete");
+        outcome.fail(repeat, "a run with nothing to do sent APPEND, or was not complete");
     }
 }
 
@@ -91,13 +96,13 @@ fn signal_once(
 ) -> bool {
     let signal = dice.one_of(&[Signal::TERM, Signal::INT]);
     let hangs = dice.once_in(HANGS_IN);
-    let moment = Moment::of(dice, lane, octets, MOMENT_WITHIN);
+    let moment = Moment::of(dice, octets);
     let connections = || lane.source_proxy.statistics().connections + lane.target_proxy.statistics().connections;
-    let before = connections();
+    let (had, before) = (connections(), Before::of(lane));
     // What a hanging target has left open, the next run must first look for, and may be stopped again before it has.
     let open = hangs || !lane.ledger().in_flight.is_empty();
     let mut copy = lane.start(&[]);
-    let met = moment.wait(lane, &mut copy);
+    let met = moment.wait(lane, &before, &mut copy);
     if hangs {
         lane.target_proxy.stall_all();
     }
@@ -114,7 +119,7 @@ fn signal_once(
     sent.met += u64::from(met);
     sent.hanging += u64::from(met && hangs);
     sent.slowest = sent.slowest.max(took);
-    let faults = look(lane, &ended, Circumstances { met, open, had_begun: connections() > before });
+    let faults = look(lane, &ended, Circumstances { met, open, had_begun: connections() > had });
     for fault in faults {
         outcome.fail(
             repeat,
