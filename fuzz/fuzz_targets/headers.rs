@@ -1,4 +1,5 @@
-//! The header scan: whole, and cut in two anywhere, it must make the same key.
+//! The header scan: whole, and cut in two anywhere, it must make the same key and the same print, and a print has nothing
+//! that contradicts itself.
 
 #![no_main]
 
@@ -13,4 +14,16 @@ libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
     stream.push(&octets[..cut]);
     stream.push(&octets[cut..]);
     assert_eq!(whole, stream.finish());
+    let _ = keys.likeness_of_headers(octets);
+    let mut printer = keys.printer();
+    printer.push(octets);
+    let whole = printer.finish();
+    let mut printer = keys.printer();
+    printer.push(&octets[..cut]);
+    printer.push(&octets[cut..]);
+    assert_eq!(whole, printer.finish());
+    if let Some(fields) = &whole.fields {
+        let changes = fields.changes_in(fields);
+        assert_eq!((changes.added, changes.dropped, changes.changed), (0, 0, 0));
+    }
 });

@@ -1,8 +1,9 @@
 //! What two messages still have in common when a server has altered one of them on the way.
 //!
 //! A [`Likeness`] is a looser key: the identity fields of a header with every octet above 127 masked, because some
-//! servers put `X` in its place (Cyrus, `munge8bit`), and in parts, because some drop or add fields. A [`Print`] is what contents are compared by: the body as it is, and every header field by itself, so
-//! that a field that was added or dropped can be told from one that says something else.
+//! servers put `X` in its place (Cyrus, `munge8bit`), and in parts, because some drop or add fields. A [`Print`] is what
+//! contents are compared by: the body as it is, and every header field by itself, so that a field that was added or
+//! dropped can be told from one that says something else.
 //!
 //! Neither is stored. They are made of what is left over on both sides when keys and contents have decided.
 
@@ -182,7 +183,11 @@ impl Printer {
                 let from = held.len().saturating_sub(3);
                 held.extend_from_slice(piece);
                 if let Some(end) = header_end(held, from) {
-                    self.header = Header::Closed(Fields::of(&held[..end], &self.seed), held.len() > end);
+                    // Wherever the pieces are cut, the same headers are too large.
+                    self.header = match end <= HEADER_OCTETS_MAX {
+                        true => Header::Closed(Fields::of(&held[..end], &self.seed), held.len() > end),
+                        false => Header::Closed(None, true),
+                    };
                 } else if held.len() > HEADER_OCTETS_MAX {
                     self.header = Header::Closed(None, true);
                 }
@@ -362,6 +367,16 @@ mod tests {
         assert!(print(&b"A: 1\r\n".repeat(FIELDS_MAX + 1)).fields.is_none());
         assert!(print(&[b"A: ", &b"x".repeat(HEADER_OCTETS_MAX)[..]].concat()).fields.is_none());
         assert!(print(&b"A: 1\r\n".repeat(FIELDS_MAX)).fields.is_some());
+    }
+
+    #[test]
+    fn a_header_is_too_large_wherever_its_pieces_are_cut() {
+        let message = [b"A: ", &b"x".repeat(HEADER_OCTETS_MAX)[..], b"\r\n\r\nbody"].concat();
+        let whole = print(&message);
+        assert!(whole.fields.is_none());
+        let mut printer = keys().printer();
+        message.chunks(10_000).for_each(|piece| printer.push(piece));
+        assert_eq!(printer.finish(), whole);
     }
 
     proptest! {
