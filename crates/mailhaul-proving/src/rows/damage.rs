@@ -23,6 +23,8 @@ pub(super) const ONLY: &str = "damaged";
 
 /// So many scenes at once: much of a run is waiting.
 const SCENES: usize = 3;
+/// How often is looked whether a command that is to be killed has ended by itself.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// What may end a run that found its state damaged: it is none of ours any more, or waits for a decision.
 const REFUSED: [i32; 2] = [2, 6];
 /// The mailbox in which the owner of the target takes something away.
@@ -33,33 +35,60 @@ fn play(ask: &Ask) -> Outcome {
     let parts: Vec<Vec<u64>> =
         (0..SCENES).map(|part| seeds.iter().copied().skip(part).step_by(SCENES).collect()).collect();
     let mut outcome = Outcome::default();
-    let mut noticed = 0;
+    let mut seen = Seen::default();
     std::thread::scope(|scope| {
         let parts: Vec<_> =
             parts.iter().filter(|part| !part.is_empty()).map(|part| scope.spawn(|| of_part(part))).collect();
         for part in parts {
-            let (part, stopped) = part.join().expect("a scene is played to its end");
+            let (part, of_part) = part.join().expect("a scene is played to its end");
             outcome.add(part);
-            noticed += stopped;
+            seen.add(of_part);
         }
     });
-    outcome.figure(format!("{noticed} noticed and rebuilt, {} harmless or healed", outcome.runs - noticed));
+    let Seen { noticed, rebuilds_killed, copies_killed } = seen;
+    outcome.figure(format!(
+        "{noticed} noticed and rebuilt, {} harmless or healed; {copies_killed} copies killed before, {rebuilds_killed} rebuilds \
+         killed at work",
+        outcome.runs - noticed
+    ));
+    if ask.runs.is_none() && (rebuilds_killed == 0 || copies_killed == 0) {
+        let repeat = format!("--row 8 --only {ONLY}{}", ask.scale.word());
+        outcome.fail(repeat, "no rebuild, or no copy before the harm, was still at work when it was killed");
+    }
     outcome
 }
 
-/// Several runs in one scene, each for a user and with a state of its own. How many of them were stopped by what they
-/// found.
-fn of_part(seeds: &[u64]) -> (Outcome, u64) {
+/// What was met, in some runs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// Runs that were stopped by what they found.
+    noticed: u64,
+    /// Rebuilds that were killed, and were still at work.
+    rebuilds_killed: u64,
+    /// The same of copies, before anything was harmed.
+    copies_killed: u64,
+}
+
+impl Seen {
+    fn add(&mut self, other: Seen) {
+        self.noticed += other.noticed;
+        self.rebuilds_killed += other.rebuilds_killed;
+        self.copies_killed += other.copies_killed;
+    }
+}
+
+/// Several runs in one scene, each for a user and with a state of its own.
+fn of_part(seeds: &[u64]) -> (Outcome, Seen) {
     let scene = Scene::start();
-    let (mut outcome, mut noticed) = (Outcome::default(), 0);
+    let (mut outcome, mut seen) = (Outcome::default(), Seen::default());
     for &seed in seeds {
         let run =
             Run { scene: &scene, user: format!("user{seed}"), repeat: format!("--row 8 --only {ONLY} --seed {seed}") };
-        noticed += u64::from(run.play(seed, &mut outcome));
+        run.play(seed, &mut seen, &mut outcome);
         outcome.runs += 1;
         let _ = std::fs::remove_dir_all(scene.state().parent().expect("a folder"));
     }
-    (outcome, noticed)
+    (outcome, seen)
 }
 
 /// Names that only case or composition tells apart are kept apart on the target.
@@ -74,12 +103,11 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Plays one; whether the damage was noticed.
-    fn play(&self, seed: u64, outcome: &mut Outcome) -> bool {
+    fn play(&self, seed: u64, seen: &mut Seen, outcome: &mut Outcome) {
         let mut dice = Dice::of(seed);
         let harm = HARMS[usize::try_from(seed).unwrap_or(0) % HARMS.len()];
         self.fill();
-        let removed = self.come_to_the_moment(harm, &mut dice, outcome);
+        let removed = self.come_to_the_moment(harm, &mut dice, seen, outcome);
         if harm.leaves_rows_unread() {
             // A mailbox in which nothing has changed is not visited, and its messages not read.
             self.more_mail();
@@ -92,10 +120,15 @@ impl Run<'_> {
         }
         let appends = self.scene.appends();
         let next = self.copy();
-        let noticed = !next.is_complete();
-        if noticed {
+        if !next.is_complete() {
             self.look_at_refusal(&what, &next, &checked, self.scene.appends() - appends, outcome);
-            self.rebuild(&what, &mut dice, outcome);
+        }
+        // What a run had no need to read is damaged all the same.
+        if !next.is_complete() || self.ledger(&["check"]).code != 0 {
+            seen.noticed += 1;
+            let before = self.scene.appends();
+            seen.rebuilds_killed += u64::from(seed % 3 > 0 && self.kill_a_rebuild(&mut dice));
+            self.rebuild(&what, before, outcome);
             let next = self.copy();
             if !next.is_complete() {
                 outcome.fail(&what, format!("after the rebuild a copy ended with {}: {}", next.code, next.stderr));
@@ -110,7 +143,6 @@ impl Run<'_> {
         if !again.is_complete() || self.scene.appends() != before {
             outcome.fail(&what, format!("a run with nothing to do sent APPEND, or ended with {}", again.code));
         }
-        noticed
     }
 
     fn fill(&self) {
@@ -119,9 +151,9 @@ impl Run<'_> {
     }
 
     /// Brings the copy to the point at which the harm is done; what the owner of the target has removed meanwhile.
-    fn come_to_the_moment(&self, harm: Harm, dice: &mut Dice, outcome: &mut Outcome) -> Vec<Vec<u8>> {
+    fn come_to_the_moment(&self, harm: Harm, dice: &mut Dice, seen: &mut Seen, outcome: &mut Outcome) -> Vec<Vec<u8>> {
         if harm.needs_a_log() || (harm.may_come_early() && dice.once_in(2)) {
-            self.kill_on_the_way(dice);
+            seen.copies_killed += u64::from(self.kill_on_the_way(dice));
             return Vec::new();
         }
         self.complete(outcome);
@@ -141,13 +173,29 @@ impl Run<'_> {
         }
     }
 
-    fn kill_on_the_way(&self, dice: &mut Dice) {
-        let proxy = &self.scene.target_proxy;
-        let goal = proxy.statistics().bytes(Direction::ToServer) + 20_000 + dice.below(600_000) as u64;
-        let mut copy = self.scene.copy(&self.user, &["--copy-deleted-flag"]).spawn().expect("it can be started");
-        let _reached = proxy.wait_at_most(&Event::Bytes(Direction::ToServer, goal), Duration::from_secs(2));
-        copy.kill().expect("kill -9");
-        let _ = Ended::of(copy);
+    /// Kills a copy when so much has been sent; whether it was still at work.
+    fn kill_on_the_way(&self, dice: &mut Dice) -> bool {
+        let copy = self.scene.copy(&self.user, &["--copy-deleted-flag"]).spawn().expect("it can be started");
+        let sent = self.scene.target_proxy.statistics().bytes(Direction::ToServer);
+        self.kill_when(copy, Direction::ToServer, sent + 20_000 + dice.below(600_000) as u64)
+    }
+
+    /// Kills a rebuild when so much has come from the target; whether it was still at work.
+    fn kill_a_rebuild(&self, dice: &mut Dice) -> bool {
+        let rebuild = self.start_rebuild();
+        let read = self.scene.target_proxy.statistics().bytes(Direction::ToClient);
+        self.kill_when(rebuild, Direction::ToClient, read + 1 + dice.below(20_000) as u64)
+    }
+
+    /// Kills a command when so many octets have passed the target's proxy; whether it was still at work.
+    fn kill_when(&self, mut child: Child, direction: Direction, octets: u64) -> bool {
+        let event = Event::Bytes(direction, octets);
+        let has_ended = |child: &mut Child| child.try_wait().expect("it was started").is_some();
+        while !self.scene.target_proxy.wait_at_most(&event, LOOK_EVERY) && !has_ended(&mut child) {}
+        let met = !has_ended(&mut child);
+        child.kill().expect("kill -9");
+        let _ = Ended::of(child);
+        met
     }
 
     fn more_mail(&self) {
@@ -190,15 +238,8 @@ impl Run<'_> {
         }
     }
 
-    /// Rebuilds the account, now and then at the second go because the first was killed. Nothing may be sent.
-    fn rebuild(&self, what: &str, dice: &mut Dice, outcome: &mut Outcome) {
-        let before = self.scene.appends();
-        if dice.once_in(3) {
-            let mut child = self.start_rebuild();
-            std::thread::sleep(Duration::from_millis(dice.below(250) as u64));
-            child.kill().expect("kill -9");
-            let _ = Ended::of(child);
-        }
+    /// Rebuilds the account. Nothing may be sent, nor have been by a rebuild that was killed before.
+    fn rebuild(&self, what: &str, before: u32, outcome: &mut Outcome) {
         let rebuilt = Ended::of(self.start_rebuild());
         if rebuilt.code != 0 {
             outcome.fail(what, format!("the rebuild ended with {}: {} {}", rebuilt.code, rebuilt.json, rebuilt.stderr));

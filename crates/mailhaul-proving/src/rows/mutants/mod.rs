@@ -12,6 +12,8 @@ use crate::{Ask, Outcome, Row, Scale};
 use mailhaul_testing::histories::Dice;
 use mailhaul_testing::mutate::{self, Mutation};
 use server::Recording;
+use std::collections::BTreeSet;
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -27,53 +29,61 @@ const LARGE_ONCE_IN: usize = 200;
 /// A mutant that has not come to its end by then works without end: the slowest takes some hundred milliseconds.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-const WORKERS: u64 = 2;
-
 fn play(ask: &Ask) -> Outcome {
     let mut outcome = growth::play(ask.scale);
     let seeds = ask.seeds(400, 20_000, 1_000_000);
+    let mut untold: BTreeSet<u64> = seeds.clone().collect();
+    let workers = thread::available_parallelism().map_or(2, NonZero::get);
     let (tell, told) = channel();
-    for worker in 0..WORKERS {
-        let (mine, tell) = (seeds.clone().filter(move |seed| seed % WORKERS == worker), tell.clone());
+    for worker in 0..workers {
+        let mine = seeds.clone().skip(worker).step_by(workers);
+        let tell = tell.clone();
         thread::spawn(move || work(mine, &tell));
     }
     drop(tell);
     loop {
         match told.recv_timeout(PATIENCE) {
-            Ok(Told::Done) => outcome.runs += 1,
-            Ok(Told::Failed(seed, seen)) => {
+            Ok((seed, seen)) => {
+                untold.remove(&seed);
                 outcome.runs += 1;
-                outcome.fail(format!("--row 5 --seed {seed}"), seen);
+                if let Err(seen) = seen {
+                    outcome.fail(format!("--row 5 --seed {seed}"), seen);
+                }
             }
-            Err(RecvTimeoutError::Disconnected) => return outcome,
+            Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
                 outcome.fail("--row 5", format!("after {} mutants one works without end", outcome.runs));
-                return outcome;
+                break;
             }
         }
     }
+    look_for_the_lost(&untold, &mut outcome);
+    outcome
 }
 
-enum Told {
-    Done,
-    Failed(u64, String),
+/// A worker that is lost takes its mutants with it: each must have been told.
+fn look_for_the_lost(untold: &BTreeSet<u64>, outcome: &mut Outcome) {
+    if let Some(seed) = untold.first() {
+        let number = untold.len();
+        outcome.fail(format!("--row 5 --seed {seed}"), format!("{number} mutants came to no end, this one first"));
+    }
 }
+
+/// A seed, and what was wrong with it.
+type Told = (u64, Result<(), String>);
 
 fn work(seeds: impl Iterator<Item = u64>, tell: &Sender<Told>) {
-    let recording = Recording::dovecot();
+    let recordings = Recording::all();
     for seed in seeds {
-        let told = match one(&recording, seed) {
-            Ok(()) => Told::Done,
-            Err(seen) => Told::Failed(seed, seen),
-        };
-        if tell.send(told).is_err() {
+        if tell.send((seed, one(&recordings, seed))).is_err() {
             return;
         }
     }
 }
 
-fn one(recording: &Recording, seed: u64) -> Result<(), String> {
+fn one(recordings: &[Recording], seed: u64) -> Result<(), String> {
     let mut dice = Dice::of(seed);
+    let recording = &recordings[dice.below(recordings.len())];
     let mutation = dice.one_of(&mutate::ALL);
     let size = if dice.once_in(LARGE_ONCE_IN) { LARGE_BYTES } else { 1 + dice.below(SMALL_BYTES) };
     let at = dice.below(session::ANSWERS);
@@ -97,4 +107,27 @@ fn spoil(recording: &Recording, mutation: Mutation, size: usize, at: usize, dice
 /// How much is asked, for the figures.
 fn is_quick(scale: Scale) -> bool {
     scale == Scale::Quick
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mutant_that_was_never_told_is_a_failure() {
+        let mut outcome = Outcome { runs: 3, ..Outcome::default() };
+        look_for_the_lost(&BTreeSet::new(), &mut outcome);
+        assert!(outcome.holds());
+        look_for_the_lost(&BTreeSet::from([7, 9]), &mut outcome);
+        assert_eq!(outcome.failures[0].repeat, "--row 5 --seed 7");
+    }
+
+    #[test]
+    fn a_session_that_is_not_spoilt_asks_for_as_much_as_is_spoilt() {
+        for recording in Recording::all() {
+            let server = recording.spoilt(usize::MAX, mutate::ALL[0], 1, Dice::of(1));
+            assert!(session::play(std::sync::Arc::clone(&server)));
+            assert!((session::ANSWERS - 4..=session::ANSWERS).contains(&server.said()), "{}", server.said());
+        }
+    }
 }

@@ -6,9 +6,11 @@ use mailhaul_testing::mutate::{Mutation, mutate};
 use mailhaul_types::Side;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 
 const DOVECOT: &str = include_str!("../../../transcripts/dovecot.txt");
+const CYRUS: &str = include_str!("../../../transcripts/cyrus.txt");
 const GREETING: &str = "* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE AUTH=PLAIN] ready\r\n";
 
 /// What lies between client and server in memory.
@@ -20,9 +22,18 @@ pub(super) struct Recording(Arc<BTreeMap<String, Vec<u8>>>);
 
 impl Recording {
     pub(super) fn dovecot() -> Recording {
+        Recording::of(DOVECOT)
+    }
+
+    /// Both servers that were recorded.
+    pub(super) fn all() -> [Recording; 2] {
+        [Recording::dovecot(), Recording::of(CYRUS)]
+    }
+
+    fn of(transcript: &str) -> Recording {
         let mut answers: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         let mut kind = String::new();
-        for line in DOVECOT.lines() {
+        for line in transcript.lines() {
             if let Some(command) = line.strip_prefix("C: ") {
                 command.clone_into(&mut kind);
             } else if let Some(text) = line.strip_prefix("S-raw: ") {
@@ -34,7 +45,13 @@ impl Recording {
 
     /// A server that spoils one of its answers; number 0 is the greeting.
     pub(super) fn spoilt(&self, at: usize, mutation: Mutation, size: usize, dice: Dice) -> Arc<Spoilt> {
-        Arc::new(Spoilt { recording: self.clone(), at, mutation, size, dice })
+        Arc::new(Spoilt { recording: self.clone(), at, mutation, size, dice, said: AtomicUsize::new(0) })
+    }
+
+    /// What comes while a client idles: all but the last line.
+    fn length_of_news(&self) -> usize {
+        let text = self.0.get("IDLE").map(Vec::as_slice).unwrap_or_default();
+        memchr::memmem::find(text, b"TAG ").unwrap_or(text.len())
     }
 
     fn answer(&self, tag: &str, kind: &str) -> Vec<u8> {
@@ -82,6 +99,8 @@ pub(super) struct Spoilt {
     mutation: Mutation,
     size: usize,
     dice: Dice,
+    /// Answers so far, of the connection that has come furthest.
+    said: AtomicUsize,
 }
 
 /// Hands out connections to it.
@@ -100,11 +119,17 @@ impl Dialer for ToSpoilt {
 }
 
 impl Spoilt {
+    /// How many answers it gave.
+    #[cfg(test)]
+    pub(super) fn said(&self) -> usize {
+        self.said.load(Ordering::Relaxed)
+    }
+
     async fn serve(&self, stream: DuplexStream) -> std::io::Result<()> {
         let mut stream = BufReader::new(stream);
         let mut number = 0;
         self.say(&mut stream, &mut number, GREETING.as_bytes().to_vec()).await?;
-        let mut line = Vec::new();
+        let (mut line, mut idle_tag) = (Vec::new(), String::new());
         loop {
             let before = line.len();
             if stream.read_until(b'\n', &mut line).await? == 0 {
@@ -119,8 +144,18 @@ impl Spoilt {
                 continue;
             }
             let command = String::from_utf8_lossy(&line).to_ascii_uppercase();
-            let (tag, command) = command.split_once(' ').unwrap_or((&command, ""));
-            let answer = self.recording.answer(tag, &kind_of(command));
+            let (tag, command) = command.trim_end().split_once(' ').unwrap_or((command.trim_end(), ""));
+            let answer = match (tag, command) {
+                // RFC 2177: the verdict comes when the client has said that it is done.
+                ("DONE", "") => self.recording.answer(&idle_tag, "IDLE").split_off(self.recording.length_of_news()),
+                (tag, "IDLE") => {
+                    tag.clone_into(&mut idle_tag);
+                    let mut answer = self.recording.answer(tag, "IDLE");
+                    answer.truncate(self.recording.length_of_news());
+                    answer
+                }
+                (tag, command) => self.recording.answer(tag, &kind_of(command)),
+            };
             self.say(&mut stream, &mut number, answer).await?;
             line.clear();
         }
@@ -129,6 +164,7 @@ impl Spoilt {
     async fn say(&self, to: &mut BufReader<DuplexStream>, number: &mut usize, answer: Vec<u8>) -> std::io::Result<()> {
         let spoilt = *number == self.at;
         *number += 1;
+        self.said.fetch_max(*number, Ordering::Relaxed);
         if !spoilt {
             return to.write_all(&answer).await;
         }

@@ -10,11 +10,14 @@ use mailhaul_types::{Flags, MailboxName, ModSeq, NameEncoding, Secret, Side, Sys
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many answers a session has, about.
-pub(super) const ANSWERS: usize = 34;
+/// How many answers a session has, and some that it does not come to.
+pub(super) const ANSWERS: usize = 42;
 
 /// Simulated: every limit of a connection is far below.
 const FOR_EVER: Duration = Duration::from_secs(24 * 3_600);
+
+/// How long is listened.
+const A_WHILE: Duration = Duration::from_secs(60);
 
 const MESSAGE: &[u8] = b"Subject: x\r\n\r\nx\r\n";
 
@@ -43,6 +46,7 @@ async fn ask_everything(server: Arc<Spoilt>) {
     let Ok(mut connection) = opened else { return };
     look_around(&mut connection).await;
     read(&mut connection).await;
+    listen(&mut connection).await;
     write(&mut connection).await;
     let _ = connection.noop().await;
     let _ = connection.logout().await;
@@ -82,6 +86,16 @@ async fn read(connection: &mut Connection) {
         fetcher.push(FetchBatch { id: 1, uids, bytes_expected: 1_000, large });
         while let Ok(Some(_)) = fetcher.next().await {}
     }
+}
+
+/// News of the mailbox that is open, and of all others where the server tells of them.
+async fn listen(connection: &mut Connection) {
+    for _ in 0..2 {
+        let _ = connection.wait_for_news(A_WHILE, std::future::pending()).await;
+    }
+    let _ = connection.unselect().await;
+    let _ = connection.begin_notify().await;
+    let _ = connection.wait_for_news(A_WHILE, std::future::pending()).await;
 }
 
 async fn write(connection: &mut Connection) {
