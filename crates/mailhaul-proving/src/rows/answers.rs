@@ -1,7 +1,8 @@
 //! Row 4: every command is answered otherwise than it should be.
 
 use crate::simulation::{
-    Lenience, Order, Reply, Script, expect_good_end, expect_no_lies, one_case, play_all, sample, say_pace, sets_aside,
+    Lenience, MALFORMED, Order, READS, Reply, Script, expect_good_end, expect_no_lies, one_case, play_all, sample,
+    say_pace, sets_aside,
 };
 use crate::{Ask, Outcome, Row};
 use mailhaul_testing::model::Answer;
@@ -11,14 +12,13 @@ use std::time::Instant;
 
 pub(super) const ROW: Row = Row { number: 4, name: "every command answered wrongly", play };
 
-/// Lines of every kind that begin well and end badly.
-const MALFORMED: &[u8] = b"* 1 FETCH (UID 1 FLAGS (\\Seen\r\n* 2 FETCH (UID x BODY[] {3}\r\nabc\r\n* LIST (\\HasNo\r\n\
-    * STATUS \"INBOX\" (MESSAGES x\r\n* ESEARCH UID x\r\n* SEARCH 1 x\r\n* x EXISTS\r\n* OK [UIDNEXT\r\n* VANISHED (EARLIER\r\n";
-
 /// What is said when a connection begins and ends. The first of each is answered wrongly in the two first copies only: it
 /// is the same in every session.
 const INTRODUCTION: [&str; 8] =
     ["GREETING", "CAPABILITY", "AUTHENTICATE", "LOGIN", "ID", "ENABLE", "NAMESPACE", "LOGOUT"];
+
+/// What [`READS`] stands for.
+const READ_BY: [&str; 2] = ["UID FETCH", "UID SEARCH"];
 
 struct Case {
     number: usize,
@@ -45,6 +45,7 @@ fn cases() -> Vec<Case> {
         Answer::Bye,
         Answer::End,
         Answer::Silence,
+        Answer::OkForAnother,
         Answer::WithoutData,
         Answer::Malformed(MALFORMED.to_vec()),
         Answer::DoneThenEnd,
@@ -62,6 +63,16 @@ fn cases() -> Vec<Case> {
             for answer in &answers {
                 let reply = Reply { side, name: name.clone(), nth: *nth, answer: answer.clone() };
                 cases.push(Case { number: cases.len(), script, reply });
+            }
+        }
+        // What one command does not say the other does; so from some moment on both are refused.
+        let reads = |side| counts.iter().filter(move |((of, name), _)| *of == side && READ_BY.contains(&name.as_str()));
+        for side in [Side::Source, Side::Target] {
+            for nth in 1..=reads(side).map(|(_, count)| count).sum() {
+                for answer in &answers[..2] {
+                    let reply = Reply { side, name: READS.to_owned(), nth, answer: answer.clone() };
+                    cases.push(Case { number: cases.len(), script, reply });
+                }
             }
         }
     }

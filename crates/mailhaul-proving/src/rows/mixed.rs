@@ -51,8 +51,9 @@ fn play_one(seed: u64) -> (Outcome, Trace) {
             trace.push((ended.commands, ended.millis));
             told.extend(world.between(&mut dice));
         }
+        world.relent();
         let named = world.may_double.then_some(named);
-        let lenience = Lenience { retries: true, agreed: true, mirrors: false, named };
+        let lenience = Lenience { named, ..world.lenience() };
         expect_good_end(outcome, &repeat, &mut world.stage, &lenience);
         if let Some(failure) = outcome.failures.first_mut() {
             failure.seen = format!("{}\n{}\n{}", world.kinds, told.join("\n"), failure.seen);

@@ -1,6 +1,7 @@
 //! Many simulated cases, two at a time, and what must hold after each.
 
 use super::pass::{Ended, Order};
+use super::past::Former;
 use super::stage::Stage;
 use super::truth::expect_true_ledger;
 use crate::Outcome;
@@ -81,7 +82,9 @@ pub fn expect_no_lies(outcome: &mut Outcome, repeat: &str, stage: &Stage, ended:
         let named = stage.named_as_reported(&line.source, ended);
         let there = contents.get(&named).map_or(0, |held| held.len() as u64);
         let settled = counts.already + counts.copied + counts.adopted;
-        if settled > there + stage.tidied {
+        let taken = stage.doings().taken.iter().filter(|(mailbox, _)| *mailbox == named).count() as u64;
+        let merged = if stage.merges() { settled } else { 0 };
+        if settled > there + taken + merged {
             outcome.fail(repeat, format!("{}: {settled} settled, {there} there\n{}", line.source, ended.in_words()));
         }
     }
@@ -99,6 +102,8 @@ pub struct Lenience {
     /// Messages of which a second copy may be there, because a report has named them as possible duplicates; and those that
     /// the last one names. `None`: nothing may be there twice, whatever is named.
     pub named: Option<Named>,
+    /// The target takes no messages larger than this, in octets: they may be missing if the last report names them.
+    pub too_large: Option<u64>,
 }
 
 /// Messages that reports name as possible duplicates, by source mailbox and UID: however often one is named, it is one.
@@ -112,11 +117,11 @@ pub fn expect_good_end(outcome: &mut Outcome, repeat: &str, stage: &mut Stage, l
     expect_true_ledger(outcome, repeat, stage);
     let named: Option<Named> =
         lenience.named.as_ref().map(|earlier| earlier.union(&possible_duplicates(&last)).cloned().collect());
-    let is_excused = named.is_some() && only_names_duplicates(&last);
-    if !last.is_complete() && !is_excused {
+    let refused = refused(stage, &last, lenience.too_large);
+    if !last.is_complete() && !only_names(&last, named.is_some(), &refused) {
         outcome.fail(repeat, format!("the pass without faults did not complete:\n{}", last.in_words()));
     }
-    let findings = stage.judge_as_named(&last, &spare(stage, &named.unwrap_or_default()));
+    let findings = stage.judge_as_named(&last, &copies(stage, &named.unwrap_or_default()), &copies(stage, &refused));
     if !findings.is_equal() {
         outcome.lost += findings.lost();
         outcome.doubled += findings.doubled();
@@ -130,7 +135,7 @@ pub fn expect_good_end(outcome: &mut Outcome, repeat: &str, stage: &mut Stage, l
 }
 
 /// One copy of each message that was named.
-fn spare(stage: &Stage, named: &Named) -> Vec<(String, Vec<u8>)> {
+fn copies(stage: &Stage, named: &Named) -> Vec<Former> {
     let copies = |(mailbox, uid): &(String, u32)| {
         let octets = stage.at_source.under(mailbox, *uid).into_iter();
         octets.map(|octets| (mailbox.clone(), octets.to_vec())).collect::<Vec<_>>()
@@ -138,13 +143,25 @@ fn spare(stage: &Stage, named: &Named) -> Vec<(String, Vec<u8>)> {
     named.iter().flat_map(copies).collect()
 }
 
-/// Whether a pass has come to its end, and nothing keeps it from being complete but possible duplicates.
-fn only_names_duplicates(ended: &Ended) -> bool {
-    let is_one = |one: &mailhaul_report::Exception| one.state == ExceptionState::PossibleDuplicate;
-    ended
-        .report
-        .as_ref()
-        .is_some_and(|report| report.verdict() == Verdict::Exceptions && report.exceptions.iter().all(is_one))
+/// The messages that a report says were refused, and that are too large for the target indeed.
+fn refused(stage: &Stage, ended: &Ended, too_large: Option<u64>) -> Named {
+    let Some(limit) = too_large else { return Named::new() };
+    let large = |(mailbox, uid): &(String, u32)| {
+        stage.at_source.under(mailbox, *uid).iter().any(|octets| octets.len() as u64 > limit)
+    };
+    told(ended, ExceptionState::Refused).into_iter().filter(large).collect()
+}
+
+/// Whether a pass has come to its end, and nothing keeps it from being complete but possible duplicates, where there may
+/// be any, and what was refused with good reason.
+fn only_names(ended: &Ended, duplicates: bool, refused: &Named) -> bool {
+    let is_excused = |one: &mailhaul_report::Exception| match one.state {
+        ExceptionState::PossibleDuplicate => duplicates,
+        ExceptionState::Refused => one.uid.is_some_and(|uid| refused.contains(&(one.mailbox.clone(), uid))),
+        _ => false,
+    };
+    let Some(report) = &ended.report else { return false };
+    report.verdict() == Verdict::Exceptions && report.exceptions.iter().all(is_excused)
 }
 
 /// Whether a report sets messages aside that are tried again only when somebody asks for it.
@@ -157,8 +174,12 @@ pub fn sets_aside(ended: &Ended) -> bool {
 /// The messages that a report names as possible duplicates.
 #[must_use]
 pub fn possible_duplicates(ended: &Ended) -> Named {
+    told(ended, ExceptionState::PossibleDuplicate)
+}
+
+fn told(ended: &Ended, state: ExceptionState) -> Named {
     let exceptions = ended.report.as_ref().map_or(&[][..], |report| &report.exceptions);
-    let named = exceptions.iter().filter(|exception| exception.state == ExceptionState::PossibleDuplicate);
+    let named = exceptions.iter().filter(|exception| exception.state == state);
     named.filter_map(|exception| Some((exception.mailbox.clone(), exception.uid?))).collect()
 }
 

@@ -89,6 +89,11 @@ pub(super) fn any(number: u32, dice: &mut Dice, last: Option<&Mail>) -> Mail {
         (3, _) => mail(number, &format!("Message-ID: <{number}@simulation>\r\n"), ""),
         (4, _) => mail(number, &format!("Message-ID: <{number}@simulation>\r\n"), "no line end"),
         (5, _) => mail(number, &format!("Message-ID: <{number}@simulation>\r\n"), &"long line ".repeat(600)),
+        (7, _) => mail(
+            number,
+            &format!("Message-ID: <{number}@simulation>\r\nTo: J\u{f6}rg <j@example.org>\r\nX-Odd: 1\r\n"),
+            "8 bits.\r\n",
+        ),
         (6, _) => {
             let mut odd = plain(number);
             odd.flags = vec!["\\Seen", "$Forwarded", "Work"];

@@ -1,7 +1,9 @@
 //! The judge: what stands in both models, held against each other message by message. Shares no code with the product.
 
-use mailhaul_testing::model::{Held, ModelServer};
-use std::collections::BTreeMap;
+use super::essence::essence;
+use super::past::{Doings, Former};
+use mailhaul_testing::model::{Alters, Held, ModelServer};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Something that is not as it should be.
@@ -49,37 +51,44 @@ impl fmt::Display for Findings {
 type Facts = (String, Vec<u8>);
 type Looks = (i64, Vec<String>);
 
-/// What the target may hold beside what is at the source now.
+/// What the target may hold, or lack, beside what is at the source now.
 #[derive(Clone, Copy, Debug)]
 pub struct Extra<'a> {
     /// What was ever at the source, by the source's mailbox: it may be on the target and need not.
-    pub ever: &'a [(String, Vec<u8>)],
+    pub ever: &'a [Former],
     /// What may be there once more, by the source's mailbox.
-    pub spare: &'a [(String, Vec<u8>)],
+    pub spare: &'a [Former],
+    /// What the target has refused, by the source's mailbox: it may be missing.
+    pub refused: &'a [Former],
     /// What the target's owner has put there: it must be there, wherever he has it.
     pub own: &'a [Vec<u8>],
+    /// What the target's owner has done to copies.
+    pub doings: &'a Doings,
+    /// How the target alters what it is given.
+    pub alters: Alters,
+    /// Whether the target keeps of equal messages in one mailbox one only.
+    pub merges: bool,
 }
 
-/// Holds the target against the source. `named` gives the target's name of a source mailbox, `essence` what is left of a
-/// message once the target has stored it.
+/// Holds the target against the source. `named` gives the target's name of a source mailbox.
 #[must_use]
 pub fn judge(
     source: &ModelServer,
     target: &ModelServer,
     named: impl Fn(&str) -> String,
-    essence: impl Fn(&[u8]) -> Vec<u8>,
     extra: &Extra<'_>,
 ) -> Findings {
+    let essence = |octets: &[u8]| essence(extra.alters, octets);
     let mut wanted: BTreeMap<Facts, Vec<Looks>> = BTreeMap::new();
     for (mailbox, held) in source.contents() {
         for held in held {
-            wanted.entry((named(&mailbox), essence(&held.octets))).or_default().push(looks(&held));
+            wanted.entry((named(&mailbox), essence(&held.octets))).or_default().push(looks(&held, extra.alters));
         }
     }
     let mut found: BTreeMap<Facts, Vec<Looks>> = BTreeMap::new();
     for (mailbox, held) in target.contents() {
         for held in held {
-            found.entry((mailbox.clone(), essence(&held.octets))).or_default().push(looks(&held));
+            found.entry((mailbox.clone(), essence(&held.octets))).or_default().push(looks(&held, extra.alters));
         }
     }
     let mut findings = Findings::default();
@@ -89,27 +98,37 @@ pub fn judge(
             findings.0.push((Finding::Lost(1), describe(&("its owner's".to_owned(), octets.clone()))));
         }
     }
-    let may = |facts: &Facts, of: &[(String, Vec<u8>)]| {
+    let count = |facts: &Facts, of: &[Former], named: &dyn Fn(&str) -> String| {
         of.iter().filter(|(mailbox, octets)| essence(octets) == facts.1 && named(mailbox) == facts.0).count() as u64
     };
-    for (facts, looks) in &wanted {
-        let there = found.remove(facts).unwrap_or_default();
+    let of_source = |facts: &Facts, of: &[Former]| count(facts, of, &|name| named(name));
+    let of_target = |facts: &Facts, of: &[Former]| count(facts, of, &|name| name.to_owned());
+    let anywhere =
+        |facts: &Facts, of: &[Former]| of.iter().filter(|(_, octets)| essence(octets) == facts.1).count() as u64;
+    let all: BTreeSet<Facts> = wanted.keys().chain(found.keys()).cloned().collect();
+    for facts in all {
+        let looks = wanted.remove(&facts).unwrap_or_default();
+        let there = found.remove(&facts).unwrap_or_default();
         let (many, few) = (looks.len() as u64, there.len() as u64);
-        let most = many + may(facts, extra.ever) + may(facts, extra.spare);
-        if few < many {
-            findings.0.push((Finding::Lost(many - few), describe(facts)));
+        let doings = extra.doings;
+        let kept = if extra.merges { many.min(1) } else { many };
+        // What has moved at the source stays where its owner has put its copy.
+        let has_moved = extra.ever.iter().any(|(_, octets)| essence(octets) == facts.1);
+        let taken = if has_moved { anywhere(&facts, &doings.taken) } else { of_target(&facts, &doings.taken) };
+        let least = kept.saturating_sub(taken + of_source(&facts, extra.refused));
+        let more = of_source(&facts, extra.ever) + of_source(&facts, extra.spare) + of_target(&facts, &doings.brought);
+        let most = (many + more).saturating_sub(of_target(&facts, &doings.taken_for_good));
+        if few < least {
+            findings.0.push((Finding::Lost(least - few), describe(&facts)));
         } else if few > most {
-            findings.0.push((Finding::Doubled(few - most), describe(facts)));
+            findings.0.push((Finding::Doubled(few - most), describe(&facts)));
         }
-        let differ = missing(looks, &there).saturating_sub(many.saturating_sub(few));
+        if anywhere(&facts, &doings.flagged) > 0 {
+            continue;
+        }
+        let differ = missing(&looks, &there).saturating_sub(many.saturating_sub(few));
         if differ > 0 {
-            findings.0.push((Finding::Altered(differ), format!("{}: {looks:?} became {there:?}", describe(facts))));
-        }
-    }
-    for (facts, looks) in found {
-        let (many, most) = (looks.len() as u64, may(&facts, extra.ever) + may(&facts, extra.spare));
-        if many > most {
-            findings.0.push((Finding::Doubled(many - most), describe(&facts)));
+            findings.0.push((Finding::Altered(differ), format!("{}: {looks:?} became {there:?}", describe(&facts))));
         }
     }
     findings
@@ -128,8 +147,10 @@ fn missing(looks: &[Looks], there: &[Looks]) -> u64 {
     looks.iter().filter(is_missing).count() as u64
 }
 
-fn looks(held: &Held) -> Looks {
-    (held.date, held.flags.clone())
+fn looks(held: &Held, alters: Alters) -> Looks {
+    let date = if alters == Alters::IgnoresDates { 0 } else { held.date };
+    let keeps = |flag: &&String| alters != Alters::DropsKeywords || flag.starts_with('\\');
+    (date, held.flags.iter().filter(keeps).cloned().collect())
 }
 
 fn describe((mailbox, octets): &Facts) -> String {

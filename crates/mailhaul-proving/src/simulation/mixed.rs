@@ -1,13 +1,19 @@
 //! What is rolled for a run in which everything is mixed.
 
+use super::cases::Lenience;
 use super::corpus::{any, small};
-use super::pass::{Deed, Happening, Order, Reply};
+use super::owner::Whim;
+use super::pass::{Deed, Happening, MALFORMED, Order, READS, Reply};
 use super::plan::{Cut, How, Way, Weather};
 use super::stage::{Stage, expunge, move_message};
 use super::strike::Striking;
 use mailhaul_testing::histories::Dice;
-use mailhaul_testing::model::{Answer, Landing, Literals, Traits};
+use mailhaul_testing::model::{Alters, Answer, Duplicates, Landing, Literals, Traits};
 use mailhaul_types::Side;
+use std::collections::BTreeSet;
+
+/// Targets that take no large messages refuse what is larger.
+const LARGE_OCTETS: u64 = 2_000;
 
 /// A stage, and what has been rolled for it.
 #[derive(Debug)]
@@ -21,6 +27,11 @@ pub struct World {
     pub may_double: bool,
     kept: Option<Vec<(String, Vec<u8>)>>,
     number: u32,
+    /// Whether somebody lives on the target.
+    inhabited: bool,
+    /// Whether the ledger may have forgotten what it knew: it was put back, or the source was numbered anew.
+    forgetful: bool,
+    append_limit: Option<u64>,
 }
 
 /// Servers of any kind.
@@ -55,7 +66,11 @@ fn traits(dice: &mut Dice, side: Side) -> Traits {
         traits.namespace = true;
     }
     traits.holes = dice.once_in(6);
+    if dice.once_in(8) {
+        traits.size_lies = dice.one_of(&[-40, 7, 1_000]);
+    }
     if side == Side::Target {
+        make_odd(&mut traits, dice);
         traits.landing = match dice.below(4) {
             0 => Landing::Late { millis: 1 + dice.below(8_000) as u64 },
             1 => Landing::Slow { millis: 1 + dice.below(3_000) as u64 },
@@ -65,17 +80,57 @@ fn traits(dice: &mut Dice, side: Side) -> Traits {
     traits
 }
 
+/// A target that alters, merges, refuses or is nearly full.
+fn make_odd(traits: &mut Traits, dice: &mut Dice) {
+    if dice.once_in(3) {
+        traits.alters = dice.one_of(&[
+            Alters::AddsHeader,
+            Alters::EightBitHeaders,
+            Alters::DropsKeywords,
+            Alters::IgnoresDates,
+            Alters::DropsHeaders,
+        ]);
+    }
+    if dice.once_in(10) {
+        traits.duplicates = dice.one_of(&[Duplicates::MergedInSilence, Duplicates::MergedUnderOldUid]);
+    }
+    if dice.once_in(8) {
+        traits.append_limit = Some(LARGE_OCTETS);
+    }
+    if dice.once_in(10) {
+        traits.quota_messages = Some(1 + dice.below(15) as u64);
+    }
+}
+
 impl World {
     /// Two servers, and mail at the source.
     #[must_use]
     pub fn roll(dice: &mut Dice) -> World {
         let (source, target) = (traits(dice, Side::Source), traits(dice, Side::Target));
-        let may_double = target.holes;
-        let kinds =
-            format!("source: {}\ntarget: {} {:?}", source.capabilities(), target.capabilities(), target.landing);
+        let inhabited = dice.once_in(3);
+        let may_double = target.holes || inhabited;
+        let odd =
+            format!("{:?}, {:?}, {:?}, sizes {}", target.landing, target.alters, target.duplicates, target.size_lies);
+        let kinds = format!("source: {}\ntarget: {} {odd}", source.capabilities(), target.capabilities());
+        let append_limit = target.append_limit;
         let shelf = small(dice);
         let stage = Stage::new(source, target, &shelf);
-        World { stage, kinds, may_double, kept: None, number: 1_000 }
+        World { stage, kinds, may_double, kept: None, number: 1_000, inhabited, forgetful: false, append_limit }
+    }
+
+    /// What is permitted in the end, and nothing more.
+    #[must_use]
+    pub fn lenience(&self) -> Lenience {
+        Lenience { retries: true, agreed: true, too_large: self.append_limit, ..Lenience::default() }
+    }
+
+    /// What comes to pass behind the trouble, so that a pass can complete.
+    pub fn relent(&mut self) {
+        self.stage.target.change_traits(|traits| traits.quota_messages = None);
+        if self.forgetful {
+            // What the ledger does not know any more may come back.
+            self.stage.doings().taken_for_good.clear();
+        }
     }
 
     /// A pass in which anything may happen, and what does, for people.
@@ -89,7 +144,11 @@ impl World {
             order.strikings.push(Striking::anywhere(1 + dice.below(90) as u64, dice.once_in(2)));
         }
         if dice.once_in(4) {
-            order.replies.push(reply(dice));
+            let reply = reply(dice);
+            if reply.side == Side::Target && matches!(reply.name.as_str(), "CREATE" | "RENAME") {
+                self.stage.any_names();
+            }
+            order.replies.push(reply);
         }
         let mut happenings: Vec<Happening> = (0..dice.below(3)).map(|_| self.happening(dice)).collect();
         happenings.sort_by_key(|happening| happening.at_millis);
@@ -106,7 +165,14 @@ impl World {
     pub fn between(&mut self, dice: &mut Dice) -> Vec<String> {
         let mut told = Vec::new();
         for _ in 0..dice.below(3) {
+            if self.inhabited && dice.once_in(2) {
+                let whim = self.whim(dice);
+                told.push(format!("between: {}", whim.told()));
+                self.stage.between_passes(&whim);
+                continue;
+            }
             let happening = self.happening(dice);
+            self.stage.observe();
             told.push(format!("between: {}", happening.told));
             (happening.what)(&self.stage.source, &self.stage.target, &self.stage.ever);
         }
@@ -118,6 +184,7 @@ impl World {
             1 => {
                 if let Some(kept) = self.kept.take() {
                     self.stage.put_state_back(&kept);
+                    self.forgetful = true;
                     told.push("the kept state is put back".to_owned());
                 }
             }
@@ -131,9 +198,22 @@ impl World {
         told
     }
 
+    /// Something that the target's owner does.
+    fn whim(&self, dice: &mut Dice) -> Whim {
+        let name = |dice: &mut Dice| self.stage.spell(Side::Target, &dice.one_of(&[["INBOX"], ["Work"]]));
+        let (from, to) = (name(dice), name(dice));
+        Whim::roll(dice, from, to)
+    }
+
     /// Something that somebody does on a server.
     fn happening(&mut self, dice: &mut Dice) -> Happening {
         self.number += 1;
+        if self.inhabited && dice.once_in(3) {
+            let (whim, notes) = (self.whim(dice), self.stage.notes());
+            let (told, known) = (whim.told(), BTreeSet::new());
+            let what: Deed = Box::new(move |_, target, _| whim.carry_out(target, &notes, &known));
+            return Happening { at_millis: dice.below(2_000) as u64, told, what };
+        }
         let path: &[&str] = dice.one_of(&[&["INBOX"] as &[&str], &["Work"], &["Work", "Old"]]);
         let (source, target) = (self.stage.spell(Side::Source, path), self.stage.spell(Side::Target, path));
         let (roll, place) = (dice.below(12), dice.below(100));
@@ -178,10 +258,13 @@ impl World {
                     }),
                 )
             }
-            10 => (
-                format!("{source} is numbered anew at the source"),
-                Box::new(move |server, _, _| server.renumber(&source)),
-            ),
+            10 => {
+                self.forgetful = true;
+                (
+                    format!("{source} is numbered anew at the source"),
+                    Box::new(move |server, _, _| server.renumber(&source)),
+                )
+            }
             _ => {
                 let told = format!("{target} is numbered anew on the target");
                 (
@@ -231,12 +314,27 @@ fn weather(dice: &mut Dice) -> Weather {
 }
 
 fn reply(dice: &mut Dice) -> Reply {
+    const BOTH: [&str; 10] =
+        ["GREETING", "CAPABILITY", "AUTHENTICATE", "LOGIN", "ID", "ENABLE", "NAMESPACE", "LIST", "STATUS", "LOGOUT"];
+    const SOURCE: [&str; 4] = ["UID FETCH", "UID FETCH", "EXAMINE", "UID SEARCH"];
+    const TARGET: [&str; 12] = [
+        "APPEND",
+        "APPEND",
+        "SELECT",
+        "UID FETCH",
+        "UID FETCH",
+        "UID SEARCH",
+        "CREATE",
+        "SUBSCRIBE",
+        "UID STORE",
+        "UID MOVE",
+        "UID COPY",
+        "UID EXPUNGE",
+    ];
     let side = dice.one_of(&[Side::Source, Side::Target]);
-    let names = match side {
-        Side::Source => ["UID FETCH", "EXAMINE", "LIST", "UID SEARCH"],
-        Side::Target => ["APPEND", "SELECT", "STATUS", "UID FETCH"],
-    };
-    let answer = match dice.below(8) {
+    let own: &[&str] = if side == Side::Source { &SOURCE } else { &TARGET };
+    let name = if dice.once_in(3) { dice.one_of(&BOTH) } else { dice.one_of(own) };
+    let answer = match dice.below(11) {
         0 => Answer::No("not today".to_owned()),
         1 => Answer::No("[OVERQUOTA] the account is full".to_owned()),
         2 => Answer::Bad("what".to_owned()),
@@ -244,7 +342,11 @@ fn reply(dice: &mut Dice) -> Reply {
         4 => Answer::End,
         5 => Answer::Silence,
         6 => Answer::DoneThenEnd,
+        7 => Answer::WithoutData,
+        8 => Answer::Malformed(MALFORMED.to_vec()),
+        9 => Answer::OkForAnother,
         _ => Answer::DoneThenSilence,
     };
-    Reply { side, name: dice.one_of(&names).to_owned(), nth: 1 + dice.below(8) as u64, answer }
+    let name = if dice.once_in(8) { READS } else { name };
+    Reply { side, name: name.to_owned(), nth: 1 + dice.below(8) as u64, answer }
 }

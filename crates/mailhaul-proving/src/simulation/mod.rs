@@ -14,6 +14,7 @@ mod grounds;
 mod judge;
 pub mod mixed;
 mod network;
+mod owner;
 mod pass;
 mod past;
 mod plan;
@@ -30,8 +31,8 @@ pub use cases::{
 pub use corpus::{Mail, Shelf, few, small, with_large};
 pub use judge::{Extra, Finding, Findings, judge};
 pub use network::{Network, Passed};
-pub use pass::{Deed, Ended, Happening, Order, Received, Reply, Trigger};
-pub use past::{Former, Memory, Past};
+pub use pass::{Deed, Ended, Happening, MALFORMED, Order, READS, Received, Reply, Trigger};
+pub use past::{Doings, Former, Memory, Past};
 pub use plan::{Cut, How, Way, Weather};
 pub use script::Script;
 pub use stage::{Stage, expunge, move_message};

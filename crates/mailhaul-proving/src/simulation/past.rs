@@ -7,6 +7,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A message that was somewhere: mailbox and octets.
 pub type Former = (String, Vec<u8>);
 
+/// What the target's owner has done to copies, by the target's mailbox.
+#[derive(Clone, Debug, Default)]
+pub struct Doings {
+    /// He has deleted it there, or moved it away.
+    pub taken: Vec<Former>,
+    /// The same, where the ledger knew of the copy: it does not come back.
+    pub taken_for_good: Vec<Former>,
+    /// He has moved it here.
+    pub brought: Vec<Former>,
+    /// He has changed its flags.
+    pub flagged: Vec<Former>,
+}
+
 /// What was at the source and is not any more: mailbox and octets, once for each message. Clones are the same memory.
 #[derive(Clone, Debug, Default)]
 pub struct Past(Arc<Mutex<Vec<Former>>>);

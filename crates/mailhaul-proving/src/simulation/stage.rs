@@ -4,14 +4,14 @@ use super::corpus::{Shelf, fill};
 use super::essence::essence;
 use super::judge::{Extra, Findings, judge};
 use super::pass::Ended;
-use super::past::{Memory, Past};
+use super::past::{Doings, Former, Memory, Past};
 use super::plan::place;
 use mailhaul_db::{Ledger, OpenOptions};
-use mailhaul_testing::model::{Alters, ModelServer, Traits};
+use mailhaul_testing::model::{Alters, Duplicates, ModelServer, Traits};
 use mailhaul_types::Side;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tempfile::TempDir;
 
 /// Two servers, a state file, and what was ever at the source.
@@ -29,10 +29,12 @@ pub struct Stage {
     pub on_target: Memory,
     /// What the target's owner has put there himself: it stays there, wherever he has it, and belongs to nobody else.
     pub own: Vec<Vec<u8>>,
-    /// How many messages its owner has taken out of a mailbox of the target.
-    pub tidied: u64,
+    /// What the target's owner has done to copies.
+    pub doings: Arc<Mutex<Doings>>,
     /// How the target alters what it is given.
     alters: Alters,
+    /// Whether the target keeps of equal messages in one mailbox one only.
+    merges: bool,
     /// Source mailboxes whose target may have one of these names besides the one that follows from theirs, with the
     /// source's names; `*` stands for any that no other mailbox has.
     pub aliases: BTreeMap<String, String>,
@@ -53,7 +55,7 @@ impl Stage {
             panic!("the simulation needs debug assertions: see `make prove`");
         }
         let names = [(source.delimiter, source.prefix.clone()), (target.delimiter, target.prefix.clone())];
-        let alters = target.alters;
+        let (alters, merges) = (target.alters, target.duplicates != Duplicates::Kept);
         let (source, target) = (ModelServer::new(source), ModelServer::new(target));
         let folder = new_folder();
         let (at_source, on_target) = (Memory::default(), Memory::default());
@@ -65,7 +67,8 @@ impl Stage {
             at_source,
             on_target,
             own,
-            tidied: 0,
+            doings: Arc::default(),
+            merges,
             alters,
             aliases,
             names,
@@ -94,8 +97,9 @@ impl Stage {
             aliases: self.aliases.clone(),
             names: self.names.clone(),
             folder: new_folder(),
-            tidied: self.tidied,
+            doings: Arc::new(Mutex::new(self.doings().clone())),
             alters: self.alters,
+            merges: self.merges,
             state: self.state,
         };
         stage.put_state_back(&self.keep_state());
@@ -140,10 +144,22 @@ impl Stage {
         essence(self.alters, octets)
     }
 
+    /// Whether the target keeps of equal messages in one mailbox one only.
+    #[must_use]
+    pub fn merges(&self) -> bool {
+        self.merges
+    }
+
+    /// What the target's owner has done to copies.
+    pub fn doings(&self) -> MutexGuard<'_, Doings> {
+        self.doings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether the target's owner has put this message there.
     #[must_use]
     pub fn is_own(&self, octets: &[u8]) -> bool {
-        self.own.iter().any(|own| own == octets)
+        let is_it = |(_, known): &Former| *known == octets;
+        self.own.iter().any(|own| own == octets) || self.doings().brought.iter().any(is_it)
     }
 
     /// The name on the target, where a report may tell another than follows from the source's: only what the world knows to
@@ -164,19 +180,21 @@ impl Stage {
     /// What the judge says.
     #[must_use]
     pub fn judge(&self) -> Findings {
-        self.judge_with(|name| self.named(name), &[])
+        self.judge_with(|name| self.named(name), &[], &[])
     }
 
     /// As [`Stage::judge`], where mailboxes may have got other names on the target, and where the target may hold more than
-    /// once what `spare` tells: source mailbox and octets, once for each copy.
+    /// once what `spare` tells, and lack what it has `refused`: source mailbox and octets, once for each copy.
     #[must_use]
-    pub fn judge_as_named(&self, ended: &Ended, spare: &[(String, Vec<u8>)]) -> Findings {
-        self.judge_with(|name| self.named_as_reported(name, ended), spare)
+    pub fn judge_as_named(&self, ended: &Ended, spare: &[Former], refused: &[Former]) -> Findings {
+        self.judge_with(|name| self.named_as_reported(name, ended), spare, refused)
     }
 
-    fn judge_with(&self, named: impl Fn(&str) -> String, spare: &[(String, Vec<u8>)]) -> Findings {
-        let extra = Extra { ever: &self.ever.all(), spare, own: &self.own };
-        judge(&self.source, &self.target, named, |octets| self.essence(octets), &extra)
+    fn judge_with(&self, named: impl Fn(&str) -> String, spare: &[Former], refused: &[Former]) -> Findings {
+        let doings = self.doings();
+        let (alters, merges) = (self.alters, self.merges);
+        let extra = Extra { ever: &self.ever.all(), spare, refused, own: &self.own, doings: &doings, alters, merges };
+        judge(&self.source, &self.target, named, &extra)
     }
 
     /// Deletes messages at the source, and remembers that they were there.

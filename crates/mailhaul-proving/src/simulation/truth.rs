@@ -39,6 +39,15 @@ pub fn expect_true_ledger(outcome: &mut Outcome, repeat: &str, stage: &Stage) {
     }
 }
 
+/// The copies that the ledger knows of, by UIDVALIDITY and UID.
+pub(super) fn settled_targets(stage: &Stage) -> BTreeSet<(u32, u32)> {
+    let uids = |rows: Rows| {
+        let validity = rows.state.target_uid_validity.map_or(0, |validity| validity.0);
+        rows.settled.into_iter().filter_map(move |settled| Some((validity, settled.target_uid?.0)))
+    };
+    read(stage).unwrap_or_default().into_iter().flat_map(uids).collect()
+}
+
 fn read(stage: &Stage) -> Result<Vec<Rows>, String> {
     let path = stage.state_folder().join("mailhaul.db");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();

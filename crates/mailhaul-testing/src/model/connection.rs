@@ -9,6 +9,9 @@ use super::sign_in;
 use super::traits::Landing;
 use super::{ModelServer, World};
 
+/// What [`Answer::OkForAnother`] says.
+const FOREIGN: &[u8] = b"M999999999 OK done\r\n";
+
 /// A connection to a [`ModelServer`].
 #[derive(Debug)]
 pub struct ModelConnection {
@@ -130,6 +133,7 @@ impl ModelConnection {
             Answer::No(text) => self.output = format!("* NO {text}\r\n").into_bytes(),
             Answer::Bad(text) => self.output = format!("* BAD {text}\r\n").into_bytes(),
             Answer::Malformed(octets) => self.output = octets,
+            Answer::OkForAnother => self.output = FOREIGN.to_vec(),
             Answer::Bye => self.say_good_bye("not now"),
             Answer::End | Answer::DoneThenEnd => self.ended = true,
             Answer::Silence | Answer::DoneThenSilence => self.silent = true,
@@ -201,6 +205,7 @@ impl ModelConnection {
         match answer {
             Answer::No(text) => return self.send(format!("{tag} NO {text}\r\n").as_bytes()),
             Answer::Bad(text) => return self.send(format!("{tag} BAD {text}\r\n").as_bytes()),
+            Answer::OkForAnother => return self.send(FOREIGN),
             Answer::Bye => return self.say_good_bye("good-bye"),
             Answer::End => return self.end(),
             Answer::Silence => return self.silent = true,

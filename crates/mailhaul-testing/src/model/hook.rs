@@ -34,6 +34,8 @@ pub enum Answer {
     End,
     /// It is not carried out, and neither is it answered nor anything behind it carried out, as if the server hung.
     Silence,
+    /// It is not carried out; an OK comes under the tag of a command that nobody has sent.
+    OkForAnother,
     /// It is carried out and answered with its verdict alone, without untagged responses and response codes.
     WithoutData,
     /// It is carried out, and these octets come in place of its untagged responses; the verdict follows as usual.
