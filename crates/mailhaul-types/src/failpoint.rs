@@ -2,7 +2,8 @@
 //! command.
 //!
 //! Who simulates hangs a hook into its thread with [`hook`]. A whole process is told by its environment:
-//! `MAILHAUL_FAILPOINT=<name>:<hit>:abort` ends it at that hit (from 1) as `kill -9` would, `…:error` makes that hit fail.
+//! `MAILHAUL_FAILPOINT=<name>:<hit>:abort` ends it at that hit (from 1) as `kill -9` would, `…:error` makes that hit fail,
+//! `…:panic` makes it panic.
 //! Names have blanks and no colons: `target APPEND sent`, `commit settle before`. `MAILHAUL_FAILPOINTS_SEEN=<file>` has
 //! every name that is reached written into that file, a line each.
 //!
@@ -70,9 +71,17 @@ mod armed {
         pub(super) static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
     }
 
+    /// What is done to the hit that was asked for.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(super) enum Deed {
+        Abort,
+        Error,
+        Panic,
+    }
+
     /// What the environment asks for.
     struct Orders {
-        strike: Option<(String, u64, bool)>,
+        strike: Option<(String, u64, Deed)>,
         hits: AtomicU64,
         seen: Option<Mutex<File>>,
     }
@@ -87,16 +96,26 @@ mod armed {
         })
     }
 
-    /// `name:hit:abort` or `name:hit:error`; whether it is to abort.
-    pub(super) fn read_order(text: &str) -> Option<(String, u64, bool)> {
+    /// `name:hit:abort`, `name:hit:error`, or `name:hit:panic`.
+    pub(super) fn read_order(text: &str) -> Option<(String, u64, Deed)> {
         let mut parts = text.rsplitn(3, ':');
-        let aborts = match parts.next()? {
-            "abort" => true,
-            "error" => false,
+        let deed = match parts.next()? {
+            "abort" => Deed::Abort,
+            "error" => Deed::Error,
+            "panic" => Deed::Panic,
             _ => return None,
         };
         let hit = parts.next()?.parse().ok()?;
-        Some((parts.next()?.to_owned(), hit, aborts))
+        Some((parts.next()?.to_owned(), hit, deed))
+    }
+
+    #[expect(clippy::panic, reason = "it was asked for")]
+    fn strike(name: &str, deed: Deed) -> Result<(), Struck> {
+        match deed {
+            Deed::Abort => std::process::abort(),
+            Deed::Error => Err(Struck),
+            Deed::Panic => panic!("made to panic at {name}"),
+        }
     }
 
     pub(super) fn reach(name: impl FnOnce() -> String) -> Result<(), Struck> {
@@ -119,14 +138,11 @@ mod armed {
             let _ = writeln!(seen.lock().unwrap_or_else(PoisonError::into_inner), "{name}");
         }
         match &orders.strike {
-            Some((wanted, hit, aborts)) if *wanted == name => {
+            Some((wanted, hit, deed)) if *wanted == name => {
                 if orders.hits.fetch_add(1, Ordering::Relaxed) + 1 != *hit {
                     return Ok(());
                 }
-                if *aborts {
-                    std::process::abort();
-                }
-                Err(Struck)
+                strike(&name, *deed)
             }
             _ => Ok(()),
         }
@@ -158,9 +174,10 @@ mod tests {
     fn an_order_names_place_hit_and_kind() {
         assert_eq!(
             armed::read_order("commit settle before:3:abort"),
-            Some(("commit settle before".to_owned(), 3, true))
+            Some(("commit settle before".to_owned(), 3, armed::Deed::Abort))
         );
-        assert_eq!(armed::read_order("a:1:error"), Some(("a".to_owned(), 1, false)));
+        assert_eq!(armed::read_order("a:1:error"), Some(("a".to_owned(), 1, armed::Deed::Error)));
+        assert_eq!(armed::read_order("a:1:panic"), Some(("a".to_owned(), 1, armed::Deed::Panic)));
         assert_eq!(armed::read_order("a:1:explode"), None);
         assert_eq!(armed::read_order("a:abort"), None);
     }
