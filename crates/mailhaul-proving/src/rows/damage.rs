@@ -127,7 +127,7 @@ impl Run<'_> {
         if !next.is_complete() || self.ledger(&["check"]).code != 0 {
             seen.noticed += 1;
             let before = self.scene.appends();
-            seen.rebuilds_killed += u64::from(seed % 3 > 0 && self.kill_a_rebuild(&mut dice));
+            seen.rebuilds_killed += u64::from(!seed.is_multiple_of(3) && self.kill_a_rebuild(&mut dice));
             self.rebuild(&what, before, outcome);
             let next = self.copy();
             if !next.is_complete() {

@@ -46,10 +46,10 @@ fn play(ask: &Ask) -> Outcome {
     let cases: Vec<u64> = match ask.runs {
         Some(runs) => (ask.seed..ask.seed + runs).collect(),
         None => spread(
-            all,
+            writes,
             match ask.scale {
                 Scale::Quick => 12,
-                Scale::Prove => 120,
+                Scale::Prove => 240,
                 Scale::Long => all,
             },
         ),
@@ -74,19 +74,35 @@ fn play(ask: &Ask) -> Outcome {
     outcome
 }
 
-/// So many of the numbers from 1, evenly spread, no two of which meet the same fault in a row.
-fn spread(all: u64, wanted: u64) -> Vec<u64> {
-    let wanted = wanted.clamp(1, all.max(1));
-    (0..wanted).map(|turn| 1 + turn * all / wanted).collect()
+/// So many cases, evenly spread over the writes of a copy, each with the next kind of failure; all of them, if so many are
+/// wanted.
+fn spread(writes: u64, wanted: u64) -> Vec<u64> {
+    let kinds = FAULTS.len() as u64;
+    if wanted >= writes * kinds {
+        return (1..=writes * kinds).collect();
+    }
+    let case = |turn: u64| {
+        let write = 1 + turn * writes / wanted;
+        let cases = (write - 1) * kinds + 1..=write * kinds;
+        cases.into_iter().find(|case| kind_of(*case) == turn % kinds)
+    };
+    (0..wanted).filter_map(case).collect()
 }
 
-/// Case n: the write, and how it fails.
+/// Of each write there is a case for each kind of failure.
+fn write_of(case: u64) -> u64 {
+    1 + (case - 1) / FAULTS.len() as u64
+}
+
+/// Neighbours differ in it.
+fn kind_of(case: u64) -> u64 {
+    (case + write_of(case)) % FAULTS.len() as u64
+}
+
+/// Case n, from 1: the write, and how it fails.
 fn failing(case: u64) -> Failing {
-    let faults = FAULTS.len() as u64;
-    // Neighbours differ in the fault, also where only every so-manyth is played.
-    let turn = usize::try_from((case + case / faults + case / 37) % faults).unwrap_or(0);
-    let (fault, for_ever) = FAULTS[turn];
-    Failing { fault, from: 1 + (case - 1) / faults, for_ever }
+    let (fault, for_ever) = FAULTS[usize::try_from(kind_of(case)).unwrap_or(0)];
+    Failing { fault, from: write_of(case), for_ever }
 }
 
 impl Bench<'_> {
@@ -156,5 +172,31 @@ fn fault_of(ended: &Ended, failed: u64) -> Option<String> {
         6 => Some("it does not say that the disk is at fault".to_owned()),
         _ if failed == 0 => Some("nothing failed".to_owned()),
         _ => Some("no documented exit code for it".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_sample_meets_every_kind_of_failure_early_and_late() {
+        for (writes, wanted) in [(340, 12), (354, 12), (355, 240)] {
+            let failures: Vec<Failing> = spread(writes, wanted).into_iter().map(failing).collect();
+            assert_eq!((failures.len() as u64, failures[0].from), (wanted, 1));
+            for kind in FAULTS {
+                let of_kind = failures.iter().filter(|failing| (failing.fault, failing.for_ever) == kind);
+                let met: Vec<u64> = of_kind.map(|failing| failing.from).collect();
+                assert!(met.len() > 1 && met[0] < writes / 2 && met[met.len() - 1] > writes / 2, "{kind:?}: {met:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_are_each_write_with_each_kind() {
+        let all: BTreeSet<String> = spread(7, 35).into_iter().map(|case| format!("{:?}", failing(case))).collect();
+        assert_eq!(all.len(), 35);
+        assert_eq!((failing(1).from, failing(35).from), (1, 7));
     }
 }

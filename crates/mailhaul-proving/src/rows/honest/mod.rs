@@ -23,16 +23,19 @@ fn play(ask: &Ask) -> Outcome {
     let mut stage = Stage::with(messages);
     for level in Level::ALL {
         if let Err(seen) = verify(&stage, level, &[]) {
-            outcome.fail("--row 14", format!("nothing was planted, {level:?}: {seen}"));
+            outcome.fail(format!("--row 14{}", ask.scale.word()), format!("nothing was planted, {level:?}: {seen}"));
         }
     }
-    for seed in ask.seeds(4, 2, 100) {
+    for seed in ask.seeds(2, 2, 100) {
         let plants = Plant::three(&mut Dice::of(seed), &mut stage);
         for level in Level::ALL {
             let expected: Vec<Expected> = plants.iter().flat_map(|plant| plant.named_at(level)).collect();
             let expected = if level == Level::Counts { verdict::balance(&plants) } else { expected };
             if let Err(seen) = verify(&stage, level, &expected) {
-                outcome.fail(format!("--row 14 --seed {seed}"), format!("{plants:#?}, {level:?}: {seen}"));
+                outcome.fail(
+                    format!("--row 14 --seed {seed}{}", ask.scale.word()),
+                    format!("{plants:#?}, {level:?}: {seen}"),
+                );
             }
         }
         for plant in plants {

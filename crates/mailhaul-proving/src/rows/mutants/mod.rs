@@ -52,7 +52,8 @@ fn play(ask: &Ask) -> Outcome {
             }
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                outcome.fail("--row 5", format!("after {} mutants one works without end", outcome.runs));
+                let repeat = format!("--row 5 --seed {} --runs {}", seeds.start, seeds.end - seeds.start);
+                outcome.fail(repeat, format!("after {} mutants one works without end", outcome.runs));
                 break;
             }
         }

@@ -26,7 +26,7 @@ fn play(ask: &Ask) -> Outcome {
     for seed in ask.seeds(1, 2, 20) {
         for (name, of) in [("one account", one_account as fn() -> Search), ("a wave", a_wave)] {
             let search = of();
-            let repeat = format!("--row 13 --seed {seed}");
+            let repeat = format!("--row 13 --seed {seed}{}", ask.scale.word());
             for hit in search.hits() {
                 outcome.fail(repeat.clone(), format!("{name}: {hit}"));
             }
@@ -80,6 +80,13 @@ fn one_account() -> Search {
     dying.env("MAILHAUL_FAILPOINT", "commit settle before:1:abort");
     search.say("copy, and it dies", dying, Some(-1));
     search.look("after a death");
+    for side in ["source", "target"] {
+        // With the password in its hands.
+        let mut panicking = command(&["copy"], by_command("from"), by_file("to"));
+        panicking.env("MAILHAUL_FAILPOINT", format!("{side} AUTHENTICATE sent:1:panic")).env("RUST_BACKTRACE", "full");
+        search.say_panicking(&format!("copy, and it panics while it signs in at the {side}"), panicking);
+    }
+    search.look("after a panic");
     search.say("copy --dry-run", command(&["copy", "--dry-run"], by_file("from"), by_file("to")), Some(0));
     search.say("copy --json", command(&["copy", "--json"], by_command("from"), by_command("to")), Some(0));
     for level in ["keys", "bytes"] {
@@ -107,6 +114,10 @@ fn a_wave() -> Search {
     search.add_canary(&mended, "Kanari/anders");
     search.say("preflight", wave.command(&["preflight", "--wave", "staff"]), None);
     kill_at_work(&wave, &mut search);
+    let mut panicking = wave.run_command(&[]);
+    panicking.env("MAILHAUL_FAILPOINT", "target AUTHENTICATE sent:2:panic").env("RUST_BACKTRACE", "full");
+    search.say_panicking("run, and a job of it panics while it signs in", panicking);
+    search.say("retry", wave.command(&["retry", "--failed"]), None);
     search.say("run", wave.run_command(&[]), Some(3));
     search.say("run --kind verify", wave.run_command(&["--kind", "verify"]), None);
     for words in [
@@ -121,6 +132,12 @@ fn a_wave() -> Search {
         &["accounts", "import", "no-such-list.csv", "--wave", "staff"],
     ] {
         search.say(&words.join(" "), wave.command(words), None);
+    }
+    for form in ["text", "json", "csv", "html"] {
+        let file = folder.join(format!("report.{form}"));
+        let file = file.to_str().expect("a path in plain letters");
+        let words = ["report", "--wave", "staff", "--format", form, "--output", file];
+        search.say(&words.join(" "), wave.command(&words), Some(0));
     }
     search.look("in the end");
     search.keep(wave);

@@ -63,6 +63,16 @@ impl Search {
         }
     }
 
+    /// Runs a command that is made to panic, and reads what it says. Without a panic there was nothing to search.
+    pub(super) fn say_panicking(&self, what: &str, command: Command) {
+        let (_, stdout, stderr) = loudly(command);
+        self.read(&format!("`{what}` on stdout"), &stdout);
+        self.read(&format!("`{what}` on stderr"), &stderr);
+        if memchr::memmem::find(&stderr, b"made to panic").is_none() {
+            self.hits.borrow_mut().push(format!("`{what}` did not panic"));
+        }
+    }
+
     /// Reads all files as they are now.
     pub(super) fn look(&self, when: &str) {
         for file in self.files() {
