@@ -60,6 +60,9 @@ pub(crate) const FOLLOW_FLOOR: Duration = Duration::from_secs(1);
 /// How many rounds in a row may bring nothing over and be followed by the next at once.
 pub(crate) const FOLLOW_HASTY_ROUNDS: u32 = 3;
 
+/// How many earlier copies are read on both sides to see what a target makes of bodies, where that is the question.
+pub(crate) const WITNESSES: usize = 8;
+
 /// How long an answer to LOGOUT is waited for.
 pub(crate) const LOGOUT: Duration = Duration::from_secs(3);
 

@@ -7,7 +7,7 @@
 //! operator is asked before anything is done.
 
 use crate::error::{WalkError, mailbox_error, on};
-use crate::recognise::{Matched, Proof, Recognition, match_known};
+use crate::recognise::{Matched, Proof, Recognition, match_altered, match_known};
 use crate::renames::evidence::{Sample, agrees};
 use crate::scan::{Known as Wanted, scan_mailbox};
 use crate::tail::{Known, present_in, read_known};
@@ -249,6 +249,8 @@ async fn recognise(
     let alone = match_keys(&records.present, &mut open, copies, with.drafts);
     let by_key_alone = alone.len() as u64;
     messages.extend(alone);
+    // What looks like others to the keys may be told from them by what its server has made of it.
+    messages.extend(match_altered_copies(links, with, &records.present, &messages, &mut open, copies).await?);
     let present = messages.len() as u64;
     // A message that had left and is back: if its copy is still there, it needs no second one. If the copy is gone, it
     // is a new message.
@@ -275,6 +277,31 @@ async fn match_copies(
     let settled = |Matched { settled: message, .. }: Matched| {
         let record = *by_copy.get(&message.target_uid?)?;
         Some(Settled { source_uid: message.source_uid, ..record.clone() })
+    };
+    Ok(matched.into_iter().filter_map(settled).collect())
+}
+
+/// Matches what is open at the source with copies that are there, are other than what was put there, and belong to none
+/// of the messages that were `recognised`; takes it out.
+async fn match_altered_copies(
+    links: &mut Links,
+    with: Recognition<'_>,
+    records: &[Settled],
+    recognised: &[Settled],
+    open: &mut Vec<Known>,
+    copies: &Copies,
+) -> Result<Vec<Settled>, WalkError> {
+    let owned: BTreeSet<Option<Uid>> = recognised.iter().map(|message| message.target_uid).collect();
+    let left = records.iter().filter(|record| !owned.contains(&record.target_uid));
+    let by_copy: BTreeMap<Uid, &Settled> = left.filter_map(|record| Some((record.target_uid?, record))).collect();
+    let theirs: Vec<Known> = by_copy.keys().filter_map(|uid| copies.get(*uid)).cloned().collect();
+    let Links { source, target } = links;
+    let matched = match_altered(source, target, with, (open.clone(), theirs)).await?;
+    let taken: BTreeSet<Uid> = matched.iter().map(|matched| matched.settled.source_uid).collect();
+    open.retain(|known| !taken.contains(&known.candidate.uid));
+    let settled = |Matched { settled: message, .. }: Matched| {
+        let record = *by_copy.get(&message.target_uid?)?;
+        Some(Settled { source_uid: message.source_uid, key: message.key, ..record.clone() })
     };
     Ok(matched.into_iter().filter_map(settled).collect())
 }

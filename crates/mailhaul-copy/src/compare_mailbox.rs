@@ -8,6 +8,7 @@ use crate::error::{WalkError, mailbox_error, on};
 use crate::final_check::{Insight, judge};
 use crate::flag_view::FlagView;
 use crate::meter::Meter;
+use crate::recognise::{Matched, Recognition, match_altered};
 use crate::scan::{Known, scan_mailbox};
 use crate::tail::read_known;
 use crate::verify::{VerifyJob, VerifyLevel};
@@ -22,7 +23,7 @@ use mailhaul_plan::steps::difference;
 use mailhaul_report::{ComparedMailbox, Difference, DifferenceKind, Remark};
 use mailhaul_types::{InternalDate, MailboxName, MessageKey, Side, Uid, UidSet, escape};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What was found in one mailbox pair.
 #[derive(Debug, Default)]
@@ -207,7 +208,11 @@ impl Pair<'_> {
         }
         match self.insight.filter(|_| !found.is_equality()) {
             Some(insight) => self.file_knowing(insight, source, target, &ours, &theirs, &found).await?,
-            None => self.file(source, target, &ours, &theirs, &found, &BTreeMap::new()),
+            None => {
+                let (missing, extra) = (uids_at(&ours, &found.missing), uids_at(&theirs, &found.extra));
+                let explained = find_altered(links, &missing, &extra).await?;
+                self.file(source, target, &ours, &theirs, &found, &explained);
+            }
         }
         Ok(())
     }
@@ -249,11 +254,8 @@ impl Pair<'_> {
         );
         let (ours, theirs) = (ours?, theirs?);
         let found = compare(&ours, &theirs);
-        let uids = |rows: &[Seen<[u8; 32]>], places: &[usize]| -> UidSet {
-            places.iter().map(|place| Uid(rows[*place].uid)).collect()
-        };
-        let (missing, extra) = (uids(&ours, &found.missing), uids(&theirs, &found.extra));
-        let explained = if missing.is_empty() || extra.is_empty() {
+        let (missing, extra) = (uids_at(&ours, &found.missing), uids_at(&theirs, &found.extra));
+        let mut explained = if missing.is_empty() || extra.is_empty() {
             BTreeMap::new()
         } else {
             let (missing, extra) = tokio::join!(
@@ -262,6 +264,12 @@ impl Pair<'_> {
             );
             pair_residues(&missing?, &extra?)
         };
+        let unexplained = |uids: &UidSet, known: &BTreeSet<u32>| -> UidSet {
+            uids.iter().filter(|uid| !known.contains(&uid.0)).collect()
+        };
+        let missing = unexplained(&missing, &explained.keys().copied().collect());
+        let extra = unexplained(&extra, &explained.values().map(|(partner, _)| *partner).collect());
+        explained.extend(find_altered(links, &missing, &extra).await?);
         self.file(source, target, &ours, &theirs, &found, &explained);
         Ok(())
     }
@@ -347,6 +355,32 @@ impl Pair<'_> {
     fn differ(&mut self, kind: DifferenceKind, source_uid: Option<u32>, target_uid: Option<u32>, reason: String) {
         self.findings.differ(&self.mapped.source, kind, source_uid, target_uid, reason);
     }
+}
+
+fn uids_at<I>(rows: &[Seen<I>], places: &[usize]) -> UidSet {
+    places.iter().map(|place| Uid(rows[*place].uid)).collect()
+}
+
+/// Pairs messages that seem to be missing with those that seem to be too many where they are the same mail, altered by
+/// its server: by their UIDs, with what there is to say.
+async fn find_altered(
+    links: &mut Links,
+    missing: &UidSet,
+    extra: &UidSet,
+) -> Result<BTreeMap<u32, (u32, &'static str)>, WalkError> {
+    if missing.is_empty() || extra.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let (keys, Links { source, target }) = (key_maker(), links);
+    let ours = read_known(source, Side::Source, &keys, missing, |_| true).await?;
+    let theirs = read_known(target, Side::Target, &keys, extra, |_| true).await?;
+    let with = Recognition { keys: &keys, witnesses: &[], drafts: false };
+    let matched = match_altered(source, target, with, (ours, theirs)).await?;
+    let pair = |matched: Matched| {
+        let target_uid = matched.settled.target_uid?.0;
+        Some((matched.settled.source_uid.0, (target_uid, "content kept, bytes not: its headers were altered")))
+    };
+    Ok(matched.into_iter().filter_map(pair).collect())
 }
 
 /// How many octets these messages have that the server hands out, by UID.

@@ -10,7 +10,7 @@ use crate::error::WalkError;
 use crate::flag_sync::sync_flags;
 use crate::moves::{Arrivals, Departures, follow_moves};
 use crate::prepare::create_again;
-use crate::recognise::{Matched, Proof, Turn, match_in_turn};
+use crate::recognise::{Matched, Proof, Recognition, Turn, match_in_turn};
 use crate::rounds::Sender;
 use crate::scan::Listing;
 use crate::source_side::read_source;
@@ -23,12 +23,12 @@ use crate::views::doubt;
 use crate::visits::policy_digest;
 use crate::walk::{Links, Pair, Target, Walk};
 use crate::words;
-use mailhaul_db::{Exception, ExceptionState, MailboxState, Settled, Settlement, Synced};
+use mailhaul_db::{Exception, ExceptionState, MailboxState, Settled, SettledState, Settlement, Synced};
 use mailhaul_plan::batches::{BatchLimits, plan_batches};
 use mailhaul_plan::flags::common_flags;
 use mailhaul_plan::policy::FlagPolicy;
 use mailhaul_plan::steps::{difference, intersection, remaining};
-use mailhaul_types::{UidRange, UidSet, UidValidity};
+use mailhaul_types::{Uid, UidRange, UidSet, UidValidity};
 
 /// How a pass ended that came to its end.
 #[derive(Debug, Default)]
@@ -220,9 +220,12 @@ async fn read_tail(
         Turn { candidates: &in_flight, proof: Proof::Sizes, sent: true },
         Turn { candidates: &others, proof, sent: false },
     ];
-    let matched = match_in_turn(source, connection, walk.recognition(listing.drafts), &present, &turns).await?;
-    let mut found = Vec::with_capacity(matched.len());
-    for matched in matched {
+    let witnesses = if present.is_empty() { Vec::new() } else { witnesses(pair, state, &listing.listed).await? };
+    let with = Recognition { witnesses: &witnesses, ..walk.recognition(listing.drafts) };
+    let recognised = match_in_turn(source, connection, with, &present, &turns).await?;
+    tally.unproved += recognised.unproved;
+    let mut found = Vec::with_capacity(recognised.found.len());
+    for matched in recognised.found {
         found.push(match in_flight.contains(matched.settled.source_uid) {
             true => adopt_our_own(walk, listing, target, matched),
             false => adopt(walk, listing, target, matched),
@@ -241,6 +244,15 @@ async fn read_tail(
     pair.ledger.settle(settlement).await?;
     target.mark = uid_next;
     Ok(adopted)
+}
+
+/// Some copies that we wrote and whose originals are still there.
+async fn witnesses(pair: &Pair<'_>, state: &MailboxState, listed: &UidSet) -> Result<Vec<(Uid, Uid)>, WalkError> {
+    let asked: UidSet = intersection(&state.settled, listed).iter().take(bounds::WITNESSES * 4).collect();
+    let settled = pair.ledger.settled_in(&asked).await?.into_iter();
+    let copied = settled.filter(|settled| settled.state == SettledState::Copied);
+    let pairs = copied.filter_map(|settled| Some((settled.source_uid, settled.target_uid?)));
+    Ok(pairs.take(bounds::WITNESSES).collect())
 }
 
 /// What both sides last had in common of a message that was found on the target: before the switch the target's flags

@@ -21,8 +21,9 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Recognition<'a> {
     pub(crate) keys: &'a KeyMaker,
-    /// What the target is known to keep.
-    pub(crate) survives: Survives,
+    /// Copies that we wrote, by their UIDs at the source and on the target: by them it is seen what the target makes of
+    /// bodies, should that be the question.
+    pub(crate) witnesses: &'a [(Uid, Uid)],
     /// Whether the mailbox is for drafts, which are edited under their header.
     pub(crate) drafts: bool,
 }
@@ -61,9 +62,18 @@ pub(crate) async fn match_tail(
     present: &UidSet,
     candidates: &UidSet,
 ) -> Result<Vec<Settled>, WalkError> {
-    let matched =
+    let recognised =
         match_in_turn(source, target, with, present, &[Turn { candidates, proof: Proof::Sizes, sent: true }]).await?;
-    Ok(matched.into_iter().map(|matched| matched.settled).collect())
+    Ok(recognised.found.into_iter().map(|matched| matched.settled).collect())
+}
+
+/// What came of a matching.
+#[derive(Debug, Default)]
+pub(crate) struct Recognised {
+    pub(crate) found: Vec<Matched>,
+    /// How many more the target may have, because it has as much mail under the same headers with another body. It is
+    /// other mail, unless the target rebuilds bodies; that it keeps them was not seen.
+    pub(crate) unproved: u64,
 }
 
 /// As [`match_tail`], with one set of candidates after the other: what the first leaves over is matched with the next.
@@ -73,9 +83,9 @@ pub(crate) async fn match_in_turn(
     with: Recognition<'_>,
     present: &UidSet,
     turns: &[Turn<'_>],
-) -> Result<Vec<Matched>, WalkError> {
+) -> Result<Recognised, WalkError> {
     if present.is_empty() || turns.iter().all(|turn| turn.candidates.is_empty()) {
-        return Ok(Vec::new());
+        return Ok(Recognised::default());
     }
     let theirs = read_known(target, Side::Target, with.keys, present, |_| true).await?;
     let mut matching = Matching::new(source, target, with, theirs);
@@ -91,6 +101,19 @@ pub(crate) async fn match_in_turn(
         }
         matching.by_keys(ours, *proof).await?;
     }
+    matching.by_likeness().await?;
+    Ok(Recognised { found: matching.found, unproved: matching.unproved })
+}
+
+/// Pairs what keys have left over, by likeness alone.
+pub(crate) async fn match_altered(
+    source: &mut Connection,
+    target: &mut Connection,
+    with: Recognition<'_>,
+    (ours, theirs): (Vec<Known>, Vec<Known>),
+) -> Result<Vec<Matched>, WalkError> {
+    let mut matching = Matching::new(source, target, with, theirs);
+    matching.ours = ours;
     matching.by_likeness().await?;
     Ok(matching.found)
 }
@@ -156,6 +179,8 @@ struct Matching<'a> {
     our_prints: Prints,
     their_prints: Prints,
     found: Vec<Matched>,
+    /// See [`Recognised::unproved`].
+    unproved: u64,
 }
 
 impl<'a> Matching<'a> {
@@ -171,6 +196,7 @@ impl<'a> Matching<'a> {
             our_prints,
             their_prints,
             found: Vec::new(),
+            unproved: 0,
         }
     }
 
@@ -219,10 +245,43 @@ impl<'a> Matching<'a> {
             return Ok(());
         }
         self.read(&our_uids, &their_uids).await?;
-        let pairs = match_loosely((&ours, &self.our_prints), (&theirs, &self.their_prints), self.with.survives);
-        let altered = pairs.into_iter().map(|(ours, theirs)| (ours, theirs, SettledState::AdoptedAltered));
+        let pairs = |prints: &Self, survives| {
+            match_loosely((&ours, &prints.our_prints), (&theirs, &prints.their_prints), survives)
+        };
+        let (mut found, by_headers) = (pairs(self, Survives { body: true }), pairs(self, Survives { body: false }));
+        let left = alike_but_for_bodies(&ours, &theirs).saturating_sub(found.len() as u64);
+        if left > 0 {
+            let bodies = self.bodies().await?;
+            if bodies == Bodies::Rebuilt {
+                found = by_headers;
+            }
+            if bodies != Bodies::Kept {
+                self.unproved = alike_but_for_bodies(&ours, &theirs).saturating_sub(found.len() as u64);
+            }
+        }
+        let altered = found.into_iter().map(|(ours, theirs)| (ours, theirs, SettledState::AdoptedAltered));
         self.pair(altered.collect());
         Ok(())
+    }
+
+    /// What becomes of bodies, as the witnesses show it: most of those that can be looked at. Nobody but the target
+    /// changes a message that has a UID.
+    async fn bodies(&mut self) -> Result<Bodies, WalkError> {
+        let uids = |side: fn(&(Uid, Uid)) -> Uid| -> UidSet { self.with.witnesses.iter().map(side).collect() };
+        let (ours, theirs) = (uids(|pair| pair.0), uids(|pair| pair.1));
+        let (mut our_prints, mut their_prints) = (Prints::new(), Prints::new());
+        read_prints(self.source, Side::Source, self.with.keys, &ours, &mut our_prints).await?;
+        read_prints(self.target, Side::Target, self.with.keys, &theirs, &mut their_prints).await?;
+        let body = |prints: &Prints, uid| prints.get(&uid).map(|print| print.digests.body);
+        let both = |(ours, theirs): &(Uid, Uid)| Some((body(&our_prints, *ours)?, body(&their_prints, *theirs)?));
+        let read: Vec<_> = self.with.witnesses.iter().filter_map(both).collect();
+        let rebuilt = read.iter().filter(|(ours, theirs)| ours != theirs).count();
+        tracing::debug!(looked_at = read.len(), rebuilt, "bodies of earlier copies compared");
+        Ok(match (read.len(), rebuilt) {
+            (0, _) => Bodies::Unknown,
+            (read, rebuilt) if rebuilt * 2 > read => Bodies::Rebuilt,
+            _ => Bodies::Kept,
+        })
     }
 
     /// Reads the contents of these messages, if they were not read before.
@@ -253,6 +312,31 @@ impl<'a> Matching<'a> {
         self.ours.retain(|known| !taken_ours.contains(&known.candidate.uid));
         self.theirs.retain(|known| !taken_theirs.contains(&known.candidate.uid));
     }
+}
+
+/// What a target makes of bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bodies {
+    Kept,
+    Rebuilt,
+    /// There is nothing to see it by.
+    Unknown,
+}
+
+/// How many pairs could be made of these messages if bodies did not count.
+fn alike_but_for_bodies(ours: &[Loose], theirs: &[Loose]) -> u64 {
+    let mut there: BTreeMap<Likeness, u64> = BTreeMap::new();
+    for loose in theirs {
+        *there.entry(loose.likeness).or_default() += 1;
+    }
+    let mut pairs = 0;
+    for loose in ours {
+        if let Some(left) = there.get_mut(&loose.likeness).filter(|left| **left > 0) {
+            *left -= 1;
+            pairs += 1;
+        }
+    }
+    pairs
 }
 
 fn candidates(known: &[Known]) -> Vec<Candidate> {

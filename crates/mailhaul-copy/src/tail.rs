@@ -167,9 +167,9 @@ async fn prove_absent(connection: &mut Connection, side: Side, uids: &UidSet) ->
 }
 
 /// Which settled messages are still on a target whose UIDs mean nothing any more: all of them, matched by key as a
-/// multiset, with the UID found or none; and how many were not found. Contents are not compared: a settled message
+/// multiset, with the UID found or none; and which were not found, by their source UIDs. Contents are not compared: a settled message
 /// stays settled either way, and what is decided here is only whether so much is missing that the operator has to look.
-pub(crate) fn rematch_settled(mut settled: Vec<Settled>, theirs: &[Known]) -> (Vec<Settled>, u64) {
+pub(crate) fn rematch_settled(mut settled: Vec<Settled>, theirs: &[Known]) -> (Vec<Settled>, UidSet) {
     let mut by_key: BTreeMap<MessageKey, Vec<Uid>> = BTreeMap::new();
     for known in theirs.iter().rev() {
         if let Some(key) = known.candidate.key {
@@ -177,17 +177,18 @@ pub(crate) fn rematch_settled(mut settled: Vec<Settled>, theirs: &[Known]) -> (V
         }
     }
     let mut find = |message: &Settled| message.key.and_then(|key| by_key.get_mut(&key)?.pop());
-    let mut missing = 0;
+    let mut missing = Vec::new();
     let (had_copies, had_none): (Vec<_>, Vec<_>) = settled.iter_mut().partition(|message| message.target_uid.is_some());
     for message in had_copies {
         message.target_uid = find(message);
-        missing += u64::from(message.target_uid.is_none());
+        missing.extend(message.target_uid.is_none().then_some(message.source_uid));
     }
     // A copy that nobody else is known to own may be theirs all the same.
     for message in had_none {
         message.target_uid = find(message);
     }
-    (settled, missing)
+    missing.sort_unstable();
+    (settled, missing.into_iter().collect())
 }
 
 /// The UIDs from `mark` to below `uid_next`, without those that settled messages own already.

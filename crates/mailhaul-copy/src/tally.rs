@@ -16,8 +16,10 @@ pub(crate) struct Tally {
     pub(crate) listed: UidSet,
     pub(crate) copied: UidSet,
     pub(crate) adopted: UidSet,
-    /// Adopted although the target's headers differ.
+    /// Adopted although the target's octets differ.
     pub(crate) altered: u64,
+    /// Copied although the target may have them: there is mail under the same headers with another body.
+    pub(crate) unproved: u64,
     pub(crate) skipped: BTreeMap<SkipReason, UidSet>,
     pub(crate) refused: UidSet,
     pub(crate) gone: UidSet,
@@ -83,6 +85,7 @@ impl Tally {
             bytes: self.bytes,
             undated: self.undated,
             altered: self.altered,
+            unproved: self.unproved,
             carried_over: self.carried_over,
             renumberings: self.renumberings + 1,
             dropped_flags: std::mem::take(&mut self.dropped_flags),
@@ -171,8 +174,20 @@ impl Tally {
             remarks.push(("gone", format!("{number} disappeared at the source before they could be copied"), number));
         }
         if self.altered > 0 {
-            let text = format!("{} were on the target already, with other headers and the same body", self.altered);
+            let text = format!(
+                "{} were on the target already with other octets: content kept, bytes not; they count as adopted",
+                self.altered
+            );
             remarks.push(("altered", text, self.altered));
+        }
+        if self.unproved > 0 {
+            let text = format!(
+                "{} may be there twice: they were sent although the target has mail under the same headers with another \
+                 body. It is other mail, unless the target rebuilds what it is given: such a target is served at least \
+                 once and not exactly once",
+                self.unproved
+            );
+            remarks.push(("at least once", text, self.unproved));
         }
         for (flag, number) in &self.dropped_flags {
             let reason = if flag == "\\Deleted" { "is not copied unless asked for" } else { "cannot be stored there" };

@@ -3,12 +3,15 @@
 
 use crate::error::{WalkError, mailbox_error, on};
 use crate::flags::FlagFilter;
+use crate::recognise::match_altered;
 use crate::scan::Listing;
-use crate::tail::{present_in, read_known, rematch_settled, target_uid_next, unclaimed};
+use crate::tail::{Known, present_in, read_known, rematch_settled, target_uid_next, unclaimed};
 use crate::walk::{Links, Pair, Target, Walk};
-use mailhaul_db::MailboxState;
+use mailhaul_db::{MailboxState, Settled};
 use mailhaul_imap::SelectedMailbox;
+use mailhaul_plan::steps::intersection;
 use mailhaul_types::{Side, Uid, UidSet, UidValidity};
+use std::collections::BTreeMap;
 
 /// Opens the target mailbox. If an earlier sender may have left something on its way, waits until it has landed.
 pub(crate) async fn open_target(
@@ -72,7 +75,7 @@ pub(crate) async fn meet(
         _ => Uid(1),
     };
     if let Some(ground) = ground {
-        return rediscover(links, walk, pair, uid_validity, filter, &ground).await;
+        return rediscover(links, walk, pair, listing, (uid_validity, filter), &ground).await;
     }
     pair.ledger.bind(listing.uid_validity, uid_validity, first_mark).await?;
     let mark = state.target_mark.unwrap_or(first_mark);
@@ -120,8 +123,8 @@ async fn rediscover(
     links: &mut Links,
     walk: &Walk<'_>,
     pair: &Pair<'_>,
-    uid_validity: UidValidity,
-    filter: FlagFilter,
+    listing: &Listing,
+    (uid_validity, filter): (UidValidity, FlagFilter),
     ground: &Ground,
 ) -> Result<Target, WalkError> {
     walk.doing(pair, "finding again what was copied");
@@ -135,7 +138,9 @@ async fn rediscover(
     let uid_next = target_uid_next(links, pair.target, Uid(1)).await?;
     let everything = present_in(&mut links.target, &unclaimed(Uid(1), uid_next, &UidSet::new())).await?;
     let theirs = read_known(&mut links.target, Side::Target, &walk.keys, &everything, |_| true).await?;
-    let (messages, missing) = rematch_settled(settled, &theirs);
+    let (mut messages, lost) = rematch_settled(settled, &theirs);
+    let found_again = find_altered(links, walk, listing, (&mut messages, &lost), theirs).await?;
+    let missing = lost.len() - found_again;
     if missing * 5 > total && !walk.job.accept_target_change {
         return Err(WalkError::MailboxDecision(format!(
             "{}, and {missing} of {total} messages copied earlier are not in it; nothing was done. If they were deleted \
@@ -146,4 +151,32 @@ async fn rediscover(
     pair.ledger.renumber_target(uid_validity, Uid(1), messages).await?;
     tracing::info!(mailbox = %pair.source, found = total - missing, missing, "{}", ground.words());
     Ok(Target { uid_validity, uid_next: Some(uid_next), mark: Uid(1), filter })
+}
+
+/// Looks for copies that no stored key recognises because the target has altered them, as far as their originals are
+/// still at the source; how many were found. Both mailboxes are selected.
+async fn find_altered(
+    links: &mut Links,
+    walk: &Walk<'_>,
+    listing: &Listing,
+    (messages, lost): (&mut [Settled], &UidSet),
+    mut theirs: Vec<Known>,
+) -> Result<u64, WalkError> {
+    let taken: UidSet = messages.iter().filter_map(|message| message.target_uid).collect();
+    theirs.retain(|known| !taken.contains(known.candidate.uid));
+    let asked = intersection(lost, &listing.listed);
+    if asked.is_empty() || theirs.is_empty() {
+        return Ok(0);
+    }
+    let ours = read_known(&mut links.source, Side::Source, &walk.keys, &asked, |_| true).await?;
+    let Links { source, target } = links;
+    let found = match_altered(source, target, walk.recognition(listing.drafts), (ours, theirs)).await?;
+    let by_source: BTreeMap<Uid, Option<Uid>> =
+        found.iter().map(|matched| (matched.settled.source_uid, matched.settled.target_uid)).collect();
+    for message in messages {
+        if let Some(target_uid) = by_source.get(&message.source_uid) {
+            message.target_uid = *target_uid;
+        }
+    }
+    Ok(by_source.len() as u64)
 }

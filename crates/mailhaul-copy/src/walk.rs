@@ -11,7 +11,6 @@ use crate::stop::StopSignal;
 use mailhaul_db::{MailboxLedger, PairLease};
 use mailhaul_imap::Connection;
 use mailhaul_plan::keys::KeyMaker;
-use mailhaul_plan::loose::Survives;
 use mailhaul_plan::visits::Figures;
 use mailhaul_types::{MailboxName, Uid, UidValidity};
 use std::net::IpAddr;
@@ -41,7 +40,7 @@ impl<'a> Walk<'a> {
 
     /// By what messages are recognised; `drafts`: in a mailbox for drafts.
     pub(crate) fn recognition(&self, drafts: bool) -> Recognition<'_> {
-        Recognition { keys: &self.keys, survives: Survives::default(), drafts }
+        Recognition { keys: &self.keys, witnesses: &[], drafts }
     }
 
     /// After a time-out at the target: whatever swallowed the answer may still deliver the command.

@@ -32,18 +32,16 @@ pub struct Loose {
     pub sent: bool,
 }
 
-/// What a server is known to keep of a message. The default is what may be expected of any server.
+/// What a server is known to keep of messages. The default is what may be expected of any server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Survives {
     /// The octets of the body.
     pub body: bool,
-    /// The internal date.
-    pub date: bool,
 }
 
 impl Default for Survives {
     fn default() -> Self {
-        Self { body: true, date: true }
+        Self { body: true }
     }
 }
 

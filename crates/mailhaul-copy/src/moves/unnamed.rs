@@ -46,7 +46,7 @@ impl Follower<'_, '_> {
             Turn { candidates: &expected, proof: Proof::Sizes, sent: true },
             Turn { candidates: &others, proof: Proof::Contents, sent: false },
         ];
-        let found = match_in_turn(source, target, self.walk.recognition(false), &present, &turns).await?;
+        let found = match_in_turn(source, target, self.walk.recognition(false), &present, &turns).await?.found;
         let (mut messages, mut departed) = (Vec::new(), BTreeMap::<String, UidSet>::new());
         let mut unnamed = std::mem::take(&mut self.unnamed);
         for matched in found {
