@@ -1,5 +1,6 @@
 //! The rows, one file each. What a row is, says [`crate::Row`].
 
+mod altering;
 mod answers;
 mod cuts;
 mod damage;
@@ -32,6 +33,7 @@ pub const ALL: &[Row] = &[
     writes::ROW,
     small_disk::ROW,
     damage::ROW,
+    altering::ROW,
     users::ROW,
     ground::ROW,
     memory::ROW,
