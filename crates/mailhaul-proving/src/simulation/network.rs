@@ -85,8 +85,11 @@ impl Network {
     /// Waits until what was under way has arrived, and every connection is over at both ends.
     pub async fn calm_down(&self) {
         let until = Instant::now() + 2 * SERVER_PATIENCE;
+        // A server that waits in vain is waited for in longer and longer steps: each of them is a turn of the clock.
+        let mut step = Duration::from_millis(50);
         while self.lock().open > 0 && Instant::now() < until {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(step).await;
+            step = (2 * step).min(Duration::from_secs(2));
         }
         self.catch_up();
     }
