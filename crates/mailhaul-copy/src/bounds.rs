@@ -71,3 +71,8 @@ pub(crate) fn set_octets(server_software: Option<&str>) -> usize {
     let software = server_software.unwrap_or_default().to_ascii_lowercase();
     if ["dovecot", "cyrus"].iter().any(|known| software.contains(known)) { 7_900 } else { 900 }
 }
+
+/// Copies of a run that are read back to see what the target has made of them.
+pub(crate) const READ_BACK: usize = 8;
+/// The largest of them, in octets.
+pub(crate) const READ_BACK_OCTETS_MAX: u32 = 64 << 10;

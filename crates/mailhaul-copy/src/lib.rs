@@ -42,6 +42,7 @@ mod plan_run;
 mod preflight;
 mod prepare;
 mod progress;
+mod read_back;
 mod recognise;
 mod reconnect;
 mod renames;

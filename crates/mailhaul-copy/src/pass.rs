@@ -10,6 +10,7 @@ use crate::error::WalkError;
 use crate::flag_sync::sync_flags;
 use crate::moves::{Arrivals, Departures, follow_moves};
 use crate::prepare::create_again;
+use crate::read_back::read_back;
 use crate::recognise::{Matched, Proof, Recognition, Turn, match_in_turn};
 use crate::rounds::Sender;
 use crate::scan::Listing;
@@ -103,6 +104,10 @@ pub(crate) async fn pass(
     }
     result?;
     step::taken("messages sent")?;
+    // Later copies come to a target that has been seen through.
+    if state.synced.is_none() {
+        read_back(walk, links, pair, tally, &listing.todo).await?;
+    }
     if let Some(contradiction) = &listing.missing {
         let words = format!("{contradiction}, three times over; what it listed is copied");
         return Err(WalkError::ViewIncomplete(words));

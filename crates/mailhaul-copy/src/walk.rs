@@ -14,6 +14,7 @@ use mailhaul_plan::keys::KeyMaker;
 use mailhaul_plan::visits::Figures;
 use mailhaul_types::{MailboxName, Uid, UidValidity};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) supervisor: Arc<dyn Supervisor>,
     /// The shortest time that UIDNEXT must stand still before a lost copy is believed lost.
     quarantine: Mutex<Duration>,
+    /// Whether copies were read back to see what became of them.
+    has_read_back: AtomicBool,
 }
 
 impl<'a> Walk<'a> {
@@ -35,12 +38,18 @@ impl<'a> Walk<'a> {
             Mutex::new(first_quarantine(is_near(&job.accounts.target.endpoint.host), lease.holder_has_not_let_go()));
         let Oversight { progress, stop, .. } = *oversight;
         let supervisor = Arc::clone(&oversight.supervisor);
-        Self { job, lease, keys, progress, stop, supervisor, quarantine }
+        let has_read_back = AtomicBool::new(false);
+        Self { job, lease, keys, progress, stop, supervisor, quarantine, has_read_back }
     }
 
     /// By what messages are recognised; `drafts`: in a mailbox for drafts.
     pub(crate) fn recognition(&self, drafts: bool) -> Recognition<'_> {
         Recognition { keys: &self.keys, witnesses: &[], drafts }
+    }
+
+    /// Whether nobody has asked this before in this run.
+    pub(crate) fn is_first_to_read_back(&self) -> bool {
+        !self.has_read_back.swap(true, Ordering::Relaxed)
     }
 
     /// After a time-out at the target: whatever swallowed the answer may still deliver the command.

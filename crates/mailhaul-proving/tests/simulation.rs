@@ -2,7 +2,7 @@
 
 use mailhaul_proving::simulation::{Order, Reply, Script, Stage, Weather, few, small};
 use mailhaul_testing::histories::Dice;
-use mailhaul_testing::model::{Answer, Traits};
+use mailhaul_testing::model::{Alters, Answer, Traits};
 use mailhaul_types::Side;
 use std::collections::BTreeSet;
 
@@ -106,6 +106,36 @@ fn the_sessions_reach_every_kind_of_commit_and_every_command() {
     for (side, names) in wanted {
         for name in names.replace("UID ", "UID_").split(' ').map(|name| name.replace('_', " ")) {
             assert!(commands.contains(&(side, name.clone())), "no session sends {name} to the {side}: {commands:?}");
+        }
+    }
+}
+
+#[test]
+fn a_first_copy_says_what_the_target_makes_of_mail() {
+    let cases = [
+        (Alters::Nothing, None),
+        (Alters::AddsHeader, Some("header fields added. Content is kept")),
+        (Alters::EightBitHeaders, Some("8-bit octets of the header replaced. Content is kept")),
+        (Alters::IgnoresDates, Some("another internal date. Octets are kept")),
+        (Alters::RebuildsBody, Some("the body rebuilt. Bodies are not kept")),
+    ];
+    let mail =
+        b"Message-ID: <a@x.example>\r\nDate: Mon, 2 Jan 2006 15:04:05 +0000\r\nSubject: gr\xfc\xdfe\r\n\r\nbody\r\n";
+    for (alters, expected) in cases {
+        for traits in [Traits::default(), Traits::bare()] {
+            let mut stage = Stage::new(traits.clone(), Traits { alters, ..traits }, &Vec::new());
+            stage.source.deliver("INBOX", mail, 1_000_000_000, &[]);
+            let ended = stage.clean_pass();
+            let remarks = ended.report.iter().flat_map(|report| &report.remarks);
+            let said: Vec<&str> =
+                remarks.map(|remark| remark.text.as_str()).filter(|text| text.contains("alters")).collect();
+            match expected {
+                None => assert!(said.is_empty(), "{said:?}"),
+                Some(words) => assert!(said.len() == 1 && said[0].contains(words), "{alters:?}: {said:?}"),
+            }
+            let again = stage.clean_pass();
+            let reads = again.commands.iter().filter(|received| received.arguments.contains("BODY"));
+            assert_eq!(reads.count(), 0, "{alters:?}: it was read back once");
         }
     }
 }
