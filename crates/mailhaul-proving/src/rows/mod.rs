@@ -45,6 +45,15 @@ pub const ALL: &[Row] = &[
     histories::ROW,
 ];
 
+/// The rows that take every processor they get and wait for nothing, because they have neither servers nor a clock.
+const RECKONING: &[Row] = &[failpoints::ROW, cuts::ROW, answers::ROW, mutants::ROW, altering::ROW, mixed::ROW];
+
+/// What can be played side by side: rows that reckon, and rows that mostly wait for servers, each in the table's order.
+#[must_use]
+pub fn side_by_side(rows: Vec<Row>) -> (Vec<Row>, Vec<Row>) {
+    rows.into_iter().partition(|row| RECKONING.iter().any(|one| one.name == row.name))
+}
+
 /// The rows of these numbers (none: all), of which only those whose name has these words.
 #[must_use]
 pub fn asked(numbers: &[u32], only: Option<&str>) -> Vec<Row> {
@@ -71,6 +80,12 @@ mod tests {
         assert_eq!(names(&[8], Some(damage::ONLY)), [damage::ROW.name]);
         assert_eq!(asked(&[], None).len(), ALL.len());
         assert!(names(&[1], Some("no such words")).is_empty());
+    }
+
+    #[test]
+    fn each_row_is_played_on_one_side() {
+        let (reckoning, waiting) = side_by_side(asked(&[], None));
+        assert_eq!((reckoning.len(), reckoning.len() + waiting.len()), (RECKONING.len(), ALL.len()));
     }
 
     #[test]
