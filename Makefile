@@ -5,7 +5,9 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-PROVE_BUILD := --profile prove
+# Both in one build: features are unified over what is built together, and apart everything would be compiled twice.
+PROVE_BUILD := --profile prove -p mailhaul -p mailhaul-proving
+PROVE_DIR = $${CARGO_TARGET_DIR:-target}/prove
 
 .PHONY: help demo test test-long prove prove-long compare histories fuzz check lint docs deny audit fmt bench servers picture clean
 
@@ -22,8 +24,8 @@ test-long: servers ## What takes too long for every day: many more deaths at ran
 	$(CARGO) test -p mailhaul --test it --no-fail-fast -- --ignored
 
 prove: servers ## Break it on purpose, row by row, and count what was lost (PROVE="--row N --seed N --runs N")
-	$(CARGO) build $(PROVE_BUILD) --quiet -p mailhaul
-	$(CARGO) run $(PROVE_BUILD) --quiet -p mailhaul-proving -- $(PROVE)
+	$(CARGO) build --quiet $(PROVE_BUILD)
+	$(PROVE_DIR)/mailhaul-proving $(PROVE)
 
 prove-long: ## The same for hours
 	$(MAKE) prove PROVE="--long $(PROVE)"
@@ -31,8 +33,8 @@ prove-long: ## The same for hours
 compare: ## mbsync beside mailhaul, under the same troubles and before the same judge
 	@scripts/install-test-servers.sh --only dovecot
 	@scripts/install-test-servers.sh --only mbsync
-	$(CARGO) build $(PROVE_BUILD) --quiet -p mailhaul
-	$(CARGO) run $(PROVE_BUILD) --quiet -p mailhaul-proving --bin compare
+	$(CARGO) build --quiet $(PROVE_BUILD)
+	$(PROVE_DIR)/compare
 
 FUZZ ?= framing
 SECONDS_OF_FUZZ := $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),60)
