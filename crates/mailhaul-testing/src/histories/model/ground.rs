@@ -44,9 +44,10 @@ pub(super) fn carry_over(
                 let is_draft = name == DRAFTS
                     || flags.common(FlagSet::DRAFT) == FlagSet::DRAFT
                     || has_drafts_header(&records, mailbox, record.content);
-                let vague = (is_draft || !record.content.named) && world.copy_in(&target, record.copy).is_none();
-                // Neither a copy nor a Message-ID to recognise it by, or a draft, of which another edition may have the
-                // same: nobody has to.
+                let vague = (is_draft || !record.content.named || record.stale)
+                    && world.copy_in(&target, record.copy).is_none();
+                // Neither a copy nor a Message-ID to recognise it by; or a draft, of which another edition may have the
+                // same; or what had left together with its mailbox, and may as well be new: nobody has to.
                 if !vague || choices.either() {
                     twins.remove(which);
                     carried.insert(*uid, record);
