@@ -17,12 +17,15 @@ pub(crate) struct Allowance {
     since_verdict: u64,
     /// How many messages the selected mailbox has, as far as the server has told.
     exists: u64,
+    /// The most that it had since then.
+    most_exists: u64,
 }
 
 impl Allowance {
     /// Something else is asked from here on.
     pub(crate) fn begin(&mut self) {
         self.since_verdict = 0;
+        self.most_exists = self.exists;
     }
 
     /// Takes note of a response, or of the beginning of one.
@@ -30,12 +33,13 @@ impl Allowance {
     /// # Errors
     /// [`ImapError::LimitExceeded`] where a server has sent more than any answer can need.
     pub(crate) fn spend(&mut self, response: &[u8], during: &str) -> Result<(), ImapError> {
-        if !matches!(response.first(), Some(b'*' | b'+')) {
+        if is_tagged(response) {
             self.begin();
             return Ok(());
         }
         if let Some(exists) = exists(response) {
             self.exists = exists;
+            self.most_exists = self.most_exists.max(exists);
         }
         self.since_verdict += 1;
         if self.since_verdict > self.most() {
@@ -47,8 +51,16 @@ impl Allowance {
     }
 
     fn most(&self) -> u64 {
-        BASE.saturating_add(self.exists.saturating_mul(PER_MESSAGE))
+        BASE.saturating_add(self.most_exists.saturating_mul(PER_MESSAGE))
     }
+}
+
+/// Whether it begins with a tag as they are given here, by us (`M12`) or the control library (`A0012`). Whether that command
+/// was sent is seen where the verdict is read.
+fn is_tagged(response: &[u8]) -> bool {
+    let Some((b'M' | b'A', rest)) = response.split_first() else { return false };
+    let digits = rest.iter().take_while(|octet| octet.is_ascii_digit()).count();
+    digits > 0 && rest.get(digits) == Some(&b' ')
 }
 
 /// The number in `* n EXISTS`.
@@ -89,11 +101,32 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_are_nothing_are_no_verdicts() {
+        let mut allowance = Allowance::default();
+        let pour =
+            |allowance: &mut Allowance, line: &[u8]| (0..=BASE).try_for_each(|_| allowance.spend(line, "UID FETCH"));
+        for line in [&b"x\r\n"[..], b"\r\n", b"M OK\r\n", b"Mailbox 7\r\n", b"7 OK\r\n"] {
+            allowance.begin();
+            pour(&mut allowance, line).expect_err("it never ends");
+        }
+    }
+
+    #[test]
+    fn a_mailbox_may_be_emptied_and_get_new_mail_before_the_verdict() {
+        let mut allowance = Allowance::default();
+        allowance.spend(b"* 500000 EXISTS\r\n", "EXAMINE").expect("one response");
+        spent(&mut allowance, 500_000).expect("all of it goes");
+        allowance.spend(b"* 1 EXISTS\r\n", "IDLE").expect("and one comes");
+    }
+
+    #[test]
     fn a_large_mailbox_may_be_listed_as_a_whole() {
         let mut allowance = Allowance::default();
         allowance.spend(b"* 1000000 exists\r\n", "EXAMINE").expect("one response");
         spent(&mut allowance, 4_000_000).expect("four listings of it");
-        allowance.spend(b"* 5 EXISTS\r\n", "EXAMINE").expect_err("too many for a mailbox of five");
+        allowance.spend(b"* 5 EXISTS\r\n", "EXAMINE").expect("it was large a moment ago");
+        allowance.begin();
+        spent(&mut allowance, 4_000_000).expect_err("too many for a mailbox of five");
     }
 
     #[test]
