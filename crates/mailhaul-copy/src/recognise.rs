@@ -5,11 +5,12 @@
 //! confused where keys can still tell them apart. It costs nothing where nothing is left over on either side, and reads
 //! the contents only of messages that look like one on the other side.
 
-use crate::error::WalkError;
+use crate::bodies::digest_bodies;
+use crate::error::{WalkError, on};
 use crate::tail::{Known, digest_all, read_known};
 use mailhaul_db::{Settled, SettledState};
 use mailhaul_imap::Connection;
-use mailhaul_plan::content::ContentDigests;
+use mailhaul_plan::content::{ContentDigester, ContentDigests};
 use mailhaul_plan::keys::KeyMaker;
 use mailhaul_plan::likeness::{Likeness, Printer};
 use mailhaul_plan::loose::{Loose, Prints, Survives, match_loosely, worth_comparing};
@@ -211,8 +212,8 @@ impl<'a> Matching<'a> {
             matching.compare.iter().flat_map(|group| members(group).iter().map(|member| member.uid)).collect()
         };
         let (our_uids, their_uids) = (members(|group| &group.source), members(|group| &group.target));
-        self.read(&our_uids, &their_uids).await?;
-        let (our_digests, their_digests) = (digests(&self.our_prints), digests(&self.their_prints));
+        let our_digests = read_digests(self.source, Side::Source, &our_uids).await?;
+        let their_digests = read_digests(self.target, Side::Target, &their_uids).await?;
         let mut pairs: Vec<(Uid, Uid, SettledState)> =
             matching.adopted.iter().map(|&(source, target)| (source, target, SettledState::Adopted)).collect();
         for group in &matching.compare {
@@ -343,8 +344,17 @@ fn candidates(known: &[Known]) -> Vec<Candidate> {
     known.iter().map(|known| known.candidate).collect()
 }
 
-fn digests(prints: &Prints) -> BTreeMap<Uid, ContentDigests> {
-    prints.iter().map(|(uid, print)| (*uid, print.digests)).collect()
+/// Digests whole messages of which every one counts.
+async fn read_digests(
+    connection: &mut Connection,
+    side: Side,
+    uids: &UidSet,
+) -> Result<BTreeMap<Uid, ContentDigests>, WalkError> {
+    if uids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let read = digest_all(connection, side, uids, |_| ContentDigester::default(), ContentDigester::push).await?;
+    Ok(read.into_iter().map(|(uid, digester)| (uid, digester.finish())).collect())
 }
 
 /// Reads whole messages that are not among these prints yet.
@@ -359,7 +369,13 @@ pub(crate) async fn read_prints(
     if unread.is_empty() {
         return Ok(());
     }
-    let read = digest_all(connection, side, &unread, |_| keys.printer(), Printer::push).await?;
+    let read = match side {
+        // What the source does not hand out equals nothing, and is dealt with when it is to be copied.
+        Side::Source => {
+            digest_bodies(connection, &unread, |_| keys.printer(), Printer::push).await.map_err(on(side))?.digests
+        }
+        Side::Target => digest_all(connection, side, &unread, |_| keys.printer(), Printer::push).await?,
+    };
     prints.extend(read.into_iter().map(|(uid, printer)| (uid, printer.finish())));
     Ok(())
 }

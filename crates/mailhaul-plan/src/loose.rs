@@ -103,30 +103,34 @@ pub fn match_loosely(
         Open { source: Row::all(source, source_prints), target: Row::all(target, target_prints), pairs: Vec::new() };
     for same_date in [true, false] {
         let dates = |ours: &Row<'_>, theirs: &Row<'_>| !same_date || ours.has_date_of(theirs);
+        // What we sent is looked for; of everything else a date that is another one speaks against it.
+        let known = |ours: &Row<'_>, theirs: &Row<'_>| dates(ours, theirs) && (same_date || ours.loose.sent);
         // The whole identity, with nothing that contradicts it.
-        open.pair_off(Row::identity, |ours, theirs| dates(ours, theirs) && ours.agrees_with(theirs));
-        // A Message-ID with the whole identity outweighs other fields, and so does a date.
         open.pair_off(Row::identity, |ours, theirs| {
-            dates(ours, theirs) && (same_date || ours.loose.likeness.message_id.is_some())
+            let named = ours.loose.likeness.message_id.is_some() || ours.has_all_fields_of(theirs);
+            dates(ours, theirs)
+                && (same_date || ours.loose.sent || named)
+                && !ours.is_draft_as(theirs)
+                && ours.agrees_with(theirs)
         });
         // Identity fields were dropped, or added.
         open.pair_off(Row::message_id, |ours, theirs| {
-            dates(ours, theirs) && !ours.is_draft_as(theirs) && ours.agrees_with(theirs)
+            known(ours, theirs) && !ours.is_draft_as(theirs) && ours.agrees_with(theirs)
         });
         open.pair_off(Row::core, |ours, theirs| {
             let one_has_no_id = ours.loose.likeness.message_id.is_none() || theirs.loose.likeness.message_id.is_none();
-            dates(ours, theirs) && one_has_no_id && !ours.is_draft_as(theirs) && ours.agrees_with(theirs)
+            known(ours, theirs) && one_has_no_id && !ours.is_draft_as(theirs) && ours.agrees_with(theirs)
         });
         // Nothing that would tell it from others: only what was added to it or taken from it.
         open.pair_off(Row::nothing, |ours, theirs| {
-            dates(ours, theirs) && ours.agrees_with(theirs) && ours.has_something_of(theirs)
+            known(ours, theirs) && ours.agrees_with(theirs) && ours.has_something_of(theirs)
         });
     }
     if !survives.body {
         for same_date in [true, false] {
             open.pair_off(Row::identity_alone, |ours, theirs| {
                 let dates = ours.has_date_of(theirs) || !same_date && ours.loose.likeness.message_id.is_some();
-                dates && !ours.is_draft_as(theirs)
+                ours.loose.sent && dates
             });
         }
     }
@@ -194,6 +198,16 @@ impl<'a> Row<'a> {
         let fields = |print: Option<&'a Print>| print.and_then(|print| print.fields.as_ref());
         let both = fields(self.print).zip(fields(other.print));
         both.is_some_and(|(ours, theirs)| !ours.changes_in(theirs).contradicts())
+    }
+
+    /// Whether every field of one stands in the other.
+    fn has_all_fields_of(&self, other: &Self) -> bool {
+        let fields = |print: Option<&'a Print>| print.and_then(|print| print.fields.as_ref());
+        let both = fields(self.print).zip(fields(other.print));
+        both.is_some_and(|(ours, theirs)| {
+            let changes = ours.changes_in(theirs);
+            changes.added + changes.dropped + changes.changed == 0
+        })
     }
 
     /// Whether they have a field or a body in common, and one has all that the other has.
