@@ -132,7 +132,8 @@ fn account_for(
     target_uid_validity: UidValidity,
 ) -> Option<Synced> {
     let counts = tally.counts();
-    if counts.remaining > 0 {
+    // What was called gone was listed before, so one of the two was not true: the next run lists everything once more.
+    if counts.remaining > 0 || !tally.gone.is_empty() {
         return None;
     }
     let mut known = state.settled.clone();
@@ -237,6 +238,15 @@ async fn read_tail(
         });
     }
     let adopted: UidSet = found.iter().map(|settled| settled.source_uid).collect();
+    if let (Some(contradiction), true) = (&listing.missing, state.sent.is_some())
+        && found.len() < usize::try_from(present.len()).unwrap_or(usize::MAX)
+    {
+        // What stands there may be copies of what is not shown. Once the mark has passed them, nobody would look again.
+        return Err(WalkError::ViewIncomplete(format!(
+            "{contradiction}, three times over; messages were in flight, and what the target holds of them cannot be \
+             told from other mail, so nothing was sent"
+        )));
+    }
     if state.sent.is_some() {
         let holes = difference(&tail, &present).len();
         let unaccounted = difference(&in_flight, &adopted);

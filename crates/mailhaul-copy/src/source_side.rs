@@ -36,7 +36,12 @@ pub(crate) async fn read_source(
     if let Some(ground) = ground {
         state = carry_over(walk, links, pair, tally, ground, state, drafts).await?;
     }
-    let listing = list_source(walk, links, pair, selected, uid_validity, &state).await?;
+    let mut listing = list_source(walk, links, pair, selected.clone(), uid_validity, &state).await?;
+    if shows_what_was_gone(&listing, &state) {
+        pair.ledger.clear_exceptions(&[ExceptionState::Gone]).await?;
+        state = pair.ledger.load().await?;
+        listing = list_source(walk, links, pair, selected, uid_validity, &state).await?;
+    }
     tally.gone_unseen = tally.gone_unseen.max(gone_unseen(walk, &listing, &state));
     walk.progress.listed(pair.source.text(), listing.todo.len() as u64, listing.bytes());
     tally.listed.clone_from(&listing.listed);
@@ -84,6 +89,13 @@ pub(crate) async fn list_source(
         return Ok(listing);
     }
     scan_mailbox(&mut links.source, Side::Source, pair.source, selected, uid_validity, &known).await
+}
+
+/// Whether a message is listed that the source has said, in two ways, not to have. UIDs are never given out twice, so it
+/// was there all the time, and is work again.
+fn shows_what_was_gone(listing: &Listing, state: &MailboxState) -> bool {
+    let gone = state.exceptions.iter().filter(|stored| stored.exception.state == ExceptionState::Gone);
+    gone.filter_map(|stored| stored.exception.uid).any(|uid| listing.listed.contains(uid))
 }
 
 /// How many messages were at the source when it was last listed, were not copied then, and are not listed now, as far

@@ -9,9 +9,14 @@ use crate::listing::{Listings, figures};
 use crate::renames::evidence::has_something_left;
 use crate::walk::Links;
 use mailhaul_db::MailboxBrief;
+use mailhaul_imap::{ErrorClass, ImapError};
 use mailhaul_plan::mailboxes::{AccountListing, MailboxEntry};
 use mailhaul_types::{MailboxName, Side};
 use std::collections::{BTreeMap, BTreeSet};
+
+fn is_for_now(error: &ImapError) -> bool {
+    matches!(error.class(), ErrorClass::Throttle | ErrorClass::Server)
+}
 
 /// Asks for what the target's list lacks of what `briefs` tell, and completes the list. Costs nothing where it lacks
 /// nothing, and one STATUS for each mailbox that its owner has deleted.
@@ -24,7 +29,8 @@ pub(crate) async fn complete_target_list(
         let name = MailboxName::from_text(&text, links.target.name_encoding());
         let status = match links.target.status(&name).await {
             Ok(status) => status,
-            Err(error) if error.leaves_connection_usable() => continue,
+            // That it cannot say now is not the word that there is none.
+            Err(error) if error.leaves_connection_usable() && !is_for_now(&error) => continue,
             Err(error) => return Err(on(Side::Target)(error)),
         };
         tracing::warn!(mailbox = %name, "the target does not list this mailbox, and has it");
