@@ -231,10 +231,16 @@ impl FieldScanner {
     }
 
     fn read_name<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        if self.name_len == 0
+            && let Some(start) = rest.first_chunk::<{ NAME_MAX + 1 }>()
+        {
+            return self.read_whole_name(start, rest);
+        }
         for (place, &octet) in rest.iter().enumerate() {
             match octet {
                 b':' => {
-                    self.open_field();
+                    let (name, octets) = (self.name, self.name_len);
+                    self.open_field(&name[..octets]);
                     return &rest[place + 1..];
                 }
                 // A line without a colon (an mbox "From " line, or rubbish) is no field; what continues it is skipped too.
@@ -247,12 +253,32 @@ impl FieldScanner {
                     return &rest[place..];
                 }
                 _ => {
-                    self.name[self.name_len] = octet.to_ascii_lowercase();
+                    self.name[self.name_len] = octet;
                     self.name_len += 1;
                 }
             }
         }
         &[]
+    }
+
+    /// The same where the line begins here and all of a name that matters is there, which is nearly always.
+    fn read_whole_name<'a>(&mut self, start: &[u8; NAME_MAX + 1], rest: &'a [u8]) -> &'a [u8] {
+        let end =
+            if may_be_digested(start) { start.iter().position(|octet| matches!(octet, b':' | b'\n')) } else { None };
+        match end {
+            Some(end) if start[end] == b':' => {
+                self.open_field(&start[..end]);
+                &rest[end + 1..]
+            }
+            Some(end) => {
+                self.state = State::LineStart;
+                &rest[end + 1..]
+            }
+            None => {
+                self.state = State::Skip;
+                self.skip_line(rest)
+            }
+        }
     }
 
     fn skip_line<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
@@ -286,10 +312,11 @@ impl FieldScanner {
         after
     }
 
-    fn open_field(&mut self) {
-        let name = self.name[..self.name_len].trim_ascii_end();
+    fn open_field(&mut self, name: &[u8]) {
+        let name = name.trim_ascii_end();
         self.state = State::Skip;
-        if let Some(number) = FIELDS.iter().position(|field| *field == name) {
+        let number = FIELDS.iter().position(|field| field.len() == name.len() && field.eq_ignore_ascii_case(name));
+        if let Some(number) = number {
             let mut hasher = self.seed;
             hasher.write(&(number as u64 | u64::from(self.seen[number]) << 8).to_le_bytes());
             self.open = Some(OpenField { number, hasher, gap: false, filled: false });
@@ -303,6 +330,17 @@ impl FieldScanner {
             self.sum = self.sum.wrapping_add(open.hasher.finish());
             self.seen[open.number] = self.seen[open.number].saturating_add(1);
         }
+    }
+}
+
+/// Whether a line that begins like this may be a digested field. Most lines of a header are not, and are passed over by two
+/// octets of their name.
+fn may_be_digested(start: &[u8; NAME_MAX + 1]) -> bool {
+    // Sets the bit by which capitals differ. What is no letter may become one, and is looked at more closely for it.
+    match [start[0] | 0x20, start[1] | 0x20] {
+        [b'd', b'a'] | [b'f', b'r'] | [b't', b'o'] | [b'c', b'c'] | [b's', b'u'] | [b'm', b'e'] | [b'i', b'n'] => true,
+        [b'r', b'e'] => start[2] | 0x20 == b'f',
+        _ => false,
     }
 }
 

@@ -24,6 +24,7 @@
 pub mod batches;
 pub mod brake;
 pub mod carry_over;
+pub mod compression;
 pub mod content;
 pub mod flags;
 pub mod keys;

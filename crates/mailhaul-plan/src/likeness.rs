@@ -9,6 +9,7 @@
 
 use crate::content::{ContentDigester, ContentDigests};
 use crate::keys::{FIELDS, KeyMaker, MESSAGE_ID};
+use sha2::{Digest as _, Sha256};
 use siphasher::sip::SipHasher13;
 use std::cmp::Ordering;
 use std::fmt;
@@ -20,6 +21,54 @@ const HEADER_OCTETS_MAX: usize = 256 << 10;
 const FIELDS_MAX: usize = 500;
 /// Date, From and Subject among the identity fields.
 const CORE: [usize; 3] = [0, 1, 4];
+/// Fields, in lower case, that servers and transports add to mail or change in it. What a draft says elsewhere is its
+/// author's, but for fields of [`PRIVATE`].
+const OF_SERVERS: [&[u8]; 17] = [
+    b"received",
+    b"received-spf",
+    b"return-path",
+    b"delivered-to",
+    b"delivery-date",
+    b"envelope-to",
+    b"original-recipient",
+    b"authentication-results",
+    b"dkim-signature",
+    b"dkim-filter",
+    b"domainkey-signature",
+    b"status",
+    b"content-length",
+    b"lines",
+    b"mime-version",
+    b"xref",
+    b"path",
+];
+/// How the names begin of more such fields.
+const OF_SERVERS_ALL: [&[u8]; 1] = [b"arc-"];
+/// How the names begin that anybody makes up, servers above all. Of these only what begins as in [`PRIVATE_AUTHORED`] is
+/// the author's.
+const PRIVATE: &[u8] = b"x-";
+/// How the names of fields begin that mail programs keep in drafts for their authors.
+const PRIVATE_AUTHORED: [&[u8]; 19] = [
+    b"x-priority",
+    b"x-msmail-priority",
+    b"x-confirm-reading-to",
+    b"x-mozilla-",
+    b"x-identity-",
+    b"x-account-key",
+    b"x-draft-",
+    b"x-template",
+    b"x-forwarded-message-id",
+    b"x-message-flag",
+    b"x-send-later",
+    b"x-label",
+    b"x-enigmail-",
+    b"x-kmail-",
+    b"x-evolution-",
+    b"x-claws-",
+    b"x-apple-",
+    b"x-uniform-type-identifier",
+    b"x-universally-unique-identifier",
+];
 /// What stands for an octet above 127.
 const MASK: u8 = b'X';
 
@@ -70,6 +119,8 @@ pub struct Fields {
     digests: Box<[(u64, Value)]>,
     /// Whether there is an octet above 127 among them.
     pub has_8bit: bool,
+    /// Digest of those that an author changes in a draft and no key holds; `None` if there are none.
+    authored: Option<u64>,
 }
 
 /// Digests of a field's value. Both are the same where no octet is above 127.
@@ -102,10 +153,16 @@ impl FieldChanges {
 
 impl Fields {
     fn of(header: &[u8], seed: &SipHasher13) -> Option<Self> {
-        let mut digests = Vec::new();
+        let (mut digests, mut authored) = (Vec::new(), None);
         for field in fields_of(header) {
             if digests.len() == FIELDS_MAX {
                 return None;
+            }
+            if is_authored(field.name) {
+                let mut seed = *seed;
+                field.name.iter().for_each(|octet| seed.write_u8(octet.to_ascii_lowercase()));
+                seed.write_u8(b':');
+                field.digest(seed).into_iter().for_each(|digest| add(&mut authored, digest));
             }
             let mut name = *seed;
             field.name.iter().for_each(|octet| name.write_u8(masked(*octet).to_ascii_lowercase()));
@@ -114,7 +171,7 @@ impl Fields {
             digests.extend(value.map(|(masked, raw)| (name.finish(), Value { masked, raw })));
         }
         digests.sort_unstable();
-        Some(Self { digests: digests.into(), has_8bit: !header.is_ascii() })
+        Some(Self { digests: digests.into(), has_8bit: !header.is_ascii(), authored })
     }
 
     /// What became of these fields in `other`, which a server may have made of them: a value in which octets are masked
@@ -139,6 +196,17 @@ impl Fields {
         }
         changes
     }
+}
+
+/// Whether the author of a draft sets this field, and no key holds it.
+fn is_authored(name: &[u8]) -> bool {
+    let is = |known: &&[u8]| known.eq_ignore_ascii_case(name);
+    let begins = |known: &&[u8]| name.get(..known.len()).is_some_and(|start| known.eq_ignore_ascii_case(start));
+    if begins(&PRIVATE) {
+        return PRIVATE_AUTHORED.iter().any(begins);
+    }
+    let is_of_others = FIELDS.iter().any(is) || OF_SERVERS.iter().any(is) || OF_SERVERS_ALL.iter().any(begins);
+    !name.is_empty() && !is_of_others
 }
 
 /// How many of these values became one of `theirs`: unchanged, or with every octet above 127 masked. Both ascend.
@@ -197,6 +265,18 @@ pub struct Print {
     pub fields: Option<Fields>,
     /// Whether anything follows the header.
     pub has_body: bool,
+}
+
+impl Print {
+    /// What drafts are compared by: as body counts besides the body whatever else its author may have changed under the
+    /// same key, such as a recipient in Bcc. What servers are known to add does not count.
+    #[must_use]
+    pub fn digests_of_draft(&self) -> ContentDigests {
+        let authored = self.fields.as_ref().and_then(|fields| fields.authored);
+        let Some(authored) = authored else { return self.digests };
+        let body = Sha256::new().chain_update(self.digests.body).chain_update(authored.to_le_bytes()).finalize().into();
+        ContentDigests { body, ..self.digests }
+    }
 }
 
 /// Makes a [`Print`] of a message that arrives in pieces, in memory that is bounded.
@@ -347,6 +427,22 @@ mod tests {
         let mut printer = keys().printer();
         printer.push(message);
         printer.finish()
+    }
+
+    #[test]
+    fn a_recipient_in_secret_makes_another_draft_and_what_servers_add_does_not() {
+        let of = |header: &str| print(format!("{header}Subject: x\r\n\r\nBody\r\n").as_bytes()).digests_of_draft().body;
+        let plain = of("");
+        assert_eq!(of("X-Stored: 7\r\nReceived: here\r\n"), plain);
+        assert_ne!(of("BCC: b@example.org\r\n"), plain);
+        assert_eq!(of("BCC: b@example.org\r\n"), of("X-Stored: 7\r\nBcc:  b@example.org\r\n"));
+        assert_ne!(of("Bcc: b@example.org\r\n"), of("Reply-To: b@example.org\r\n"));
+        for name in ["Return-Receipt-To", "X-Mozilla-Draft-Info", "X-MSMail-Priority", "Newsgroups", "Content-Language"]
+        {
+            assert_ne!(of(&format!("{name}: me\r\n")), plain, "{name}");
+        }
+        assert_eq!(of("ARC-Seal: i=1\r\nX-Spam-Score: 1\r\nX-GMAIL-LABELS: a\r\nStatus: RO\r\n"), plain);
+        assert_eq!(of("Bcc: \r\n"), plain, "an empty field counts as absent");
     }
 
     fn changes(ours: &[u8], theirs: &[u8]) -> (usize, usize, usize, usize) {

@@ -32,17 +32,15 @@ pub struct Loose {
     pub sent: bool,
 }
 
-/// What a server is known to keep of messages. The default is what may be expected of any server.
+/// What is known of what a server makes of bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Survives {
-    /// The octets of the body.
-    pub body: bool,
-}
-
-impl Default for Survives {
-    fn default() -> Self {
-        Self { body: true }
-    }
+pub enum Bodies {
+    /// It keeps their octets, as may be expected of any server.
+    Kept,
+    /// It takes them apart and puts them together again.
+    Rebuilt,
+    /// There is nothing to see it by. What was not seen is not assumed: as if they were kept.
+    Unknown,
 }
 
 /// Contents by UID.
@@ -97,7 +95,7 @@ fn wanted(likeness: Likeness) -> [Option<Trait>; 5] {
 pub fn match_loosely(
     (source, source_prints): (&[Loose], &Prints),
     (target, target_prints): (&[Loose], &Prints),
-    survives: Survives,
+    bodies: Bodies,
 ) -> Vec<(Uid, Uid)> {
     let mut open =
         Open { source: Row::all(source, source_prints), target: Row::all(target, target_prints), pairs: Vec::new() };
@@ -126,7 +124,7 @@ pub fn match_loosely(
             known(ours, theirs) && ours.agrees_with(theirs) && ours.has_something_of(theirs)
         });
     }
-    if !survives.body {
+    if bodies == Bodies::Rebuilt {
         for same_date in [true, false] {
             open.pair_off(Row::identity_alone, |ours, theirs| {
                 let dates = ours.has_date_of(theirs) || !same_date && ours.loose.likeness.message_id.is_some();
@@ -138,14 +136,32 @@ pub fn match_loosely(
     open.pairs
 }
 
+/// How many pairs could be made of these messages if neither bodies nor dates counted: what a server that rebuilds bodies
+/// may have made of mail, and what may as well be other mail.
+#[must_use]
+pub fn alike_but_for_bodies(source: &[Loose], target: &[Loose]) -> u64 {
+    let mut there: BTreeMap<Likeness, u64> = BTreeMap::new();
+    for loose in target {
+        *there.entry(loose.likeness).or_default() += 1;
+    }
+    let mut pairs = 0;
+    for loose in source {
+        if let Some(left) = there.get_mut(&loose.likeness).filter(|left| **left > 0) {
+            *left -= 1;
+            pairs += 1;
+        }
+    }
+    pairs
+}
+
 /// A message that is not paired yet.
 struct Row<'a> {
     loose: Loose,
     print: Option<&'a Print>,
 }
 
-/// Messages of which one may be the other: what they have in common, with the digest of their bodies.
-type Kind = (Likeness, [u8; 32]);
+/// Messages of which one may be the other: what they have in common, with the digest of their bodies if these count.
+type Kind = (Likeness, Option<[u8; 32]>);
 
 impl<'a> Row<'a> {
     fn all(loose: &[Loose], prints: &'a Prints) -> Vec<Self> {
@@ -153,7 +169,7 @@ impl<'a> Row<'a> {
     }
 
     fn with_body(&self, likeness: Likeness) -> Option<Kind> {
-        Some((likeness, self.print?.digests.body))
+        Some((likeness, Some(self.print?.digests.body)))
     }
 
     fn is_nothing(&self) -> bool {
@@ -181,7 +197,7 @@ impl<'a> Row<'a> {
     /// Without any look at the contents: fields besides the Message-ID are asked for.
     fn identity_alone(&self) -> Option<Kind> {
         self.loose.likeness.others?;
-        Some((self.loose.likeness, [0; 32]))
+        Some((self.loose.likeness, None))
     }
 
     fn has_date_of(&self, other: &Self) -> bool {

@@ -46,14 +46,29 @@ pub struct Matching {
 }
 
 impl Matching {
-    /// The same, but that contents decide everywhere: for messages of which one may be an edited form of the other
-    /// under the same header fields, and of the same size. `source` and `target` are what was matched.
+    /// The same, but that contents decide for every pair (source UID, target UID) that is `doubtful`: of which one may
+    /// be an edited form of the other under the same header fields, and of the same size. `source` and `target` are
+    /// what was matched.
     #[must_use]
-    pub fn insist_on_contents(mut self, source: &[Candidate], target: &[Candidate]) -> Self {
-        let find = |candidates: &[Candidate], uid| candidates.iter().find(|one| one.uid == uid).copied();
-        for (ours, theirs) in std::mem::take(&mut self.adopted) {
-            if let (Some(ours), Some(theirs)) = (find(source, ours), find(target, theirs)) {
-                self.compare.push(CompareGroup { key: ours.key, source: vec![ours], target: vec![theirs] });
+    pub fn insist_on_contents(
+        mut self,
+        source: &[Candidate],
+        target: &[Candidate],
+        doubtful: impl Fn(Uid, Uid) -> bool,
+    ) -> Self {
+        let (doubted, adopted): (Vec<_>, Vec<_>) =
+            self.adopted.into_iter().partition(|&(ours, theirs)| doubtful(ours, theirs));
+        self.adopted = adopted;
+        let by_uid = |candidates: &[Candidate]| -> BTreeMap<Uid, Candidate> {
+            candidates.iter().map(|one| (one.uid, *one)).collect()
+        };
+        let (source, target) = match doubted.is_empty() {
+            true => Default::default(),
+            false => (by_uid(source), by_uid(target)),
+        };
+        for (ours, theirs) in doubted {
+            if let Some((ours, theirs)) = source.get(&ours).zip(target.get(&theirs)) {
+                self.compare.push(CompareGroup { key: ours.key, source: vec![*ours], target: vec![*theirs] });
             }
         }
         self.compare.sort_by_key(|group| group.source[0].uid);
@@ -256,7 +271,10 @@ mod tests {
         let (source, target) = ([mail(1, 10), mail(2, 20), mail(3, 20)], [mail(101, 20), mail(103, 10)]);
         let matching = match_messages(&source, &target);
         assert_eq!(shown_pairs(&matching.adopted), "1=103");
-        let matching = matching.insist_on_contents(&source, &target);
+        let drafts = [Uid(2)];
+        let spared = matching.clone().insist_on_contents(&source, &target, |ours, _| drafts.contains(&ours));
+        assert_eq!(shown_pairs(&spared.adopted), "1=103", "nobody doubts it");
+        let matching = matching.insist_on_contents(&source, &target, |_, _| true);
         assert!(matching.adopted.is_empty());
         let groups: Vec<_> = matching.compare.iter().map(|group| (group.source.len(), group.target[0].uid.0)).collect();
         assert_eq!(groups, [(1, 103), (2, 101)]);

@@ -88,16 +88,9 @@ impl InternalDate {
         Some(Self { unix_secs: local - i64::from(zone_minutes) * 60, zone_minutes })
     }
 
-    /// Seconds since 1970-01-01T00:00:00Z.
+    /// As an IMAP `date-time` without its quotes, in the zone it was read in: the octets of what [`fmt::Display`] writes.
     #[must_use]
-    pub fn unix_secs(self) -> i64 {
-        self.unix_secs
-    }
-}
-
-/// As an IMAP `date-time` without its quotes, in the zone it was read in.
-impl fmt::Display for InternalDate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub fn to_wire(self) -> [u8; 26] {
         let local = self.unix_secs + i64::from(self.zone_minutes) * 60;
         let (year, month, day) = civil_from_days(local.div_euclid(86_400));
         let second = local.rem_euclid(86_400);
@@ -120,7 +113,20 @@ impl fmt::Display for InternalDate {
         if self.zone_minutes < 0 {
             text[21] = b'-';
         }
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        text
+    }
+
+    /// Seconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn unix_secs(self) -> i64 {
+        self.unix_secs
+    }
+}
+
+/// As an IMAP `date-time` without its quotes, in the zone it was read in.
+impl fmt::Display for InternalDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.to_wire()).map_err(|_| fmt::Error)?)
     }
 }
 

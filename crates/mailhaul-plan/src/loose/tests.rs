@@ -21,29 +21,29 @@ fn sides(mails: &[Mail<'_>], first: u32) -> (Vec<Loose>, Prints) {
 }
 
 /// The pairs of mail of which nothing was sent, as text.
-fn matched(source: &[Mail<'_>], target: &[Mail<'_>], survives: Survives) -> String {
-    paired(sides(source, 1), target, survives)
+fn matched(source: &[Mail<'_>], target: &[Mail<'_>], bodies: Bodies) -> String {
+    paired(sides(source, 1), target, bodies)
 }
 
 /// The same where all of it was sent, and nobody knows what became of it.
-fn matched_as_sent(source: &[Mail<'_>], target: &[Mail<'_>], survives: Survives) -> String {
+fn matched_as_sent(source: &[Mail<'_>], target: &[Mail<'_>], bodies: Bodies) -> String {
     let (mut ours, prints) = sides(source, 1);
     ours.iter_mut().for_each(|loose| loose.sent = true);
-    paired((ours, prints), target, survives)
+    paired((ours, prints), target, bodies)
 }
 
-fn paired(ours: (Vec<Loose>, Prints), target: &[Mail<'_>], survives: Survives) -> String {
+fn paired(ours: (Vec<Loose>, Prints), target: &[Mail<'_>], bodies: Bodies) -> String {
     let theirs = sides(target, 101);
     let (our_uids, their_uids) = worth_comparing(&ours.0, &theirs.0);
-    let pairs = match_loosely((&ours.0, &ours.1), (&theirs.0, &theirs.1), survives);
+    let pairs = match_loosely((&ours.0, &ours.1), (&theirs.0, &theirs.1), bodies);
     for (one, other) in &pairs {
         assert!(our_uids.contains(*one) && their_uids.contains(*other), "paired without being worth comparing");
     }
     pairs.iter().map(|(one, other)| format!("{one}={other}")).collect::<Vec<_>>().join(" ")
 }
 
-const KEEPS: Survives = Survives { body: true };
-const REBUILDS: Survives = Survives { body: false };
+const KEEPS: Bodies = Bodies::Kept;
+const REBUILDS: Bodies = Bodies::Rebuilt;
 
 const ID: &str = "Date: d\r\nFrom: a\r\nSubject: one\r\nMessage-ID: <1@x>\r\nX-Y: z\r\n\r\nbody\r\n";
 const NO_ID: &str = "Date: d\r\nFrom: a\r\nSubject: one\r\nX-Y: z\r\n\r\nbody\r\n";
@@ -175,12 +175,27 @@ fn equal_headers_speak_for_a_body_only_where_bodies_are_known_to_be_rebuilt() {
     let rebuilt = NO_ID.replace("body", "re-encoded");
     assert_eq!(matched_as_sent(&[(NO_ID, 7, false)], &[(&rebuilt, 7, false)], REBUILDS), "1=101");
     assert_eq!(matched_as_sent(&[(NO_ID, 7, false)], &[(&rebuilt, 8, false)], REBUILDS), "", "no date, no Message-ID");
+    assert_eq!(
+        matched_as_sent(&[(NO_ID, 7, false)], &[(&rebuilt, 7, false)], Bodies::Unknown),
+        "",
+        "nobody has seen it"
+    );
     let nothing = NOTHING.replace("body", "re-encoded");
     assert_eq!(matched_as_sent(&[(NOTHING, 7, false)], &[(&nothing, 7, false)], REBUILDS), "");
     // Equal bodies come first, and dates before the order.
     let two = [(ID, 7, false), (ID, 8, false)];
     let rebuilt = ID.replace("body", "re-encoded");
     assert_eq!(matched_as_sent(&two, &[(&rebuilt, 8, false), (ID, 9, false)], REBUILDS), "1=102 2=101");
+}
+
+#[test]
+fn what_is_alike_but_for_the_body_is_counted_as_pairs() {
+    let rebuilt = ID.replace("body", "re-encoded");
+    let alike = |ours: &[Mail<'_>], theirs: &[Mail<'_>]| alike_but_for_bodies(&sides(ours, 1).0, &sides(theirs, 101).0);
+    assert_eq!(alike(&[(ID, 7, false)], &[(&rebuilt, 8, false)]), 1);
+    assert_eq!(alike(&[(ID, 7, false)], &[(NO_ID, 7, false)]), 0);
+    assert_eq!(alike(&[(ID, 7, false), (ID, 7, false), (NO_ID, 7, false)], &[(&rebuilt, 7, false)]), 1);
+    assert_eq!(alike(&[(ID, 7, false)], &[(&rebuilt, 7, false), (ID, 7, false), (NOTHING, 7, false)]), 1);
 }
 
 #[test]
