@@ -20,7 +20,7 @@ use crate::wire::reader::{Piece, Reader};
 use crate::wire::writer::Writer;
 use crate::wire::{self, Wire};
 use bytes::Bytes;
-use mailhaul_types::{Flags, InternalDate, MailboxName, Side, Uid, UidValidity};
+use mailhaul_types::{Flags, InternalDate, MailboxName, Side, SystemFlag, Uid, UidValidity};
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::future::{Future as _, poll_fn};
@@ -43,7 +43,8 @@ pub struct AppendOptions {
 
 impl Default for AppendOptions {
     fn default() -> Self {
-        Self { multiappend_allowed: true, window_bytes: 16 << 20, window_messages: 5_000 }
+        // As much as is fetched in a round trip of 300 ms, and what the target is still working on.
+        Self { multiappend_allowed: true, window_bytes: 48 << 20, window_messages: 15_000 }
     }
 }
 
@@ -441,18 +442,22 @@ impl AppendWriter<'_> {
 
     /// Flags, date and the announcement of the literal.
     async fn announce(&mut self, flags: &Flags, date: Option<&InternalDate>, octets: u64) -> Result<(), ImapError> {
+        // Octet by octet and not by format strings, because it runs for every message.
         if !flags.is_empty() {
-            self.put(format_args!(" ({flags})"));
+            self.put_flags(flags);
         }
         if let Some(date) = date {
-            self.put(format_args!(" \"{date}\""));
+            self.writer.put(b" \"");
+            self.writer.put(&date.to_wire());
+            self.writer.put(b"\"");
         }
-        let form = if self.utf8 { "UTF8 (~" } else { "" };
+        self.writer.put(if self.utf8 { b" UTF8 (~{" } else { b" {" });
+        self.put_number(octets);
         if self.literals.needs_no_wait(octets) {
-            self.put(format_args!(" {form}{{{octets}+}}\r\n"));
+            self.writer.put(b"+}\r\n");
             return Ok(());
         }
-        self.put(format_args!(" {form}{{{octets}}}\r\n"));
+        self.writer.put(b"}\r\n");
         match self.batch.as_ref().and_then(|batch| batch.tag) {
             Some(tag) => self.await_grant(tag).await.map(drop),
             None => Ok(()),
@@ -495,6 +500,35 @@ impl AppendWriter<'_> {
         }
         drop(state);
         self.shared.to_reader.notify_one();
+    }
+
+    /// A blank and the flags in parentheses; there is at least one.
+    fn put_flags(&mut self, flags: &Flags) {
+        let mut gap: &[u8] = b" (";
+        for flag in SystemFlag::ALL.into_iter().filter(|flag| flags.contains(*flag)) {
+            self.writer.put(gap);
+            self.writer.put(flag.as_str().as_bytes());
+            gap = b" ";
+        }
+        for keyword in flags.keywords() {
+            self.writer.put(gap);
+            self.writer.put(keyword.as_bytes());
+            gap = b" ";
+        }
+        self.writer.put(b")");
+    }
+
+    fn put_number(&mut self, mut number: u64) {
+        // The most that 64 bits need.
+        let (mut digits, mut start) = ([0; 20], 20);
+        loop {
+            start -= 1;
+            digits[start] = b'0' + u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
+            if number == 0 {
+                return self.writer.put(&digits[start..]);
+            }
+        }
     }
 
     fn put(&mut self, text: std::fmt::Arguments<'_>) {

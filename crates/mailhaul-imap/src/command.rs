@@ -164,48 +164,55 @@ impl Wire {
         line.ok_or_else(|| ImapError::Protocol { during: command.name, detail: "no verdict".to_owned() })
     }
 
-    /// Sends two commands at once, which costs one round trip, and returns their verdicts. Both are carried out, whatever
-    /// becomes of the first. Neither may hold a literal, and their untagged responses must tell by themselves whose they
-    /// are: a server may take the second in hand before it has answered the first (RFC 9051 §5.5). All of it has to be
-    /// over within `deadline`.
+    /// Sends commands at once, which costs one round trip, and returns their verdicts in their order. All are carried out,
+    /// whatever becomes of the first. None may hold a literal, and their untagged responses must tell by themselves whose
+    /// they are: a server may take one in hand before it has answered another (RFC 9051 §5.5). All of it has to be over
+    /// within `deadline`, if there is one.
     ///
     /// # Errors
     /// Whatever ends the connection; a refusal is a verdict.
-    pub(crate) async fn run_both(
+    pub(crate) async fn run_together(
         &mut self,
-        first: Command,
-        second: Command,
-        deadline: Duration,
+        commands: &[Command],
+        deadline: Option<Duration>,
         untagged: &mut (dyn FnMut(Response<'_>) + Send),
-    ) -> Result<(StatusLine, StatusLine), ImapError> {
+    ) -> Result<Vec<StatusLine>, ImapError> {
+        let Some(first) = commands.first() else { return Ok(Vec::new()) };
         let during = first.name;
-        tokio::time::timeout(deadline, self.converse_with_both(first, second, untagged))
-            .await
-            .unwrap_or(Err(ImapError::TimedOut { during, after: deadline }))
+        let conversation = self.converse_together(during, commands, untagged);
+        match deadline {
+            None => conversation.await,
+            Some(after) => {
+                tokio::time::timeout(after, conversation).await.unwrap_or(Err(ImapError::TimedOut { during, after }))
+            }
+        }
     }
 
-    async fn converse_with_both(
+    async fn converse_together(
         &mut self,
-        first: Command,
-        second: Command,
+        during: &'static str,
+        commands: &[Command],
         untagged: &mut (dyn FnMut(Response<'_>) + Send),
-    ) -> Result<(StatusLine, StatusLine), ImapError> {
-        self.step_out(first.name)?;
-        self.expect_lines(first.name);
-        let mut verdicts = [const { None }; 2];
-        let tags = [self.next_tag(), self.next_tag()];
-        for (tag, command) in tags.iter().zip([&first, &second]) {
+    ) -> Result<Vec<StatusLine>, ImapError> {
+        self.step_out(during)?;
+        self.expect_lines(during);
+        let mut verdicts: Vec<Option<StatusLine>> = commands.iter().map(|_| None).collect();
+        let tags: Vec<u64> = commands.iter().map(|_| self.next_tag()).collect();
+        for (tag, command) in tags.iter().zip(commands) {
+            self.reach(command.name, "before")?;
             self.writer.put(format!("M{tag} ").as_bytes());
             self.writer.put(&command.line());
         }
-        let mut budget = 2 * UNTAGGED_MAX;
+        let mut budget = commands.len() * UNTAGGED_MAX;
         while verdicts.iter().any(Option::is_none) {
             let frame = self.next_frame().await?;
             match Response::of(&frame) {
                 Response::Tagged { tag, line } => {
                     let place = own_tag(tag).and_then(|tag| tags.iter().position(|known| *known == tag));
-                    let verdict = place.and_then(|place| verdicts.get_mut(place)).filter(|verdict| verdict.is_none());
-                    *verdict.ok_or_else(|| self.foreign_tag(tag))? = Some(line.to_line());
+                    let place =
+                        place.filter(|place| verdicts[*place].is_none()).ok_or_else(|| self.foreign_tag(tag))?;
+                    self.reach(commands[place].name, "answered")?;
+                    verdicts[place] = Some(line.to_line());
                 }
                 Response::Status(line) if line.is_bye() => return Err(bye(self, &line.to_line())),
                 other => {
@@ -214,14 +221,11 @@ impl Wire {
                 }
             }
             budget = budget.checked_sub(1).ok_or_else(|| ImapError::LimitExceeded {
-                what: format!("more than {} responses to two commands", 2 * UNTAGGED_MAX),
+                what: format!("more than {UNTAGGED_MAX} responses to a command"),
             })?;
         }
         self.back_in_step();
-        match verdicts {
-            [Some(first), Some(second)] => Ok((first, second)),
-            _ => unreachable!("the loop ends when both are there"),
-        }
+        Ok(verdicts.into_iter().flatten().collect())
     }
 
     /// Reads until the command's verdict, or until `+` if that is waited for (`None`).

@@ -15,12 +15,15 @@ use socket2::{SockRef, TcpKeepalive};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::io::BufReader;
 use tokio::net::TcpStream;
 
 /// Silence after which the kernel asks whether the other side is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 /// Addresses of one host that are tried.
 const ADDRESSES_MAX: usize = 8;
+/// Encrypted octets that are received at once.
+const TLS_READ_AHEAD: usize = 64 * 1024;
 /// How long an answer to LOGOUT is waited for by somebody who only looked.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -154,11 +157,13 @@ async fn handshake<S>(
     endpoint: &Endpoint,
     timeouts: &Timeouts,
     introduction: &mut Introduction,
-) -> Result<tokio_rustls::client::TlsStream<S>, ImapError>
+) -> Result<tokio_rustls::client::TlsStream<BufReader<S>>, ImapError>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
     introduction.begin(OpeningStep::Tls);
+    // rustls asks for 4 KiB at a time, which would be 256 system calls a MiB.
+    let stream = BufReader::with_capacity(TLS_READ_AHEAD, stream);
     let secured =
         within(timeouts.connect, "the TLS handshake", tls::secure(stream, &endpoint.host, &endpoint.trust)).await?;
     introduction.tls = Some(TlsFacts::of(secured.get_ref().1));

@@ -6,26 +6,23 @@ use crate::bodies::{BodyFetcher, FetchOptions};
 use crate::capabilities::Capabilities;
 use crate::connect;
 use crate::control::{self, Session};
-use crate::enable;
 use crate::endpoint::{Credentials, Endpoint, Timeouts};
 use crate::error::ImapError;
+use crate::first_questions::{self, Wanted};
 use crate::headers::{self, HeaderRow};
 use crate::introduction::{Introduction, OpeningStep};
 use crate::list::{self, ListedMailbox};
 use crate::list_status;
 use crate::namespace::{self, Namespaces};
-use crate::response::Response;
 use crate::scan::{self, ScanItems, ScanRow, ScanTally};
 use crate::search;
 use crate::select::{self, Access, CondStore, SelectedMailbox};
 use crate::session::{Talk, set_octets_max};
-use crate::software;
 use crate::status::{self, MailboxStatus};
-use crate::status_line::Status;
+use crate::wire::Wire;
 use crate::wire::io::Progress;
 use mailhaul_types::{MailboxName, NameEncoding, Side, UidRange, UidSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What went over the wire so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,42 +59,19 @@ pub struct Connection {
     timeouts: Timeouts,
     set_octets_max: usize,
     /// Whether the server takes the CONDSTORE that it announces.
-    condstore: CondStore,
+    pub(crate) condstore: CondStore,
     /// What the server told of its namespaces when it was asked who it is.
     namespaces: Option<Namespaces>,
+    /// What it listed then, until somebody asks.
+    listed: Option<Vec<ListedMailbox>>,
     /// EXISTS of the mailbox that is open, when it was opened.
     pub(crate) selected: Option<u32>,
+    /// How often a mailbox was opened, or tried to be.
+    openings: u64,
     /// Whether the server said ENABLED QRESYNC.
     pub(crate) qresync_enabled: bool,
     /// Whether the server said OK to NOTIFY.
     pub(crate) notifying: bool,
-}
-
-/// ID and NAMESPACE in one round trip, as far as both are announced. Whatever is refused is not known; where the server
-/// has to know it, it is asked again, and its refusal reported then.
-async fn introduce(
-    session: &mut Session,
-    capabilities: &Capabilities,
-    deadline: Duration,
-) -> Result<(Option<String>, Option<Namespaces>), ImapError> {
-    let (mut name, mut namespaces) = (None, None);
-    let mut take = |response: Response<'_>| {
-        name = software::read(&response).or(name.take());
-        namespaces = namespace::read(&response).or(namespaces.take());
-    };
-    let wire = session.get_mut();
-    if capabilities.id() && capabilities.namespace() {
-        let verdicts = wire.run_both(software::command(), namespace::command(), deadline, &mut take).await?;
-        // What came before a refusal proves nothing.
-        name = name.filter(|_| verdicts.0.status == Status::Ok);
-        namespaces = namespaces.filter(|_| verdicts.1.status == Status::Ok);
-    } else if capabilities.id() {
-        match wire.run(software::command(), capabilities.literal_mode(), Some(deadline), &mut take).await {
-            Ok(_) | Err(ImapError::Refused { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok((name, namespaces))
 }
 
 impl std::fmt::Debug for Connection {
@@ -135,24 +109,54 @@ impl Connection {
         introduction: &mut Introduction,
     ) -> Result<Self, ImapError> {
         let opened = connect::open(side, endpoint, credentials, timeouts, introduction).await?;
-        let connection = Self::learn(side, opened, timeouts).await?;
+        let mut connection = Self::learn(side, opened, timeouts, false).await?;
+        connection.obey(endpoint.compress).await?;
         introduction.pass(OpeningStep::Capabilities);
         Ok(connection)
     }
 
+    /// As [`Connection::open`], for somebody who lists the mailboxes with their figures before anything else: LIST goes
+    /// out along with the other questions, where it can, and [`Connection::list_mailboxes_with_status`] has the answer.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub async fn open_and_list(
+        side: Side,
+        endpoint: &Endpoint,
+        credentials: &Credentials,
+        timeouts: &Timeouts,
+    ) -> Result<Self, ImapError> {
+        let opened = connect::open(side, endpoint, credentials, timeouts, &mut Introduction::default()).await?;
+        let mut connection = Self::learn(side, opened, timeouts, true).await?;
+        connection.obey(endpoint.compress).await?;
+        Ok(connection)
+    }
+
     /// What is asked on a session that has just signed in.
-    pub(crate) async fn learn(side: Side, opened: connect::Opened, timeouts: &Timeouts) -> Result<Self, ImapError> {
+    pub(crate) async fn learn(
+        side: Side,
+        opened: connect::Opened,
+        timeouts: &Timeouts,
+        list: bool,
+    ) -> Result<Self, ImapError> {
         let mut session = opened.session;
         let mut capabilities = match opened.announced {
             Some(capabilities) => capabilities,
             None => control::capabilities(&mut session, timeouts.control).await?,
         };
-        let (software, namespaces) = introduce(&mut session, &capabilities, timeouts.control).await?;
-        let software = software.or_else(|| Some(opened.greeting).filter(|text| !text.is_empty()));
+        let only_utf8 = capabilities.has("UTF8=ONLY");
+        let utf8 = only_utf8 || (side == Side::Source && capabilities.has("UTF8=ACCEPT"));
+        let wanted = Wanted { greeting: &opened.greeting, utf8, list };
+        let told = first_questions::ask(session.get_mut(), &capabilities, wanted, timeouts.control).await?;
+        let encoding = match told.utf8 {
+            Some(Ok(true)) => NameEncoding::Utf8,
+            Some(Err(error)) if only_utf8 => return Err(error),
+            _ => NameEncoding::ModifiedUtf7,
+        };
+        let software = told.software.or_else(|| Some(opened.greeting).filter(|text| !text.is_empty()));
         capabilities.distrust(software.as_deref());
         let set_octets_max = set_octets_max(software.as_deref());
-        let encoding = NameEncoding::ModifiedUtf7;
-        let mut connection = Self {
+        Ok(Self {
             session,
             capabilities,
             encoding,
@@ -160,34 +164,23 @@ impl Connection {
             timeouts: *timeouts,
             set_octets_max,
             condstore: CondStore::default(),
-            namespaces,
+            namespaces: told.namespaces,
+            listed: told.listed,
             selected: None,
+            openings: 0,
             qresync_enabled: false,
             notifying: false,
-        };
-        let only = connection.capabilities.has("UTF8=ONLY");
-        if only || (side == Side::Source && connection.capabilities.has("UTF8=ACCEPT")) {
-            connection.enable_utf8(only).await?;
-        }
-        Ok(connection)
-    }
-
-    /// ENABLE UTF8=ACCEPT (RFC 6855 §3).
-    async fn enable_utf8(&mut self, required: bool) -> Result<(), ImapError> {
-        match enable::enable(&mut self.talk(), "UTF8=ACCEPT").await {
-            Err(error @ ImapError::Refused { .. }) if required => return Err(error),
-            Err(ImapError::Refused { .. }) => {}
-            Err(error) => return Err(error),
-            Ok(true) => self.encoding = NameEncoding::Utf8,
-            Ok(false) => {}
-        }
-        Ok(())
+        })
     }
 
     /// For tests that look at what the transport holds.
     #[cfg(test)]
     pub(crate) fn wire_for_tests(&mut self) -> &mut crate::wire::Wire {
         self.session.get_mut()
+    }
+
+    pub(crate) fn wire(&self) -> &Wire {
+        self.session.get_ref()
     }
 
     pub(crate) fn talk(&mut self) -> Talk<'_> {
@@ -260,7 +253,10 @@ impl Connection {
     /// # Errors
     /// As [`Connection::list_mailboxes`]. A mailbox whose STATUS is refused has none; that is no error.
     pub async fn list_mailboxes_with_status(&mut self) -> Result<Vec<ListedMailbox>, ImapError> {
-        list_status::list_mailboxes(&mut self.talk()).await
+        match self.listed.take() {
+            Some(listed) => Ok(listed),
+            None => list_status::list_mailboxes(&mut self.talk()).await,
+        }
     }
 
     /// The figures of one mailbox. Not for the mailbox that is selected (RFC 9051 §6.3.11).
@@ -296,7 +292,20 @@ impl Connection {
         self.open_mailbox(name, Access::ReadWrite).await
     }
 
+    /// A mailbox is about to be opened, and whatever was open is so no more (RFC 9051 §6.3.2).
+    pub(crate) fn begin_opening(&mut self) {
+        self.selected = None;
+        self.openings += 1;
+    }
+
+    /// How often a mailbox was opened, or tried to be: while this number stands still, the same one is open.
+    #[must_use]
+    pub fn openings(&self) -> u64 {
+        self.openings
+    }
+
     async fn open_mailbox(&mut self, name: &MailboxName, access: Access) -> Result<SelectedMailbox, ImapError> {
+        self.begin_opening();
         let mut takes = self.condstore;
         let opened = select::open_for_changes(&mut self.talk(), name, access, &mut takes).await;
         self.condstore = takes;

@@ -28,14 +28,21 @@ impl Connection {
 /// Enables one capability. It counts only if the server says so: some answer OK and enable nothing (RFC 5161 §3.1).
 pub(crate) async fn enable(talk: &mut Talk<'_>, name: &str) -> Result<bool, ImapError> {
     let mut enabled = false;
-    let mut take = |response: Response<'_>| {
-        if let Response::Data { number: None, word, rest } = response
-            && word.eq_ignore_ascii_case(b"ENABLED")
-        {
-            let mut words = rest.rest().split(u8::is_ascii_whitespace);
-            enabled |= words.any(|word| word.eq_ignore_ascii_case(name.as_bytes()));
-        }
-    };
-    talk.run(Command::new("ENABLE").text(" ").text(name), &mut take).await?;
+    talk.run(command(name), &mut |response| enabled |= tells(&response, name)).await?;
     Ok(enabled)
+}
+
+/// The command.
+pub(crate) fn command(name: &str) -> Command {
+    Command::new("ENABLE").text(" ").text(name)
+}
+
+/// Whether this response tells that the capability is enabled.
+pub(crate) fn tells(response: &Response<'_>, name: &str) -> bool {
+    match response {
+        Response::Data { number: None, word, rest } if word.eq_ignore_ascii_case(b"ENABLED") => {
+            rest.rest().split(u8::is_ascii_whitespace).any(|word| word.eq_ignore_ascii_case(name.as_bytes()))
+        }
+        _ => false,
+    }
 }

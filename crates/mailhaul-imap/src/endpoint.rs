@@ -1,5 +1,6 @@
 //! Where to connect, whom to trust, who signs in, how long to wait: the plain data that opening a connection takes.
 
+use crate::compress::Compress;
 use crate::wire::io::BoxedIo;
 use mailhaul_types::{Secret, Side};
 use std::fmt;
@@ -23,6 +24,8 @@ pub struct Endpoint {
     pub trust: Trust,
     /// How octets get there.
     pub dial: Dial,
+    /// Whether they are compressed.
+    pub compress: Compress,
 }
 
 /// How octets get to a server.

@@ -21,11 +21,11 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), mailhaul_imap::ImapError> {
-//! use mailhaul_imap::{Connection, Credentials, Dial, Endpoint, Timeouts, TlsMode, Trust};
+//! use mailhaul_imap::{Compress, Connection, Credentials, Dial, Endpoint, Timeouts, TlsMode, Trust};
 //! use mailhaul_types::{Secret, Side};
 //!
-//! let endpoint =
-//!     Endpoint { host: "old.example".into(), port: 993, tls: TlsMode::Implicit, trust: Trust::System, dial: Dial::Tcp };
+//! let (tls, trust, dial) = (TlsMode::Implicit, Trust::System, Dial::Tcp);
+//! let endpoint = Endpoint { host: "old.example".into(), port: 993, tls, trust, dial, compress: Compress::Auto };
 //! let credentials =
 //!     Credentials { user: "alice".into(), password: Secret::new(b"...".to_vec()), authorization_identity: None };
 //! let mut source = Connection::open(Side::Source, &endpoint, &credentials, &Timeouts::default()).await?;
@@ -44,6 +44,7 @@ mod capabilities;
 mod certificate;
 mod changes;
 mod command;
+mod compress;
 mod connect;
 mod connection;
 mod control;
@@ -53,6 +54,7 @@ mod error;
 mod expunge;
 mod fetch_flags;
 mod fetch_items;
+mod first_questions;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -65,6 +67,7 @@ mod message_limit;
 mod moving;
 mod namespace;
 mod news;
+mod open_and_scan;
 mod pipeline;
 mod quota;
 mod response;
@@ -89,6 +92,7 @@ pub use append::{AppendEvent, AppendOptions, AppendReader, AppendWriter};
 pub use bodies::{BodyFetcher, Completion, FetchBatch, FetchEvent, FetchOptions};
 pub use capabilities::{Capabilities, LiteralMode};
 pub use changes::Changes;
+pub use compress::{Compress, CompressionSample};
 pub use connect::look_without_sign_in;
 pub use connection::{Connection, WirePulse, WireStatistics};
 pub use endpoint::{Credentials, Dial, Dialer, Dialled, Endpoint, Stream, Timeouts, TlsMode, Trust};
@@ -97,6 +101,7 @@ pub use fetch_flags::FlagsRow;
 pub use headers::HeaderRow;
 pub use introduction::{Introduction, OpeningStep, TlsFacts};
 pub use list::ListedMailbox;
+pub use manage::Managed;
 pub use moving::CopyUid;
 pub use namespace::{Namespace, Namespaces};
 pub use news::News;

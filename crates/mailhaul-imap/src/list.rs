@@ -1,5 +1,6 @@
 //! LIST and LSUB (RFC 9051 §6.3.9, RFC 5258, RFC 6154): which mailboxes there are.
 
+use crate::capabilities::Capabilities;
 use crate::command::Command;
 use crate::error::ImapError;
 use crate::response::Response;
@@ -52,11 +53,16 @@ pub(crate) async fn list_extended(
     talk: &mut Talk<'_>,
     status_items: Option<&str>,
 ) -> Result<Vec<ListedMailbox>, ImapError> {
-    let special_use = talk.capabilities.special_use().then(|| SPECIAL_USE.to_owned());
+    let command = extended_command(talk.capabilities, status_items);
+    collect(talk, command, "LIST").await.map(|listed| listed.into_values().collect())
+}
+
+/// The LIST of [`list_extended`], which needs no waiting.
+pub(crate) fn extended_command(capabilities: &Capabilities, status_items: Option<&str>) -> Command {
+    let special_use = capabilities.special_use().then(|| SPECIAL_USE.to_owned());
     let status = status_items.map(|items| format!("STATUS ({items})"));
     let returned: Vec<String> = special_use.into_iter().chain([SUBSCRIBED.to_owned()]).chain(status).collect();
-    let command = Command::new("LIST").text(&format!(" \"\" \"*\" RETURN ({})", returned.join(" ")));
-    collect(talk, command, "LIST").await.map(|listed| listed.into_values().collect())
+    Command::new("LIST").text(&format!(" \"\" \"*\" RETURN ({})", returned.join(" ")))
 }
 
 async fn list_plainly(talk: &mut Talk<'_>) -> Result<Vec<ListedMailbox>, ImapError> {
@@ -74,40 +80,60 @@ async fn collect(
     command: Command,
     word: &'static str,
 ) -> Result<BTreeMap<Vec<u8>, ListedMailbox>, ImapError> {
-    let encoding = talk.encoding;
-    let mut listed = BTreeMap::new();
-    let mut figures = BTreeMap::new();
-    let mut unreadable = 0_u32;
-    let mut take = |response: Response<'_>| {
-        let Response::Data { word: seen, rest, .. } = response else { return };
-        if seen.eq_ignore_ascii_case(b"STATUS") && figures.len() <= MAILBOXES_MAX {
-            figures.extend(read_status(rest));
-            return;
-        }
-        if !seen.eq_ignore_ascii_case(word.as_bytes()) || listed.len() > MAILBOXES_MAX {
-            return;
-        }
-        match read_listed(rest, encoding) {
-            Some(mailbox) => drop(listed.insert(mailbox.name.wire().to_vec(), mailbox)),
-            None => unreadable += 1,
-        }
-    };
+    let mut collector = Collector::new(word, talk.encoding);
     // No overall deadline: an account may have thousands of mailboxes. The idle deadline holds.
-    talk.run_long(command, &mut take).await?;
-    if listed.len() > MAILBOXES_MAX {
-        return Err(ImapError::LimitExceeded { what: format!("more than {MAILBOXES_MAX} mailboxes") });
+    talk.run_long(command, &mut |response| collector.take(&response)).await?;
+    collector.finish()
+}
+
+/// Gathers the answers to one LIST or LSUB.
+pub(crate) struct Collector {
+    word: &'static str,
+    encoding: NameEncoding,
+    listed: BTreeMap<Vec<u8>, ListedMailbox>,
+    figures: BTreeMap<Vec<u8>, MailboxStatus>,
+    unreadable: u32,
+}
+
+impl Collector {
+    pub(crate) fn new(word: &'static str, encoding: NameEncoding) -> Self {
+        Self { word, encoding, listed: BTreeMap::new(), figures: BTreeMap::new(), unreadable: 0 }
     }
-    if unreadable > 0 {
-        // A mailbox that cannot be read would be a mailbox that is silently not copied.
-        return Err(ImapError::Protocol { during: word, detail: format!("{unreadable} lines could not be read") });
-    }
-    // A mailbox may come without its STATUS line (RFC 5819 §2), and a STATUS line without its mailbox.
-    for (wire, status) in figures {
-        if let Some(mailbox) = listed.get_mut(&wire).filter(|mailbox| mailbox.selectable) {
-            mailbox.status = Some(status);
+
+    /// Takes a response in, if it belongs here.
+    pub(crate) fn take(&mut self, response: &Response<'_>) {
+        let Response::Data { word: seen, rest, .. } = response else { return };
+        if seen.eq_ignore_ascii_case(b"STATUS") && self.figures.len() <= MAILBOXES_MAX {
+            self.figures.extend(read_status(rest.clone()));
+            return;
+        }
+        if !seen.eq_ignore_ascii_case(self.word.as_bytes()) || self.listed.len() > MAILBOXES_MAX {
+            return;
+        }
+        match read_listed(rest.clone(), self.encoding) {
+            Some(mailbox) => drop(self.listed.insert(mailbox.name.wire().to_vec(), mailbox)),
+            None => self.unreadable += 1,
         }
     }
-    Ok(listed)
+
+    /// What was listed, by the names' octets, once the command was answered OK.
+    pub(crate) fn finish(self) -> Result<BTreeMap<Vec<u8>, ListedMailbox>, ImapError> {
+        let Self { word, mut listed, figures, unreadable, .. } = self;
+        if listed.len() > MAILBOXES_MAX {
+            return Err(ImapError::LimitExceeded { what: format!("more than {MAILBOXES_MAX} mailboxes") });
+        }
+        if unreadable > 0 {
+            // A mailbox that cannot be read would be a mailbox that is silently not copied.
+            return Err(ImapError::Protocol { during: word, detail: format!("{unreadable} lines could not be read") });
+        }
+        // A mailbox may come without its STATUS line (RFC 5819 §2), and a STATUS line without its mailbox.
+        for (wire, status) in figures {
+            if let Some(mailbox) = listed.get_mut(&wire).filter(|mailbox| mailbox.selectable) {
+                mailbox.status = Some(status);
+            }
+        }
+        Ok(listed)
+    }
 }
 
 /// `(\HasNoChildren) "/" "Name" (CHILDINFO …)`: what follows the name is extended data and is not needed.

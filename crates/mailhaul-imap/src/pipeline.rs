@@ -14,6 +14,9 @@ const DEPTH: usize = 4;
 /// Octets of an oversized literal that are kept where the rest is of no use.
 pub(crate) const CUT_OCTETS: usize = 256 * 1024;
 
+/// A literal of which nothing is of use is read to its end up to this size, in octets, so that the connection stays in step.
+pub(crate) const USELESS_OCTETS_MAX: u64 = 1 << 30;
+
 /// Commands without an answer, by their tags, oldest first.
 pub(crate) type InFlight<J> = VecDeque<(u64, J)>;
 
@@ -23,6 +26,10 @@ pub(crate) trait Pipelined {
     type Job: Send;
     /// The command without tag and line end.
     fn command(&self, job: &Self::Job) -> Vec<u8>;
+    /// The command's name in those of failpoints, where the work has commands of more than one name.
+    fn moment(&self, _job: &Self::Job) -> Option<&'static str> {
+        None
+    }
     /// An untagged response; `cut` if a literal in it was cut at [`CUT_OCTETS`].
     fn untagged(&mut self, frame: &Bytes, cut: bool, in_flight: &mut InFlight<Self::Job>);
     /// A command was answered OK; further jobs that follow from that.
@@ -71,7 +78,7 @@ pub(crate) async fn run_many<P: Pipelined + Send>(
     loop {
         while refusal.is_none() && in_flight.len() < depth {
             let Some(job) = jobs.pop_front() else { break };
-            wire.reach(name, "before")?;
+            wire.reach(work.moment(&job).unwrap_or(name), "before")?;
             let tag = wire.next_tag();
             wire.writer.put(format!("M{tag} ").as_bytes());
             wire.writer.put(&work.command(&job));
@@ -89,7 +96,7 @@ pub(crate) async fn run_many<P: Pipelined + Send>(
                     return Err(foreign_tag(name, tag));
                 };
                 let line = line.to_line();
-                wire.reach(name, "answered")?;
+                wire.reach(work.moment(&job).unwrap_or(name), "answered")?;
                 if line.status == Status::Ok {
                     match work.answered(job, &line) {
                         Ok(more) => jobs.extend(more),
@@ -123,7 +130,17 @@ async fn next_cut_frame(wire: &mut Wire) -> Result<(Bytes, bool), ImapError> {
 }
 
 /// Reads an open literal to its end, keeping at most `keep` octets, and puts the response together anew.
+///
+/// # Errors
+/// [`ImapError::LimitExceeded`] where so much is announced that it is not worth its reading.
 pub(crate) async fn gather(wire: &mut Wire, head: &[u8], keep: usize) -> Result<Bytes, ImapError> {
+    let announced = wire.reader.open_literal();
+    if announced > USELESS_OCTETS_MAX {
+        let during = wire.reader.during();
+        return Err(ImapError::LimitExceeded {
+            what: format!("a literal of {announced} octets while {during}, of which at most {keep} are of use"),
+        });
+    }
     let mut kept = BytesMut::new();
     while wire.reader.open_literal() > 0 {
         match wire.reader.take_chunk() {

@@ -61,20 +61,20 @@ pub(crate) async fn scan(
     Ok(work.tally)
 }
 
-struct Scan<'a> {
-    items: ScanItems,
-    row: &'a mut (dyn FnMut(ScanRow) + Send),
-    tally: ScanTally,
+pub(crate) struct Scan<'a> {
+    pub(crate) items: ScanItems,
+    pub(crate) row: &'a mut (dyn FnMut(ScanRow) + Send),
+    pub(crate) tally: ScanTally,
 }
 
 /// A range that was asked for, and the lowest and highest UID that came back.
-struct Asked {
+pub(crate) struct Asked {
     range: UidRange,
     seen: Option<UidRange>,
 }
 
 impl Asked {
-    fn new(range: UidRange) -> Self {
+    pub(crate) fn new(range: UidRange) -> Self {
         Self { range, seen: None }
     }
 }
@@ -83,15 +83,30 @@ impl Pipelined for Scan<'_> {
     type Job = Asked;
 
     fn command(&self, job: &Asked) -> Vec<u8> {
+        self.command_for(job)
+    }
+
+    fn untagged(&mut self, frame: &Bytes, _: bool, in_flight: &mut InFlight<Asked>) {
+        self.take(frame, in_flight.iter_mut().map(|(_, job)| job));
+    }
+
+    fn answered(&mut self, job: Asked, line: &StatusLine) -> Result<Vec<Asked>, ImapError> {
+        self.end(job, line)
+    }
+}
+
+impl Scan<'_> {
+    pub(crate) fn command_for(&self, job: &Asked) -> Vec<u8> {
         let date = if self.items.internal_date { " INTERNALDATE" } else { "" };
         let flags = if self.items.flags { " FLAGS" } else { "" };
         format!("UID FETCH {} (UID RFC822.SIZE{date}{flags})", job.range).into_bytes()
     }
 
-    fn untagged(&mut self, frame: &Bytes, _: bool, in_flight: &mut InFlight<Asked>) {
+    /// Takes in an untagged response, while these ranges are asked for.
+    pub(crate) fn take<'j>(&mut self, frame: &Bytes, asked: impl Iterator<Item = &'j mut Asked>) {
         let Response::Data { number, word, rest } = Response::of(frame) else { return };
         if word.eq_ignore_ascii_case(b"FETCH") {
-            self.take_row(rest, in_flight);
+            self.take_row(rest, asked);
         } else if word.eq_ignore_ascii_case(b"EXPUNGE") {
             self.tally.expunged = self.tally.expunged.saturating_add(1);
         } else if word.eq_ignore_ascii_case(b"VANISHED") {
@@ -101,7 +116,8 @@ impl Pipelined for Scan<'_> {
         }
     }
 
-    fn answered(&mut self, job: Asked, line: &StatusLine) -> Result<Vec<Asked>, ImapError> {
+    /// What is left to be asked for once a range was answered OK.
+    pub(crate) fn end(&mut self, job: Asked, line: &StatusLine) -> Result<Vec<Asked>, ImapError> {
         if !is_cut_short(line) {
             return Ok(Vec::new());
         }
@@ -111,12 +127,10 @@ impl Pipelined for Scan<'_> {
         self.tally.message_limit_followed += 1;
         Ok(around(job.range, seen).into_iter().map(Asked::new).collect())
     }
-}
 
-impl Scan<'_> {
     /// A row is a FETCH response with RFC822.SIZE for a UID that was asked for; flag changes that the server tells
     /// unasked have no size.
-    fn take_row(&mut self, rest: Tokens<'_>, in_flight: &mut InFlight<Asked>) {
+    fn take_row<'j>(&mut self, rest: Tokens<'_>, mut asked: impl Iterator<Item = &'j mut Asked>) {
         let mut read = FetchItems::default();
         read.read(rest);
         if read.unreadable {
@@ -124,10 +138,7 @@ impl Scan<'_> {
             return;
         }
         let (Some(uid), Some(size)) = (read.uid, read.size) else { return };
-        let asked = in_flight.iter_mut().map(|(_, job)| job);
-        let Some(asked) = asked.into_iter().find(|job| job.range.first <= uid && uid <= job.range.last) else {
-            return;
-        };
+        let Some(asked) = asked.find(|job| job.range.first <= uid && uid <= job.range.last) else { return };
         asked.seen = Some(widen(asked.seen, uid));
         self.tally.rows += 1;
         (self.row)(ScanRow { uid, size, internal_date: read.date, flags: read.flags });

@@ -5,6 +5,7 @@ use crate::connection::Connection;
 use crate::error::ImapError;
 use crate::response::{Response, StatusWords};
 use crate::session::Talk;
+use crate::status_line::StatusLine;
 use crate::tokens::{Tokens, Value, exact_u32, mod_seq, object_id};
 use mailhaul_types::{Flags, MailboxName, ModSeq, SystemFlag, Uid, UidValidity};
 
@@ -66,7 +67,7 @@ pub(crate) enum Access {
 }
 
 #[derive(Default)]
-struct Collected {
+pub(crate) struct Collected {
     exists: Option<u32>,
     uid_validity: Option<UidValidity>,
     uid_next: Option<Uid>,
@@ -85,32 +86,14 @@ pub(crate) async fn open(
     access: Access,
     condstore: bool,
 ) -> Result<SelectedMailbox, ImapError> {
-    let word = match access {
-        Access::ReadOnly => "EXAMINE",
-        Access::ReadWrite => "SELECT",
-    };
+    let word = access.word();
     let mut collected = Collected::default();
     let mut command = Command::new(word).mailbox(name)?;
     if condstore {
         command = command.text(" (CONDSTORE)");
     }
     let line = talk.run(command, &mut |response| collected.take(&response)).await?;
-    let read_only = match line.code_name().as_deref() {
-        Some("READ-ONLY") => true,
-        Some("READ-WRITE") => false,
-        _ => collected.read_only.unwrap_or(access == Access::ReadOnly),
-    };
-    let exists =
-        collected.exists.ok_or_else(|| ImapError::Protocol { during: word, detail: "OK without EXISTS".to_owned() })?;
-    Ok(SelectedMailbox {
-        exists,
-        uid_validity: collected.uid_validity,
-        uid_next: collected.uid_next,
-        highest_modseq: collected.highest_modseq,
-        mailbox_id: collected.mailbox_id,
-        permanent_flags: collected.permanent_flags.unwrap_or_else(|| assumed(collected.flags)),
-        read_only,
-    })
+    collected.finish(access, &line)
 }
 
 /// Opens with CONDSTORE where it is announced, and the plain way where the server refuses that after all. `takes` is
@@ -150,8 +133,36 @@ pub(crate) enum CondStore {
     Refused,
 }
 
+impl Access {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "EXAMINE",
+            Self::ReadWrite => "SELECT",
+        }
+    }
+}
+
 impl Collected {
-    fn take(&mut self, response: &Response<'_>) {
+    /// The mailbox, once the command was answered OK with this line.
+    pub(crate) fn finish(self, access: Access, line: &StatusLine) -> Result<SelectedMailbox, ImapError> {
+        let read_only = match line.code_name().as_deref() {
+            Some("READ-ONLY") => true,
+            Some("READ-WRITE") => false,
+            _ => self.read_only.unwrap_or(access == Access::ReadOnly),
+        };
+        let without = || ImapError::Protocol { during: access.word(), detail: "OK without EXISTS".to_owned() };
+        Ok(SelectedMailbox {
+            exists: self.exists.ok_or_else(without)?,
+            uid_validity: self.uid_validity,
+            uid_next: self.uid_next,
+            highest_modseq: self.highest_modseq,
+            mailbox_id: self.mailbox_id,
+            permanent_flags: self.permanent_flags.unwrap_or_else(|| assumed(self.flags)),
+            read_only,
+        })
+    }
+
+    pub(crate) fn take(&mut self, response: &Response<'_>) {
         match response {
             Response::Data { number: Some(number), word, .. } if word.eq_ignore_ascii_case(b"EXISTS") => {
                 self.exists = Some(*number);

@@ -70,6 +70,13 @@ impl<'a> Tokens<'a> {
         }
     }
 
+    /// Steps to the first octet that is one of these, or to the end. This, and no test at each step, because it runs for every
+    /// word of every response.
+    fn step_to(&mut self, ends: impl Fn(u8) -> bool) {
+        let rest = self.octets.get(self.at..self.end).unwrap_or_default();
+        self.at += rest.iter().position(|octet| ends(*octet)).unwrap_or(rest.len());
+    }
+
     /// Steps over an opening parenthesis.
     pub(crate) fn open(&mut self) -> bool {
         self.blanks();
@@ -82,9 +89,7 @@ impl<'a> Tokens<'a> {
     pub(crate) fn word(&mut self) -> Option<&'a [u8]> {
         self.blanks();
         let start = self.at;
-        while self.peek().is_some_and(|octet| !matches!(octet, b' ' | b'\r' | b'\n' | b'\t')) {
-            self.at += 1;
-        }
+        self.step_to(|octet| matches!(octet, b' ' | b'\r' | b'\n' | b'\t'));
         (self.at > start).then(|| &self.octets[start..self.at])
     }
 
@@ -93,6 +98,7 @@ impl<'a> Tokens<'a> {
     pub(crate) fn item_name(&mut self) -> Option<&'a [u8]> {
         self.blanks();
         let start = self.at;
+        self.step_to(|octet| matches!(octet, b'[' | b' ' | b'(' | b')' | b'\r' | b'\n'));
         let mut in_section = false;
         while let Some(octet) = self.peek() {
             match octet {
@@ -121,9 +127,7 @@ impl<'a> Tokens<'a> {
 
     fn atom(&mut self) -> Value {
         let start = self.at;
-        while self.peek().is_some_and(|octet| !matches!(octet, b' ' | b'(' | b')' | b'\r' | b'\n' | b'\t')) {
-            self.at += 1;
-        }
+        self.step_to(|octet| matches!(octet, b' ' | b'(' | b')' | b'\r' | b'\n' | b'\t'));
         let range = start..self.at;
         if self.octets[range.clone()].eq_ignore_ascii_case(b"NIL") { Value::Nil } else { Value::Atom(range) }
     }

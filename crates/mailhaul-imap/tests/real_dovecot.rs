@@ -35,6 +35,7 @@ async fn open(server: &Dovecot) -> Connection {
         tls: TlsMode::Plain,
         trust: Trust::System,
         dial: Dial::Tcp,
+        compress: mailhaul_imap::Compress::Auto,
     };
     let password = Secret::new(server.password().as_bytes().to_vec());
     let credentials = Credentials { user: "alice".to_owned(), password, authorization_identity: None };

@@ -65,7 +65,7 @@ async fn run(connection: &mut Connection, command: &str) -> Result<(), ImapError
 
 async fn fetch(connection: &mut Connection) -> Result<(), ImapError> {
     let mut fetcher = connection.fetch_bodies(FetchOptions::default());
-    fetcher.push(FetchBatch { id: 7, uids: some_uids(), bytes_expected: 3, large: false });
+    fetcher.push(FetchBatch { id: 7, uids: some_uids(), bytes_expected: 3, large: false, octets_max: u64::MAX });
     let mut ended = None;
     while let Some(event) = fetcher.next().await? {
         match event {

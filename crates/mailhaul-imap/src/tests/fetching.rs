@@ -11,7 +11,7 @@ fn uids(first: u32, last: u32) -> UidSet {
 }
 
 fn batch(id: u64, uids: UidSet) -> FetchBatch {
-    FetchBatch { id, bytes_expected: 10 * uids.len(), uids, large: false }
+    FetchBatch { id, bytes_expected: 10 * uids.len(), uids, large: false, octets_max: u64::MAX }
 }
 
 /// Every event as a line; large messages joined.
@@ -161,7 +161,7 @@ async fn a_refusal_keeps_what_came_before_and_the_next_batch_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_large_message_is_streamed_with_its_metadata_known_before() {
-    let large = FetchBatch { id: 1, uids: uids(7, 7), bytes_expected: 300_000, large: true };
+    let large = FetchBatch { id: 1, uids: uids(7, 7), bytes_expected: 300_000, large: true, octets_max: u64::MAX };
     for uid_place in ["before", "behind", "nowhere"] {
         let body = "y".repeat(300_000);
         let told = exchange(
@@ -187,7 +187,7 @@ async fn a_large_message_is_streamed_with_its_metadata_known_before() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_whose_end_tells_another_uid_is_an_error() {
-    let large = FetchBatch { id: 1, uids: uids(7, 7), bytes_expected: 300, large: true };
+    let large = FetchBatch { id: 1, uids: uids(7, 7), bytes_expected: 300, large: true, octets_max: u64::MAX };
     let error = exchange(
         async |peer: &mut Peer| {
             let metadata = peer.command("UID FETCH 7 (UID FLAGS INTERNALDATE)").await;

@@ -63,12 +63,37 @@ async fn a_large_literal_where_none_is_due_is_refused_when_it_is_announced() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_literal_that_would_never_end_is_refused_when_it_is_announced() {
+    let bodies = [
+        // A body far beyond what was expected of it; one that nobody can have; what nobody has asked for.
+        ("UID 1 FLAGS () BODY[] {2000000000}", 1 << 30, "UID 1"),
+        ("UID 1 FLAGS () BODY[] {4000000000000000000}", u64::MAX, "a literal of more than"),
+        ("UID 1 BODY[] {2000000000}", u64::MAX, "are of use"),
+        ("UID 1 X-GIFT {2000000000}", u64::MAX, "are of use"),
+    ];
+    for (answer, octets_max, words) in bodies {
+        let (mut connection, mut peer) = signed_in(Side::Source, "").await;
+        let mut fetcher = connection.fetch_bodies(FetchOptions::default());
+        let uids: UidSet = [Uid(1)].into_iter().collect();
+        fetcher.push(FetchBatch { id: 1, uids, bytes_expected: 1, large: false, octets_max });
+        let script = async {
+            peer.line().await;
+            peer.say(&format!("* 1 FETCH ({answer}\r\nabc")).await;
+            peer
+        };
+        let (event, _peer) = tokio::join!(fetcher.next(), script);
+        let error = event.expect_err(answer);
+        assert!(matches!(&error, ImapError::LimitExceeded { what } if what.contains(words)), "{answer}: {error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_announced_body_costs_nothing_until_it_comes() {
     // Half a GiB is announced in an ordinary batch and never sent: what is held is what was received.
     let (mut connection, mut peer) = signed_in(Side::Source, "").await;
     let mut fetcher = connection.fetch_bodies(FetchOptions { inline_max: 600 << 20, ..FetchOptions::default() });
     let uids: UidSet = [Uid(1)].into_iter().collect();
-    fetcher.push(FetchBatch { id: 1, uids, bytes_expected: 1, large: false });
+    fetcher.push(FetchBatch { id: 1, uids, bytes_expected: 1, large: false, octets_max: u64::MAX });
     let script = async move {
         peer.line().await;
         peer.say("* 1 FETCH (UID 1 FLAGS () BODY[] {500000000}\r\nabc").await;

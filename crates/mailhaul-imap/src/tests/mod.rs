@@ -4,6 +4,7 @@
 mod altering;
 mod appending;
 mod changes;
+mod compressing;
 mod control;
 mod endings;
 mod fetching;
@@ -15,4 +16,5 @@ mod peer;
 mod reading;
 mod signing_in;
 mod tls;
+mod together;
 mod watching;

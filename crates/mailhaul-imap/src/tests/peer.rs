@@ -74,7 +74,14 @@ impl Peer {
 }
 
 pub(super) fn endpoint(tls: TlsMode) -> Endpoint {
-    Endpoint { host: "localhost".to_owned(), port: 143, tls, trust: Trust::System, dial: Dial::Tcp }
+    Endpoint {
+        host: "localhost".to_owned(),
+        port: 143,
+        tls,
+        trust: Trust::System,
+        dial: Dial::Tcp,
+        compress: crate::Compress::Auto,
+    }
 }
 
 pub(super) fn credentials() -> Credentials {
@@ -105,12 +112,35 @@ pub(super) async fn open_with<S>(
 where
     S: Future,
 {
+    open_as((side, false), tls, credentials, script).await
+}
+
+/// The same for somebody who lists the mailboxes next.
+pub(super) async fn open_to_list<S>(
+    side: Side,
+    script: impl FnOnce(Peer) -> S,
+) -> (Result<Connection, ImapError>, S::Output)
+where
+    S: Future,
+{
+    open_as((side, true), TlsMode::Plain, &credentials(), script).await
+}
+
+async fn open_as<S>(
+    (side, list): (Side, bool),
+    tls: TlsMode,
+    credentials: &Credentials,
+    script: impl FnOnce(Peer) -> S,
+) -> (Result<Connection, ImapError>, S::Output)
+where
+    S: Future,
+{
     let (ours, peer) = pipe();
     let endpoint = endpoint(tls);
     let opening = async {
         let opened =
             open_over(side, Box::new(ours), &endpoint, credentials, &TIMEOUTS, &mut Introduction::default()).await?;
-        Connection::learn(side, opened, &TIMEOUTS).await
+        Connection::learn(side, opened, &TIMEOUTS, list).await
     };
     tokio::join!(opening, script(peer))
 }

@@ -87,7 +87,7 @@ async fn serve_one_account(stream: impl AsyncRead + AsyncWrite + Unpin, greeting
 }
 
 fn endpoint(host: &str, port: u16, tls: TlsMode, trust: Trust) -> Endpoint {
-    Endpoint { host: host.to_owned(), port, tls, trust, dial: Dial::Tcp }
+    Endpoint { host: host.to_owned(), port, tls, trust, dial: Dial::Tcp, compress: crate::Compress::Auto }
 }
 
 async fn open(endpoint: &Endpoint) -> Result<Connection, ImapError> {

@@ -10,6 +10,9 @@ use memchr::memchr;
 /// Octets of one response outside its literals. The longest legitimate ones are SEARCH answers, whose questions we
 /// cut so that they stay below half of this.
 pub(crate) const LINE_OCTETS_MAX: usize = 1 << 20;
+/// Octets of the largest literal that is read at all, wanted or not: RFC822.SIZE is a number of 32 bits (RFC 3501 §9), and
+/// no server keeps a mail as large as that. What is announced beyond it would never end.
+pub(crate) const LITERAL_OCTETS_MAX: u64 = u32::MAX as u64;
 /// Literals in one response.
 const LITERALS_MAX: u32 = 64;
 
@@ -128,8 +131,10 @@ fn announced_literal(line: &[u8]) -> Result<Option<u64>, ImapError> {
     }
     let octets = figure.iter().try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
     match octets {
-        Some(octets) if octets < 1 << 62 => Ok(Some(octets)),
-        _ => Err(ImapError::LimitExceeded { what: "a literal of more than 2^62 octets announced".to_owned() }),
+        Some(octets) if octets <= LITERAL_OCTETS_MAX => Ok(Some(octets)),
+        _ => Err(ImapError::LimitExceeded {
+            what: format!("a literal of more than {LITERAL_OCTETS_MAX} octets announced"),
+        }),
     }
 }
 
@@ -159,8 +164,14 @@ mod tests {
     #[test]
     fn what_is_too_large_is_told_before_it_comes() {
         assert_eq!(scan(b"* 1 FETCH (BODY[] {11}\r\n", 10), Found::Oversize { head: 24, octets: 11 });
-        let absurd = b"* 1 FETCH (BODY[] {99999999999999999999}\r\n";
-        assert!(FrameScan::default().advance(absurd, 10).is_err());
+        assert!(matches!(
+            scan(b"* 1 FETCH (BODY[] {4294967295}\r\n", 10),
+            Found::Oversize { octets: 4_294_967_295, .. }
+        ));
+        for absurd in ["4294967296", "4000000000000000000", "99999999999999999999"] {
+            let announced = format!("* 1 FETCH (BODY[] {{{absurd}}}\r\n");
+            assert!(FrameScan::default().advance(announced.as_bytes(), 10).is_err(), "{absurd}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! lends it to the bulk commands, which return it idle.
 
 mod allowance;
+mod deflate;
 pub(crate) mod frame;
 pub(crate) mod io;
 pub(crate) mod reader;
@@ -13,6 +14,7 @@ pub(crate) mod writer;
 use crate::error::ImapError;
 use crate::news::{News, Overheard};
 use crate::response::Response;
+use deflate::Deflated;
 use io::{BoxedIo, Patience, Progress};
 use mailhaul_types::{NameEncoding, Side, failpoint};
 use reader::{Oversize, Piece, Reader};
@@ -21,6 +23,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
+use tokio::time::Instant;
 use writer::Writer;
 
 /// The transport of one connection.
@@ -39,6 +42,20 @@ pub(crate) struct Wire {
     overheard: Option<Overheard>,
     /// In the names of failpoints.
     side: Side,
+    compression: Compression,
+    /// When the command that is under way began.
+    stepped_out: Option<Instant>,
+    /// The shortest time that a command and its answer took so far.
+    round_trip: Option<Duration>,
+}
+
+/// Whether both directions are compressed (RFC 4978).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compression {
+    NotTried,
+    /// Refused, or being asked for.
+    Tried,
+    InForce,
 }
 
 /// See [`Wire::halves`].
@@ -73,7 +90,39 @@ impl Wire {
             idle,
             overheard: None,
             side: Side::Source,
+            compression: Compression::NotTried,
+            stepped_out: None,
+            round_trip: None,
         }
+    }
+
+    /// From here on, both directions are compressed. What was received and not taken is so already.
+    pub(crate) fn deflate(&mut self) {
+        let nothing: BoxedIo = Box::new(tokio::io::empty());
+        let (no_read, no_write) = tokio::io::split(nothing);
+        let io = self.reader.exchange_io(no_read).unsplit(self.writer.exchange_io(no_write));
+        let deflated: BoxedIo = Box::new(Deflated::new(io, self.reader.take_unread()));
+        let (read, write) = tokio::io::split(deflated);
+        self.reader.exchange_io(read);
+        self.writer.exchange_io(write);
+        self.compression = Compression::InForce;
+    }
+
+    pub(crate) fn note_compression_tried(&mut self) {
+        self.compression = Compression::Tried;
+    }
+
+    pub(crate) fn has_tried_compression(&self) -> bool {
+        self.compression != Compression::NotTried
+    }
+
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.compression == Compression::InForce
+    }
+
+    /// The shortest time that a command and its answer took so far: the line's round trip and a little work.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
     }
 
     /// Takes the stream out, to be wrapped, and what a wire over the wrapped stream goes on with. Octets that were
@@ -142,12 +191,17 @@ impl Wire {
             });
         }
         self.in_step = false;
+        self.stepped_out = Some(Instant::now());
         self.writer.expect(during);
         Ok(())
     }
 
     pub(crate) fn back_in_step(&mut self) {
         self.in_step = true;
+        if let Some(since) = self.stepped_out.take() {
+            let took = since.elapsed();
+            self.round_trip = Some(self.round_trip.map_or(took, |least| least.min(took)));
+        }
     }
 
     /// Both halves at once, for a reader and a writer that work side by side.

@@ -82,6 +82,17 @@ impl Reader {
         self.io
     }
 
+    /// Goes on reading from another stream, and hands the former out.
+    pub(super) fn exchange_io(&mut self, io: ReadHalf<BoxedIo>) -> ReadHalf<BoxedIo> {
+        std::mem::replace(&mut self.io, io)
+    }
+
+    /// What was received and not taken, as the stream has it. Only between two responses.
+    pub(super) fn take_unread(&mut self) -> Vec<u8> {
+        self.scan = FrameScan::default();
+        self.buffer.split().to_vec()
+    }
+
     /// Says what is being done (for errors), and how large literals are met.
     pub(crate) fn expect(&mut self, during: &'static str, inline_max: usize, oversize: Oversize) {
         self.during = during;

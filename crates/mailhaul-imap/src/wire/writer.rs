@@ -42,6 +42,11 @@ impl Writer {
         self.io
     }
 
+    /// Goes on writing to another stream, and hands the former out. Everything gathered has left before.
+    pub(super) fn exchange_io(&mut self, io: WriteHalf<BoxedIo>) -> WriteHalf<BoxedIo> {
+        std::mem::replace(&mut self.io, io)
+    }
+
     pub(crate) fn expect(&mut self, during: &'static str) {
         self.during = during;
         self.patience.begin_wait();
