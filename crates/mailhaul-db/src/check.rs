@@ -158,7 +158,15 @@ async fn check(reader: &Reader, print: &Fingerprint) -> Result<LedgerCheck, Stop
         accounts: Vec::new(),
         queue: QueueCheck::default(),
     };
-    let mut db = match reader.snapshot().await {
+    let mut held;
+    let begun = match reader.connection().await {
+        Ok(connection) => {
+            held = connection;
+            reader.snapshot(&mut held).await
+        }
+        Err(fault) => Err(fault),
+    };
+    let mut db = match begun {
         Ok(db) => db,
         Err(fault) => {
             keep::<()>(Err(fault), &mut checked.damage)?;

@@ -220,7 +220,9 @@ impl Ledger {
                 Err(held) if held.process == Some(std::process::id()) && turns_left > 0 => turns_left -= 1,
                 other => return Ok(other),
             }
-            tokio::time::sleep(OWN_LOCK_TURN).await;
+            // The operating system's time, and nobody's simulated one.
+            let turn = tokio::task::spawn_blocking(|| std::thread::sleep(OWN_LOCK_TURN));
+            still(turn).await.map_err(std::io::Error::other)?;
         }
     }
 
@@ -238,7 +240,8 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read or is damaged.
     pub async fn read_report(&self) -> Result<Vec<PairReport>, DbError> {
-        let mut db = self.reader.begin().await?;
+        let mut held = self.reader.hold().await?;
+        let mut db = self.reader.begin_on(&mut held).await?;
         still(report::read_report(&mut db)).await.map_err(|fault| self.reader.fail(fault))
     }
 
@@ -433,7 +436,8 @@ pub(crate) async fn open_for_writing(path: &Path, options: &OpenOptions) -> Resu
 /// Examines a file that is only to be read; its digest key, and whether it is of an earlier schema.
 async fn look_into(reader: &Reader, length: u64) -> Result<([u8; 16], bool), Stop> {
     refuse_stub(length)?;
-    let mut db = reader.snapshot().await?;
+    let mut held = reader.connection().await?;
+    let mut db = reader.snapshot(&mut held).await?;
     check_sqlite_version(&mut db).await?;
     match examine(&mut db, length).await? {
         Examined::Empty => Err(Stop::Empty),

@@ -92,7 +92,7 @@ pub use mailbox::MailboxLedger;
 pub use mailhaul_queue::StaleHolder;
 pub use model::{
     AccountIdentity, Exception, ExceptionState, Generation, MailboxBrief, MailboxState, Mapping, PairId, PairIdentity,
-    PassCounts, Remark, Renumbering, RunVerdict, Scan, Settled, SettledCounts, SettledState, Settlement,
+    PassCounts, Remark, Renumbering, RunVerdict, SENT_UNKNOWN, Scan, Settled, SettledCounts, SettledState, Settlement,
     StoredException, Synced,
 };
 pub use read::SettledPages;

@@ -94,6 +94,9 @@ pub enum SettledState {
     Adopted = 1,
     /// It was there already with an equal body and other headers.
     AdoptedAltered = 2,
+    /// It was settled, the target has given out other UIDs since, and a message with its key is there: nothing shows that
+    /// it is the copy and not other mail of the target's owner. Counts as adopted.
+    Likely = 3,
 }
 
 /// One message that needs no further work.
@@ -319,6 +322,10 @@ impl SettledCounts {
     }
 }
 
+/// What stands for messages that were in flight when the source gave out other UIDs: they may have any UID now, and
+/// nothing else than that may be concluded from it. No listed range is like it, because no message has the last UID.
+pub const SENT_UNKNOWN: UidRange = UidRange { first: Uid(1), last: Uid(u32::MAX) };
+
 /// One mailbox as the ledger knows it, every row behind it verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailboxState {
@@ -330,7 +337,8 @@ pub struct MailboxState {
     pub target_uid_validity: Option<UidValidity>,
     /// The mark U: every target UID below it is accounted for. `None` before first contact.
     pub target_mark: Option<Uid>,
-    /// Source UIDs that may be in flight: committed ahead of the sending front.
+    /// Source UIDs that may be in flight: committed ahead of the sending front. [`SENT_UNKNOWN`] if something is, and
+    /// nobody knows under which UID.
     pub sent: Option<UidRange>,
     /// The last counted scan.
     pub scan: Option<Scan>,

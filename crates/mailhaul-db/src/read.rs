@@ -15,10 +15,11 @@ use crate::rows::{
     DepartedRow, ExceptionRow, KeywordSetRow, MailboxRow, PairRow, SegmentRow, StoredRow, SyncRow, Tally,
 };
 use crate::segment::{Record, SEGMENT_MESSAGES_MAX, unpack};
-use crate::still::{settle, still};
+use crate::still::{give_back, still};
 use mailhaul_types::{Flags, Uid, UidRange, UidSet};
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection as _, Sqlite, SqlitePool, Transaction};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -48,29 +49,45 @@ impl Reader {
         &self.path
     }
 
-    /// For simulations: until every connection is back in the pool.
-    async fn given_back(&self) {
-        settle(|| u32::try_from(self.pool.num_idle()) == Ok(self.pool.size())).await;
-    }
-
     pub(crate) async fn close(&self) {
-        self.given_back().await;
         still(self.pool.close()).await;
     }
 
     /// One snapshot of the file.
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, DbError> {
-        self.snapshot().await.map_err(|fault| self.fail(fault))
+        let begun = async {
+            let mut db = still(self.pool.begin()).await?;
+            self.cover(&mut db).await?;
+            Ok(db)
+        };
+        begun.await.map_err(|fault| self.fail(fault))
     }
 
-    /// As [`Reader::begin`], with the error still to be placed.
-    pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>, Fault> {
-        self.given_back().await;
-        let mut db = still(self.pool.begin()).await?;
-        if self.older {
-            older::cover(&mut db).await?;
-        }
+    /// A connection to ask one question over. Whoever may be asked in a simulation asks over one of these: it is back in the
+    /// pool as soon as it is let go of.
+    pub(crate) async fn hold(&self) -> Result<Held, DbError> {
+        self.connection().await.map_err(|fault| self.fail(fault))
+    }
+
+    /// As [`Reader::hold`], with the error still to be placed.
+    pub(crate) async fn connection(&self) -> Result<Held, Fault> {
+        Ok(Held(still(self.pool.acquire()).await?))
+    }
+
+    /// As [`Reader::begin`], over a connection that is held.
+    pub(crate) async fn begin_on<'h>(&self, held: &'h mut Held) -> Result<Transaction<'h, Sqlite>, DbError> {
+        self.snapshot(held).await.map_err(|fault| self.fail(fault))
+    }
+
+    /// As [`Reader::begin_on`], with the error still to be placed.
+    pub(crate) async fn snapshot<'h>(&self, held: &'h mut Held) -> Result<Transaction<'h, Sqlite>, Fault> {
+        let mut db = still(held.0.begin()).await?;
+        self.cover(&mut db).await?;
         Ok(db)
+    }
+
+    async fn cover(&self, db: &mut SqliteConnection) -> Result<(), Fault> {
+        if self.older { older::cover(db).await } else { Ok(()) }
     }
 
     /// The error for people. What looks like damage in a file that was written meanwhile is none.
@@ -91,33 +108,48 @@ impl Reader {
     }
 
     pub(crate) async fn find_pair(&self, identity: &PairIdentity) -> Result<Option<PairRow>, DbError> {
-        let mut db = self.begin().await?;
+        let mut held = self.hold().await?;
+        let mut db = self.begin_on(&mut held).await?;
         still(PairRow::find(&mut db, identity)).await.map_err(|fault| self.fail(fault))
     }
 
     pub(crate) async fn mappings(&self, pair_id: i64) -> Result<Vec<Mapping>, DbError> {
-        let mut db = self.begin().await?;
+        let mut held = self.hold().await?;
+        let mut db = self.begin_on(&mut held).await?;
         still(read_mappings(&mut db, pair_id)).await.map_err(|fault| self.fail(fault))
     }
 
     pub(crate) async fn find_mailbox(&self, pair_id: i64, source: &str) -> Result<Option<MailboxRow>, DbError> {
-        let mut db = self.begin().await?;
+        let mut held = self.hold().await?;
+        let mut db = self.begin_on(&mut held).await?;
         still(find_mailbox(&mut db, pair_id, source)).await.map_err(|fault| self.fail(fault))
     }
 
     pub(crate) async fn load(&self, mailbox_id: i64) -> Result<MailboxState, DbError> {
-        let mut db = self.begin().await?;
+        let mut held = self.hold().await?;
+        let mut db = self.begin_on(&mut held).await?;
         still(read_state(&mut db, mailbox_id)).await.map_err(|fault| self.fail(fault))
     }
 
     pub(crate) async fn overview(&self, pair_id: i64) -> Result<Vec<MailboxBrief>, DbError> {
-        let mut db = self.begin().await?;
+        let mut held = self.hold().await?;
+        let mut db = self.begin_on(&mut held).await?;
         still(read_overview(&mut db, pair_id)).await.map_err(|fault| self.fail(fault))
     }
 
     pub(crate) async fn settled_in(&self, mailbox_id: i64, uids: &UidSet) -> Result<Vec<Settled>, DbError> {
-        let mut db = self.begin().await?;
+        let mut held = self.hold().await?;
+        let mut db = self.begin_on(&mut held).await?;
         still(read_settled_in(&mut db, mailbox_id, uids)).await.map_err(|fault| self.fail(fault))
+    }
+}
+
+/// A connection that goes back to its pool when it is let go of.
+pub(crate) struct Held(PoolConnection<Sqlite>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        give_back(&mut self.0);
     }
 }
 
@@ -326,7 +358,7 @@ fn set_of(mut uids: Vec<Uid>) -> UidSet {
 pub(crate) fn count_of(counts: &mut SettledCounts, state: SettledState) -> &mut u64 {
     match state {
         SettledState::Copied => &mut counts.copied,
-        SettledState::Adopted => &mut counts.adopted,
+        SettledState::Adopted | SettledState::Likely => &mut counts.adopted,
         SettledState::AdoptedAltered => &mut counts.adopted_altered,
     }
 }
@@ -351,7 +383,8 @@ impl SettledPages {
     /// # Errors
     /// [`DbError::Damaged`], or the ledger cannot be read.
     pub async fn next(&mut self) -> Result<Option<Vec<Settled>>, DbError> {
-        let mut db = self.reader.begin().await?;
+        let mut held = self.reader.hold().await?;
+        let mut db = self.reader.begin_on(&mut held).await?;
         let outcome = still(next_page(&mut db, self.mailbox_id, &mut self.next_ordinal)).await;
         outcome.map_err(|fault| self.reader.fail(fault))
     }

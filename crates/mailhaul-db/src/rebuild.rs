@@ -10,12 +10,15 @@
 
 mod carry;
 mod keep;
+mod mend;
+mod ours;
 
 use crate::check::{AccountCheck, LedgerCheck, check_ledger};
 use crate::error::{DbError, DbErrorKind, Doing};
 use crate::files;
 use crate::ledger::{OpenOptions, lock_opening, path_error};
 use crate::model::PairIdentity;
+use sqlx::Connection as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -66,7 +69,10 @@ pub async fn set_damage_aside(
     }
     let checked = look(&path, &options).await?;
     let others = checked.iter().flat_map(|checked| others_damaged(checked, identity)).collect();
-    if checked.as_ref().is_some_and(|checked| !concerns(checked, identity)) {
+    if let Some(checked) = &checked
+        && !concerns(checked, identity)
+        && !has_doubles(&path, checked, identity, &options).await
+    {
         return Ok(SetAside { others, ..SetAside::default() });
     }
     let _alone = lock_out_all(&path, &options, &doing).await?;
@@ -91,6 +97,17 @@ fn concerns(checked: &LedgerCheck, identity: &PairIdentity) -> bool {
     let ours = checked.accounts.iter().find(|account| account.identity.as_ref() == Some(identity));
     let nameless = checked.accounts.iter().any(|account| account.identity.is_none());
     !checked.damage.is_empty() || ours.map_or(nameless, |account| !account.is_whole())
+}
+
+/// Whether beside the row of the account there is a damaged one that was the account's too.
+async fn has_doubles(path: &Path, checked: &LedgerCheck, identity: &PairIdentity, options: &OpenOptions) -> bool {
+    if checked.accounts.iter().all(|account| account.identity.is_some()) {
+        return false;
+    }
+    let Ok(mut old) = carry::open_old(path, options).await else { return false };
+    let ours = ours::find_ours(&mut old, checked, identity).await;
+    let _ = old.close().await;
+    ours.is_some_and(|ours| !ours.doubles.is_empty())
 }
 
 fn others_damaged(checked: &LedgerCheck, identity: &PairIdentity) -> Vec<String> {

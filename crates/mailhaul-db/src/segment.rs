@@ -149,7 +149,7 @@ fn unpack_one(rest: &mut &[u8], previous: &mut Previous) -> Option<Record> {
 }
 
 fn state_of(bits: u8) -> Option<SettledState> {
-    [SettledState::Copied, SettledState::Adopted, SettledState::AdoptedAltered]
+    [SettledState::Copied, SettledState::Adopted, SettledState::AdoptedAltered, SettledState::Likely]
         .into_iter()
         .find(|state| *state as u8 == bits)
 }
@@ -210,10 +210,10 @@ mod tests {
         let target = proptest::option::weighted(0.9, uid.clone());
         let key = proptest::option::of((any::<u64>(), 1..4u8));
         let flags = prop_oneof![0..4u32, any::<u32>()];
-        (uid, target, 0..3u8, key, flags).prop_map(|(source, target, state, key, flags)| Record {
+        (uid, target, 0..4u8, key, flags).prop_map(|(source, target, state, key, flags)| Record {
             source: Uid(source),
             target: target.map(Uid),
-            state: state_of(state).expect("three states"),
+            state: state_of(state).expect("four states"),
             key: key.map(|(digest, strength)| MessageKey { digest, strength: strength_of(strength).expect("three") }),
             flags: FlagsCode(flags),
         })
@@ -266,10 +266,9 @@ mod tests {
     }
 
     #[test]
-    fn refuses_unknown_versions_states_and_impossible_uids() {
+    fn refuses_unknown_versions_and_impossible_uids() {
         assert_eq!(unpack(&[]), None);
         assert_eq!(unpack(&[2]), None);
-        assert_eq!(unpack(&[VERSION, SAME_FLAGS | SOURCE_FOLLOWS | 0b11]), None, "no fourth state");
         assert_eq!(unpack(&[VERSION, SAME_FLAGS, 0xff, 0xff, 0xff, 0xff, 0x0f]), None, "UID 2^32");
         assert_eq!(unpack(&[VERSION, SAME_FLAGS | SOURCE_FOLLOWS | TARGET_FOLLOWS]), None, "follows nothing");
     }

@@ -7,6 +7,8 @@
 //!
 //! Only under debug assertions. What is shipped has no trace of this.
 
+use sqlx::Sqlite;
+use sqlx::pool::PoolConnection;
 #[cfg(debug_assertions)]
 use std::cell::Cell;
 use std::future::Future;
@@ -29,25 +31,24 @@ pub(crate) fn still<F: Future>(work: F) -> F {
     work
 }
 
-/// As many looks as it takes until connections that were given back are there again.
-#[cfg(not(debug_assertions))]
-pub(crate) async fn settle(_: impl Fn() -> bool) {}
-
 /// Waits for something that waits for nothing but SQLite.
 #[cfg(debug_assertions)]
 pub(crate) async fn still<F: Future>(work: F) -> F::Output {
     if STANDS_STILL.get() { simulated::Still::new(work).await } else { work.await }
 }
 
-/// As many looks as it takes until connections that were given back are there again: who gives them back is another
-/// task of this thread, and would not come to it while the thread is kept.
+/// Gives a connection back to its pool, before anything else is done on a thread where time stands still: who would
+/// otherwise give it back is another task, and how soon SQLite's thread lets it would decide what comes first.
 #[cfg(debug_assertions)]
-pub(crate) async fn settle(settled: impl Fn() -> bool) {
-    while STANDS_STILL.get() && !settled() {
-        // A task that is always ready keeps the clock from jumping.
-        tokio::task::yield_now().await;
+pub(crate) fn give_back(connection: &mut PoolConnection<Sqlite>) {
+    if STANDS_STILL.get() {
+        simulated::finish(connection.return_to_pool());
     }
 }
+
+/// Its pool takes the connection back by itself.
+#[cfg(not(debug_assertions))]
+pub(crate) fn give_back(_: &mut PoolConnection<Sqlite>) {}
 
 #[cfg(debug_assertions)]
 mod simulated {
@@ -58,8 +59,10 @@ mod simulated {
     use std::thread::{self, Thread};
     use std::time::{Duration, Instant};
 
-    /// After this the other tasks are let in, in case one of them is waited for after all.
-    const PATIENCE: Duration = Duration::from_millis(50);
+    /// After this the other tasks are let in, in case one of them is waited for after all. That has never been so: it is
+    /// long, because on a busy machine SQLite's thread may wait for its turn, and what the others do meanwhile would
+    /// not be the same the next time.
+    const PATIENCE: Duration = Duration::from_secs(30);
 
     struct Bell(Thread);
 
@@ -82,23 +85,41 @@ mod simulated {
         }
     }
 
-    impl<F: Future> Future for Still<F> {
-        type Output = F::Output;
-
-        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    impl<F: Future> Still<F> {
+        /// The outcome, waited for on this thread; `None` if it is not there after [`PATIENCE`].
+        fn wait(&mut self) -> Option<F::Output> {
             let bell = Waker::from(Arc::new(Bell(thread::current())));
             let until = Instant::now() + PATIENCE;
             loop {
                 if let Poll::Ready(done) = self.work.as_mut().poll(&mut Context::from_waker(&bell)) {
-                    return Poll::Ready(done);
+                    return Some(done);
                 }
                 let left = until.saturating_duration_since(Instant::now());
                 if left.is_zero() {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
+                    return None;
                 }
                 thread::park_timeout(left);
             }
+        }
+    }
+
+    impl<F: Future> Future for Still<F> {
+        type Output = F::Output;
+
+        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+            let outcome = self.wait();
+            if outcome.is_none() {
+                cx.waker().wake_by_ref();
+            }
+            outcome.map_or(Poll::Pending, Poll::Ready)
+        }
+    }
+
+    /// Waits for the end of something for which nobody else waits.
+    pub(super) fn finish(work: impl Future<Output = ()> + Send + 'static) {
+        let mut work = Still::new(work);
+        if work.wait().is_none() {
+            tokio::spawn(work);
         }
     }
 }

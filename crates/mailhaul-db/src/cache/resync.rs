@@ -2,7 +2,7 @@
 
 use super::{CachedMailbox, OpenSegment};
 use crate::fault::Fault;
-use crate::model::{Renumbering, Settled, SettledCounts, Synced};
+use crate::model::{Renumbering, SENT_UNKNOWN, Settled, SettledCounts, Synced};
 use crate::read::{SegmentHead, count_of, decode_segment};
 use crate::rows::{DepartedRow, ExceptionRow, KeywordSetRow, MailboxRow, SegmentRow, StoredRow, SyncRow, Tally};
 use crate::segment::{FlagsCode, Record, SEGMENT_MESSAGES_MAX};
@@ -120,8 +120,11 @@ impl CachedMailbox {
     /// beside the messages given only their order is in memory.
     pub(crate) async fn renumber(&mut self, db: &mut SqliteConnection, given: &Renumbering) -> Result<(), Fault> {
         self.bound()?;
+        let in_flight = self.row.sent.is_some();
         self.forget_messages(db).await?;
         self.row.source_uid_validity = Some(given.source);
+        // What was on its way has another UID now, and nobody knows which.
+        self.row.sent = in_flight.then_some(SENT_UNKNOWN);
         let order = in_order(&given.messages);
         self.settled = order.iter().map(|at| given.messages[*at as usize].source_uid).collect();
         for chunk in order.chunks(SEGMENT_MESSAGES_MAX) {

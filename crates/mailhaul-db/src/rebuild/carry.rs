@@ -2,7 +2,9 @@
 
 use super::SetAside;
 use super::keep::keep;
-use crate::check::{AccountCheck, LedgerCheck};
+use super::mend;
+use super::ours::{Ours, find_ours};
+use crate::check::{LedgerCheck, MailboxCheck};
 use crate::error::{DbError, Doing};
 use crate::fault::Fault;
 use crate::files::{self, PathFault};
@@ -11,7 +13,7 @@ use crate::model::PairIdentity;
 use crate::older;
 use crate::rows::{LedgerRow, PairRow, RunRow};
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -120,66 +122,23 @@ async fn attach(
         sqlx::query("ATTACH DATABASE $1 AS old").bind(path.to_str()).execute(&mut *new).await?;
         // Attaching reads no schema; a malformed one would spoil every later statement, whatever it is about.
         new.execute("SELECT type, name FROM old.sqlite_schema").await?;
-        let mut old = connect_options(path, options).read_only(true).pragma("temp_store", "MEMORY").connect().await?;
-        // What an older file lacks.
-        older::cover(&mut old).await?;
-        Ok(old)
+        open_old(path, options).await
     };
     match attached.await {
         Ok(old) => Ok(Some(old)),
         Err(fault) => {
-            let fault: Fault = fault;
             let _ = new.execute("DETACH DATABASE old").await;
             fault.damage().map(|_| None).ok_or(fault)
         }
     }
 }
 
-/// The account in the damaged file.
-struct Ours<'a> {
-    account: &'a AccountCheck,
-    generation: u64,
-    /// Whether what is settled in it may be believed to be of this account.
-    is_certain: bool,
-}
-
-/// The row of the account: its own, or a damaged one that says the same names, or one that nearly does.
-async fn find_ours<'a>(
-    old: &mut SqliteConnection,
-    checked: &'a LedgerCheck,
-    identity: &PairIdentity,
-) -> Option<Ours<'a>> {
-    if let Some(account) = checked.accounts.iter().find(|account| account.identity.as_ref() == Some(identity)) {
-        let generation = PairRow::read(old, account.number).await.map_or(1, |pair| pair.generation);
-        return Some(Ours { account, generation, is_certain: true });
-    }
-    let mut near = None;
-    for account in checked.accounts.iter().filter(|account| account.identity.is_none()) {
-        match differing_names(old, account.number, identity).await {
-            Some(0) => return Some(Ours { account, generation: 1, is_certain: true }),
-            Some(1) => near = Some(Ours { account, generation: 1, is_certain: false }),
-            _ => {}
-        }
-    }
-    near
-}
-
-/// In how many of the six names a row that cannot be believed differs from an account.
-async fn differing_names(old: &mut SqliteConnection, number: i64, identity: &PairIdentity) -> Option<usize> {
-    let sql = "SELECT source_host, source_login, source_authz, target_host, target_login, target_authz FROM pair \
-               NOT INDEXED WHERE pair_id = $1";
-    let row = sqlx::query(sql).bind(number).fetch_optional(old).await.ok()??;
-    let (source, target) = (&identity.source, &identity.target);
-    let names = [
-        source.host(),
-        source.login(),
-        source.authorization_identity().unwrap_or_default(),
-        target.host(),
-        target.login(),
-        target.authorization_identity().unwrap_or_default(),
-    ];
-    let differs = |(at, name): (usize, &&str)| row.try_get::<String, _>(at).ok().as_deref() != Some(*name);
-    Some(names.iter().enumerate().filter(|pair| differs(*pair)).count())
+/// The damaged file, for reading.
+pub(super) async fn open_old(path: &Path, options: &OpenOptions) -> Result<SqliteConnection, Fault> {
+    let mut old = connect_options(path, options).read_only(true).pragma("temp_store", "MEMORY").connect().await?;
+    // What an older file lacks.
+    older::cover(&mut old).await?;
+    Ok(old)
 }
 
 struct Carrier<'a> {
@@ -196,9 +155,11 @@ impl Carrier<'_> {
             self.new.execute("DELETE FROM main.ledger").await?;
             key.insert(self.new).await?;
         }
-        let (mut pair, mut told) = (0, false);
+        let (mut pair, mut pairs, mut told) = (0, "0".to_owned(), false);
         if let Some(ours) = ours {
             pair = ours.account.number;
+            let numbers = std::iter::once(&pair).chain(&ours.doubles).map(i64::to_string);
+            pairs = numbers.collect::<Vec<_>>().join(", ");
             told = !ours.account.damage.is_empty();
             let out = ours.account.mailboxes.iter().filter(|mailbox| !ours.is_certain || !mailbox.damage.is_empty());
             self.mailboxes_out = out.map(|mailbox| mailbox.number).collect();
@@ -215,7 +176,7 @@ impl Carrier<'_> {
             }
             let all_out = ours.is_some_and(|ours| !ours.is_certain);
             let which = match table.as_str() {
-                "pair" | "run" => format!("pair_id <> {pair}"),
+                "pair" | "run" => format!("pair_id NOT IN ({pairs})"),
                 "remark" if told || all_out => format!("pair_id <> {pair}"),
                 "mailbox_pass" if told => format!(
                     "mailbox_id NOT IN ({out}) AND mailbox_id NOT IN (SELECT mailbox_id FROM old.mailbox WHERE pair_id = {pair})"
@@ -295,16 +256,17 @@ impl Carrier<'_> {
         now: i64,
     ) -> Result<(), Fault> {
         let pair_id = ours.account.number;
-        let damaged = ours.account.mailboxes.iter().filter(|mailbox| self.mailboxes_out.contains(&mailbox.number));
+        let is_out = |mailbox: &&MailboxCheck| self.mailboxes_out.contains(&mailbox.number);
+        let damaged: Vec<&MailboxCheck> = ours.account.mailboxes.iter().filter(is_out).collect();
         for mailbox in damaged {
-            self.aside.mailboxes.push(mailbox.name.clone());
-            if !ours.is_certain {
-                continue;
+            if ours.is_certain {
+                self.keep(old, pair_id, mailbox).await?;
+            } else {
+                self.aside.mailboxes.push(mailbox.name.clone());
             }
-            if let Some(kept) = keep(old, mailbox.number).await.filter(|kept| kept.row.pair_id == pair_id) {
-                self.aside.messages_kept += kept.messages();
-                kept.put(self.new).await?;
-            }
+        }
+        if ours.is_certain {
+            self.mend(old, ours).await?;
         }
         let count = "SELECT COUNT(*) FROM main.mailbox WHERE pair_id = $1";
         let mailboxes: i64 = sqlx::query_scalar(count).bind(pair_id).fetch_one(&mut *self.new).await?;
@@ -315,6 +277,34 @@ impl Carrier<'_> {
         let run = RunRow { pair_id, generation, started_at_secs: now, finished: None, detail: String::new() };
         run.put(self.new).await?;
         self.aside.account_lost = !ours.is_certain;
+        Ok(())
+    }
+
+    /// Mailboxes that were whole in the old file and are not in the new one.
+    async fn mend(&mut self, old: &mut SqliteConnection, ours: &Ours<'_>) -> Result<(), Fault> {
+        let pair_id = ours.account.number;
+        let is_carried = |mailbox: &&MailboxCheck| !self.mailboxes_out.contains(&mailbox.number);
+        let carried: Vec<&MailboxCheck> = ours.account.mailboxes.iter().filter(is_carried).collect();
+        for mailbox in carried {
+            if mend::is_whole(self.new, pair_id, mailbox.number).await? {
+                continue;
+            }
+            for table in OF_MAILBOX.into_iter().chain(["mailbox"]) {
+                let sql = format!("DELETE FROM main.{table} WHERE mailbox_id = {}", mailbox.number);
+                self.new.execute(AssertSqlSafe(sql)).await?;
+            }
+            self.keep(old, pair_id, mailbox).await?;
+        }
+        mend::drop_untrue_words(self.new, pair_id).await
+    }
+
+    /// What is left of a mailbox of the account is put into the new file.
+    async fn keep(&mut self, old: &mut SqliteConnection, pair_id: i64, mailbox: &MailboxCheck) -> Result<(), Fault> {
+        self.aside.mailboxes.push(mailbox.name.clone());
+        if let Some(kept) = keep(old, mailbox.number).await.filter(|kept| kept.row.pair_id == pair_id) {
+            self.aside.messages_kept += kept.messages();
+            kept.put(self.new).await?;
+        }
         Ok(())
     }
 }

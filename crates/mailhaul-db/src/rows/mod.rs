@@ -3,13 +3,19 @@
 //! A row that is read is verified at once: wrong type, number out of range, or another checksum than the stored one
 //! make a [`Fault::Damaged`]; nothing of such a row is used. Placeholders are `$1`, which PostgreSQL shares.
 
+mod exception;
+mod keyword_set;
 mod mailbox;
 mod pair;
+mod segment;
 mod sync;
 mod told;
 
-pub(crate) use mailbox::{ExceptionKey, ExceptionRow, KeywordSetRow, MailboxRow, SegmentRow, Tally};
+pub(crate) use exception::{ExceptionKey, ExceptionRow};
+pub(crate) use keyword_set::KeywordSetRow;
+pub(crate) use mailbox::{MailboxRow, Tally};
 pub(crate) use pair::{LedgerRow, PairRow, RunRow};
+pub(crate) use segment::SegmentRow;
 pub(crate) use sync::{DepartedRow, SyncRow};
 pub(crate) use told::{PassRow, RemarkRow};
 

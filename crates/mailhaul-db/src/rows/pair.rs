@@ -123,6 +123,53 @@ impl PairRow {
         rows.iter().enumerate().map(|(at, row)| verified(row, || format!("row {}", at + 1))).collect()
     }
 
+    /// A row that was written for an account and is not found under its names, because they or their index are damaged.
+    /// To be asked before a second row is begun for it. Only rows with one of its logins are looked at.
+    pub(crate) async fn refuse_if_lost(db: &mut SqliteConnection, identity: &PairIdentity) -> Result<(), Fault> {
+        let sql = "SELECT pair_id FROM pair NOT INDEXED WHERE source_login = $1 OR target_login = $2";
+        let logins = sqlx::query_scalar(sql).bind(&identity.source.login).bind(&identity.target.login);
+        let numbers: Vec<i64> = logins.fetch_all(&mut *db).await?;
+        for pair_id in numbers {
+            if Self::generation_under(db, pair_id, identity).await?.is_some() {
+                return Err(Fault::Damaged {
+                    table: Self::TABLE,
+                    row: format!("pair {pair_id}, the row of {identity}"),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The generation of a row, whatever names stand in it, if its checksum says that it was written for this account.
+    pub(crate) async fn generation_under(
+        db: &mut SqliteConnection,
+        pair_id: i64,
+        identity: &PairIdentity,
+    ) -> Result<Option<u64>, Fault> {
+        let sql = "SELECT generation, mailboxes, checksum FROM pair NOT INDEXED WHERE pair_id = $1";
+        let Some(row) = sqlx::query(sql).bind(pair_id).fetch_optional(db).await? else { return Ok(None) };
+        let mut columns = Columns { row: &row, next: 0 };
+        let (generation, mailboxes, stored) = (columns.number(), columns.number(), columns.number::<u32>());
+        let (Some(generation), Some(mailboxes)) = (generation, mailboxes) else { return Ok(None) };
+        let row = Self { pair_id, identity: identity.clone(), generation, mailboxes };
+        Ok((Some(row.checksum()) == stored).then_some(generation))
+    }
+
+    /// The numbers of the rows that the index of the names gives for an account, the rows themselves unread.
+    pub(crate) async fn indexed(db: &mut SqliteConnection, identity: &PairIdentity) -> Result<Vec<i64>, Fault> {
+        let (source, target) = (&identity.source, &identity.target);
+        let sql = "SELECT pair_id FROM pair WHERE source_host = $1 AND source_login = $2 AND source_authz = $3 \
+                                              AND target_host = $4 AND target_login = $5 AND target_authz = $6";
+        let numbers = sqlx::query_scalar(sql)
+            .bind(&source.host)
+            .bind(&source.login)
+            .bind(&source.authorization_identity)
+            .bind(&target.host)
+            .bind(&target.login)
+            .bind(&target.authorization_identity);
+        Ok(numbers.fetch_all(db).await?)
+    }
+
     /// The number for a new pair. Only within a writing transaction.
     pub(crate) async fn next_id(db: &mut SqliteConnection) -> Result<i64, Fault> {
         Ok(sqlx::query_scalar("SELECT COALESCE(MAX(pair_id), 0) + 1 FROM pair").fetch_one(db).await?)

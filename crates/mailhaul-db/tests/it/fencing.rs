@@ -29,6 +29,20 @@ async fn a_claimed_pair_is_busy_until_everything_of_the_lease_is_gone() {
     drop(ledger);
 }
 
+/// Whoever simulates time starts programs as well.
+#[cfg(debug_assertions)]
+#[tokio::test(start_paused = true)]
+async fn a_lock_of_this_process_is_waited_for_by_the_clock_of_the_wall_also_where_time_stands_still() {
+    mailhaul_db::let_time_stand_still();
+    let place = Place::new();
+    let (_ledger, _lease, _inbox) = place.inbox().await;
+    let other = place.open().await;
+    let (began, simulated) = (std::time::Instant::now(), tokio::time::Instant::now());
+    other.claim_pair(&identity("alice")).await.expect_err("busy");
+    assert!(began.elapsed() >= std::time::Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(simulated.elapsed().is_zero(), "{:?}", simulated.elapsed());
+}
+
 /// As when this process starts another program just then, which has a copy of every lock until it has become that program.
 #[tokio::test]
 async fn a_lock_that_this_process_lets_go_in_a_moment_is_waited_for() {

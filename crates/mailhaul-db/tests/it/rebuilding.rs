@@ -223,3 +223,79 @@ async fn a_rebuild_that_was_killed_is_done_again_from_the_beginning() {
     let aside = rebuild(&place).await;
     assert!(aside.kept.expect("kept").to_string_lossy().ends_with(".damaged-today-2"), "nothing is overwritten");
 }
+
+#[tokio::test]
+async fn a_row_whose_names_are_damaged_is_known_by_its_checksum_and_nothing_is_begun_beside_it() {
+    let (place, _) = two_accounts().await;
+    let original = fs::read(&place.file).expect("readable");
+    for column in ["source_host", "source_login", "source_authz", "target_host", "target_login", "target_authz"] {
+        change(&place, &format!("UPDATE pair SET {column} = {column} || 'x' WHERE pair_id = 2")).await;
+        let ledger = place.open().await;
+        let refused = ledger.claim_pair(&identity("alice")).await.expect_err(column);
+        assert_eq!(refused.kind(), DbErrorKind::Damaged, "{column}");
+        ledger.claim_pair(&identity("bob")).await.expect("another account is not kept from its work");
+        ledger.claim_pair(&identity("carol")).await.expect("nor is a new one");
+        ledger.close().await.expect("closed");
+        let aside = rebuild(&place).await;
+        assert!(!aside.account_lost && aside.mailboxes.is_empty(), "{column}: {aside:?}");
+        assert!(check(&place).await.is_whole(), "{column}");
+        assert_eq!(load(&place, "alice", "INBOX").await.expect("mapped").settled.len(), 2_500, "{column}");
+        fs::remove_file(aside.kept.expect("kept")).expect("removed");
+        fs::write(&place.file, &original).expect("put back");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_row_beside_which_an_account_was_begun_anew_goes_with_the_rebuild_of_the_account() {
+    let (place, _) = two_accounts().await;
+    let damage = "UPDATE pair SET source_login = 'x', target_login = 'y' WHERE pair_id = 2";
+    change(&place, damage).await;
+    let ledger = place.open().await;
+    let lease = ledger.claim_pair(&identity("alice")).await.expect("nothing tells that there was a row");
+    lease.map_mailboxes(vec![mapping("Later")]).await.expect("mapped");
+    lease.release().await.expect("on disk");
+    ledger.close().await.expect("closed");
+    assert!(!check(&place).await.is_whole());
+    let aside = rebuild(&place).await;
+    assert!(aside.kept.is_some() && aside.strays > 0, "{aside:?}");
+    let checked = check(&place).await;
+    assert!(checked.is_whole() && checked.accounts.len() == 2, "{checked:?}");
+    assert!(load(&place, "alice", "Later").await.is_some(), "the row with which runs worked last is kept");
+    assert_eq!(load(&place, "bob", "INBOX").await.expect("mapped").settled.len(), 2_500);
+}
+
+/// Changes rows of `segment` as damage does that the index does not share.
+async fn change_behind_the_index(place: &Place, sql: &str) {
+    let mut db = place.raw().await;
+    let find = "SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_segment_1'";
+    let page: i64 = sqlx::query_scalar(find).fetch_one(&mut db).await.expect("there is one");
+    let (key, none) = ("PRIMARY KEY (mailbox_id, ordinal)", "CHECK (1)");
+    let rename =
+        |from, to| format!("UPDATE sqlite_schema SET sql = replace(sql, '{from}', '{to}') WHERE name = 'segment'");
+    let restore =
+        format!("INSERT INTO sqlite_schema VALUES ('index', 'sqlite_autoindex_segment_1', 'segment', {page}, NULL)");
+    let remove = "DELETE FROM sqlite_schema WHERE name = 'sqlite_autoindex_segment_1'".to_owned();
+    for steps in [vec![remove, rename(key, none)], vec![sql.to_owned(), rename(none, key), restore]] {
+        db.execute("PRAGMA writable_schema = ON").await.expect("allowed");
+        for step in steps {
+            db.execute(AssertSqlSafe(step)).await.expect("changed");
+        }
+        db.close().await.expect("closed");
+        db = place.raw().await;
+    }
+    db.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn a_mailbox_whose_table_and_index_disagree_is_whole_after_the_rebuild() {
+    let (place, _) = two_accounts().await;
+    change_behind_the_index(&place, "UPDATE segment SET mailbox_id = 77 WHERE mailbox_id = 3 AND ordinal = 1").await;
+    let checked = check(&place).await;
+    assert!(!checked.damage.is_empty() && checked.accounts.iter().all(|account| account.is_whole()), "{checked:?}");
+    let aside = rebuild(&place).await;
+    assert_eq!(aside.mailboxes, ["INBOX"], "{aside:?}");
+    let checked = check(&place).await;
+    assert!(checked.is_whole(), "{checked:?}");
+    assert_eq!(load(&place, "alice", "INBOX").await.expect("mapped").target_mark, Some(Uid(1)));
+    assert_eq!(load(&place, "alice", "Sent").await.expect("mapped").settled.len(), 2_500);
+}
