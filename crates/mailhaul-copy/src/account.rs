@@ -11,12 +11,13 @@ use crate::oversight::Oversight;
 use crate::passes::Held;
 use crate::step;
 use crate::stop::StopSignal;
+use crate::strands::Shelf;
 use crate::summary::Summary;
 use crate::walk::{Links, Walk};
 use mailhaul_db::{Ledger, PairLease, RunVerdict};
 use mailhaul_plan::keys::KeyMaker;
 use mailhaul_report::{RunReport, Verdict};
-use mailhaul_types::{SpecialUse, escape};
+use mailhaul_types::escape;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -131,6 +132,10 @@ pub(crate) struct Run<'a> {
     pub(crate) held: Vec<Held>,
     /// Whether every mailbox that was visited was passed to its end.
     pub(crate) all_passed: bool,
+    /// Whether a connection was lost, or a server asked to slow down.
+    pub(crate) had_trouble: bool,
+    /// What was finished beside this.
+    pub(crate) shelf: Shelf,
 }
 
 impl<'a> Run<'a> {
@@ -145,6 +150,8 @@ impl<'a> Run<'a> {
             passed: BTreeMap::new(),
             held: Vec::new(),
             all_passed: true,
+            had_trouble: false,
+            shelf: Shelf::default(),
         }
     }
 
@@ -158,9 +165,7 @@ impl<'a> Run<'a> {
         self.tell_of_the_rest(&mut planned).await?;
         step::taken("planned")?;
         let visits = self.decide_visits(&planned).await?;
-        let drafts = planned.mapping.mailboxes.iter().filter(|mapped| mapped.special_use == Some(SpecialUse::Drafts));
-        let drafts = drafts.map(|mapped| mapped.source.text().to_owned());
-        self.departures.begin(drafts, planned.briefs.values());
+        self.departures.begin(planned.drafts.iter().cloned(), planned.briefs.values());
         if walk.job.recognise_only {
             self.pass_over(&mut planned, &visits).await?;
         } else {

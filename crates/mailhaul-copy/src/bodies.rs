@@ -1,5 +1,7 @@
 //! Reading whole messages for a digest: only where the cheaper keys leave a choice, and for verify.
 
+use crate::error::WalkError;
+use crate::reading::{Part, Place, Reader, Unreadable, read_carefully};
 use mailhaul_imap::{Completion, Connection, FetchBatch, FetchEvent, FetchOptions, ImapError, StatusLine};
 use mailhaul_types::{Flags, InternalDate, Uid, UidSet};
 use std::collections::BTreeMap;
@@ -33,61 +35,115 @@ pub(crate) async fn digest_bodies<D>(
     begin: impl Fn(&Metadata<'_>) -> D,
     push: impl Fn(&mut D, &[u8]),
 ) -> Result<Digested<D>, ImapError> {
-    let mut first = digest_once(connection, uids, false, &begin, &push).await?;
-    let mut left = std::mem::take(&mut first.missing);
-    if let Some((refused, _)) = first.refused.take() {
-        left.extend_ranges(&refused);
-    }
-    if !left.is_empty() {
-        // Too large for a common answer, or refused together with another: each alone.
-        let alone = digest_once(connection, &left, true, &begin, &push).await?;
-        first.digests.extend(alone.digests);
-        (first.missing, first.refused) = (alone.missing, alone.refused);
-    }
-    Ok(first)
+    let mut bodies = Bodies::new(begin, push);
+    bodies.read(connection, uids).await?;
+    Ok(bodies.digested)
 }
 
-async fn digest_once<D>(
+/// The same, also if the connection is lost over some of them; these are handed over apart.
+pub(crate) async fn digest_carefully<D>(
     connection: &mut Connection,
+    place: Place<'_>,
     uids: &UidSet,
-    alone: bool,
-    begin: &impl Fn(&Metadata<'_>) -> D,
-    push: &impl Fn(&mut D, &[u8]),
-) -> Result<Digested<D>, ImapError> {
-    let mut fetcher = connection.fetch_bodies(FetchOptions::default());
-    let width = if alone { 1 } else { MESSAGES_PER_BATCH };
-    let all: Vec<Uid> = uids.iter().collect();
-    for (id, part) in (0..).zip(all.chunks(width)) {
-        let bytes_expected = OCTETS_ASSUMED * part.len() as u64;
-        fetcher.push(FetchBatch { id, uids: part.iter().copied().collect(), bytes_expected, large: alone });
+    begin: impl Fn(&Metadata<'_>) -> D,
+    push: impl Fn(&mut D, &[u8]),
+) -> Result<(Digested<D>, Unreadable), WalkError> {
+    let mut bodies = Bodies::new(begin, push);
+    let unreadable = read_carefully(connection, place, uids, &mut bodies).await?;
+    Ok((bodies.digested, unreadable))
+}
+
+/// Bodies that are read into digests.
+struct Bodies<D, B, P> {
+    begin: B,
+    push: P,
+    digested: Digested<D>,
+    octets: u64,
+}
+
+impl<D, B, P> Bodies<D, B, P> {
+    fn new(begin: B, push: P) -> Self {
+        let digested = Digested { digests: BTreeMap::new(), missing: UidSet::new(), refused: None };
+        Self { begin, push, digested, octets: 0 }
     }
-    let mut digests = BTreeMap::new();
-    let mut missing = UidSet::new();
-    let mut refused: Option<(UidSet, StatusLine)> = None;
-    let mut open: Option<(Uid, D)> = None;
-    while let Some(event) = fetcher.next().await? {
-        match event {
-            FetchEvent::Message { uid, body, flags, date, .. } => {
-                let mut digest = begin(&Metadata { flags: &flags, date });
-                push(&mut digest, &body);
-                digests.insert(uid, digest);
-            }
-            FetchEvent::LargeStart { uid, flags, date, .. } => {
-                open = Some((uid, begin(&Metadata { flags: &flags, date })));
-            }
-            FetchEvent::LargeChunk(chunk) => {
-                if let Some((_, digest)) = &mut open {
-                    push(digest, &chunk);
-                }
-            }
-            FetchEvent::LargeEnd => digests.extend(open.take()),
-            FetchEvent::BatchEnd { missing: left, outcome: Completion::Ok, .. } => missing.extend_ranges(&left),
-            FetchEvent::BatchEnd { missing: left, outcome: Completion::Refused(status), .. } => {
-                let (uids, words) = refused.get_or_insert_with(|| (UidSet::new(), status.clone()));
-                uids.extend_ranges(&left);
-                *words = status;
+}
+
+impl<D, B: Fn(&Metadata<'_>) -> D, P: Fn(&mut D, &[u8])> Reader for Bodies<D, B, P> {
+    const PART: Part = Part::Whole;
+
+    async fn read(&mut self, connection: &mut Connection, uids: &UidSet) -> Result<(), ImapError> {
+        let mut left = self.read_once(connection, uids, false).await?;
+        let mut refused = left.refused.take();
+        if let Some((refused, _)) = refused.take() {
+            left.missing.extend_ranges(&refused);
+        }
+        if !left.missing.is_empty() {
+            // Too large for a common answer, or refused together with another: each alone.
+            let alone = self.read_once(connection, &left.missing, true).await?;
+            self.digested.missing.extend_ranges(&alone.missing);
+            if let Some((uids, words)) = alone.refused {
+                let (all, last) = self.digested.refused.get_or_insert_with(|| (UidSet::new(), words.clone()));
+                all.extend_ranges(&uids);
+                *last = words;
             }
         }
+        Ok(())
     }
-    Ok(Digested { digests, missing, refused: refused.filter(|(uids, _)| !uids.is_empty()) })
+
+    fn has(&self, uid: Uid) -> bool {
+        self.digested.digests.contains_key(&uid)
+    }
+
+    fn octets(&self) -> u64 {
+        self.octets
+    }
+}
+
+/// What was asked for and did not come.
+struct Left {
+    missing: UidSet,
+    refused: Option<(UidSet, StatusLine)>,
+}
+
+impl<D, B: Fn(&Metadata<'_>) -> D, P: Fn(&mut D, &[u8])> Bodies<D, B, P> {
+    async fn read_once(&mut self, connection: &mut Connection, uids: &UidSet, alone: bool) -> Result<Left, ImapError> {
+        let mut fetcher = connection.fetch_bodies(FetchOptions::default());
+        let width = if alone { 1 } else { MESSAGES_PER_BATCH };
+        let all: Vec<Uid> = uids.iter().collect();
+        for (id, part) in (0..).zip(all.chunks(width)) {
+            let bytes_expected = OCTETS_ASSUMED * part.len() as u64;
+            let uids = part.iter().copied().collect();
+            fetcher.push(FetchBatch { id, uids, bytes_expected, large: alone, octets_max: u64::MAX });
+        }
+        let mut left = Left { missing: UidSet::new(), refused: None };
+        let mut open: Option<(Uid, D)> = None;
+        while let Some(event) = fetcher.next().await? {
+            match event {
+                FetchEvent::Message { uid, body, flags, date, .. } => {
+                    let mut digest = (self.begin)(&Metadata { flags: &flags, date });
+                    (self.push)(&mut digest, &body);
+                    self.octets += body.len() as u64;
+                    self.digested.digests.insert(uid, digest);
+                }
+                FetchEvent::LargeStart { uid, flags, date, .. } => {
+                    open = Some((uid, (self.begin)(&Metadata { flags: &flags, date })));
+                }
+                FetchEvent::LargeChunk(chunk) => {
+                    self.octets += chunk.len() as u64;
+                    if let Some((_, digest)) = &mut open {
+                        (self.push)(digest, &chunk);
+                    }
+                }
+                FetchEvent::LargeEnd => self.digested.digests.extend(open.take()),
+                FetchEvent::BatchEnd { missing, outcome: Completion::Ok, .. } => left.missing.extend_ranges(&missing),
+                FetchEvent::BatchEnd { missing, outcome: Completion::Refused(status), .. } => {
+                    let (uids, words) = left.refused.get_or_insert_with(|| (UidSet::new(), status.clone()));
+                    uids.extend_ranges(&missing);
+                    *words = status;
+                }
+            }
+        }
+        left.refused = left.refused.filter(|(uids, _)| !uids.is_empty());
+        Ok(left)
+    }
 }

@@ -15,6 +15,10 @@ pub(crate) const UNNAMED_SLICE: usize = 10;
 /// How often in a row a connection may fail without anything being settled in between.
 pub(crate) const CONNECTIONS_WITHOUT_PROGRESS: usize = 6;
 
+/// How many messages are sent one by one at the beginning of a pass, to find the one with which connections are lost. A
+/// source that falls over a message may lose answers with it that it had not sent yet.
+pub(crate) const ONE_BY_ONE: u64 = 64;
+
 /// The pause when a server asks to slow down without saying for how long.
 pub(crate) const THROTTLE_PAUSE: Duration = Duration::from_secs(10);
 
@@ -60,8 +64,31 @@ pub(crate) const FOLLOW_FLOOR: Duration = Duration::from_secs(1);
 /// How many rounds in a row may bring nothing over and be followed by the next at once.
 pub(crate) const FOLLOW_HASTY_ROUNDS: u32 = 3;
 
+/// Copies of a run that are read back to see what the target has made of them.
+pub(crate) const READ_BACK: usize = 8;
+/// The largest message that is read on both sides only to see what becomes of mail, in octets.
+pub(crate) const READ_BACK_OCTETS_MAX: u32 = 64 << 10;
+
 /// How many earlier copies are read on both sides to see what a target makes of bodies, where that is the question.
 pub(crate) const WITNESSES: usize = 8;
+
+/// How many octets a message may have that was announced with so many. Servers are wrong about sizes, by line ends or by
+/// all of it; one that sends without end is told from them by far.
+pub(crate) fn message_octets_max(announced: u64) -> u64 {
+    announced.saturating_mul(16).max(1 << 30)
+}
+
+/// How long the copying is watched before it is decided whether another connection would make it faster.
+pub(crate) const STRAND_WATCHED_FOR: Duration = Duration::from_secs(1);
+/// By so much, in per cent, another connection has to have made it faster for a further one to be opened.
+pub(crate) const STRAND_GAIN_PERCENT: u64 = 10;
+/// What a message costs besides its octets, in octets, where the two are added.
+pub(crate) const STRAND_MESSAGE_OCTETS: u64 = 4 << 10;
+
+/// From this round trip on, two connections are opened at once if so many mailboxes are new.
+pub(crate) const STRAND_FAR: Duration = Duration::from_millis(20);
+/// See [`STRAND_FAR`].
+pub(crate) const STRAND_MAILBOXES_FAR: usize = 4;
 
 /// How long an answer to LOGOUT is waited for.
 pub(crate) const LOGOUT: Duration = Duration::from_secs(3);
@@ -71,8 +98,3 @@ pub(crate) fn set_octets(server_software: Option<&str>) -> usize {
     let software = server_software.unwrap_or_default().to_ascii_lowercase();
     if ["dovecot", "cyrus"].iter().any(|known| software.contains(known)) { 7_900 } else { 900 }
 }
-
-/// Copies of a run that are read back to see what the target has made of them.
-pub(crate) const READ_BACK: usize = 8;
-/// The largest of them, in octets.
-pub(crate) const READ_BACK_OCTETS_MAX: u32 = 64 << 10;

@@ -2,27 +2,34 @@
 //!
 //! What was copied from it is recognised again, so that nothing is copied twice: first by the copies that are still on
 //! the target, as adoption does it, by keys, sizes and contents; then, where the copy's owner has deleted or filed it,
-//! by the stored key alone, because what he has put away must not come back. What is recognised stays settled under its
-//! new UID, with the flags that were last synced. If too little is recognised, it may be another mailbox, and the
+//! by the stored key alone, because what he has put away must not come back. That takes a key which tells a message from
+//! every other: a draft, and mail without a Message-ID, is recognised by a copy or not at all. What no copy shows to be
+//! unchanged is looked for in the target's tail, as if nothing were known of it. What is recognised stays settled under
+//! its new UID, with the flags that were last synced. If too little is recognised, it may be another mailbox, and the
 //! operator is asked before anything is done.
 
-use crate::error::{WalkError, mailbox_error, on};
-use crate::recognise::{Matched, Proof, Recognition, match_altered, match_known};
+mod copies;
+mod drafts;
+mod nameless;
+
+use crate::error::WalkError;
+use crate::pass::set_aside_uncertain;
+use crate::reading::Unreadable;
+use crate::recognise::{By, Matched, Proof, Recognition, match_known};
 use crate::renames::evidence::{Sample, agrees};
 use crate::scan::{Known as Wanted, scan_mailbox};
-use crate::tail::{Known, present_in, read_known};
+use crate::tail::{Known, read_known};
 use crate::tally::Tally;
-use crate::target_side::quarantine;
 use crate::walk::{Links, Pair, Walk};
-use mailhaul_db::{MailboxState, Renumbering, Settled};
+use copies::{Copies, read_copies};
+use drafts::{Drafts, is_draft};
+use mailhaul_db::{MailboxState, Renumbering, Settled, SettledState};
 use mailhaul_imap::{Connection, SelectedMailbox};
 use mailhaul_plan::carry_over::{Keyed, is_same_mailbox, pair_by_keys};
-use mailhaul_plan::matching::Candidate;
 use mailhaul_plan::moves::may_be_left_to_owner;
 use mailhaul_plan::selection::Selection;
-use mailhaul_plan::steps::intersection;
 use mailhaul_report::count_of;
-use mailhaul_types::{Flags, MessageKey, Side, Uid, UidRange, UidSet, UidValidity};
+use mailhaul_types::{MessageKey, Side, SystemFlag, Uid, UidSet, UidValidity};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a mailbox is carried over in one run. A server that renumbers again and again would be listed and read
@@ -65,7 +72,8 @@ pub(crate) fn moved_ground<'a>(
 
 /// As [`moved_ground`], where UIDNEXT does not show it: a mailbox that was put back to an earlier state may have received
 /// as much mail since. HIGHESTMODSEQ that went back raises the suspicion, since servers also begin to count anew; a
-/// sample of stored keys decides. The source mailbox is selected.
+/// sample of stored keys decides, unless the mailbox is for drafts: of these, editions have the same key. The source
+/// mailbox is selected.
 pub(crate) async fn hidden_ground<'a>(
     walk: &Walk<'_>,
     source: &mut Connection,
@@ -80,18 +88,20 @@ pub(crate) async fn hidden_ground<'a>(
         return Ok(None);
     }
     let sample = Sample::of_source(pair.ledger).await?;
-    if agrees(source, Side::Source, &walk.keys, &sample).await? != Some(false) {
+    let agrees = agrees(source, Side::Source, &walk.keys, &sample).await?;
+    if agrees.is_none() || agrees == Some(true) && !pair.drafts {
         return Ok(None);
     }
+    let others = if agrees == Some(true) { "may stand for other drafts" } else { "stand for other messages" };
     let why = format!(
-        "the source mailbox was put back to an earlier state (HIGHESTMODSEQ was {then} and is {now}, and its UIDs stand \
-         for other messages)"
+        "the source mailbox was put back to an earlier state (HIGHESTMODSEQ was {then} and is {now}, and its UIDs \
+         {others})"
     );
     Ok(Some(MovedGround { selected, uid_validity, why }))
 }
 
 /// Recognises the settled messages under their new UIDs, and returns what is known of the mailbox from then on. The
-/// source mailbox is selected, before and after. `drafts`: the mailbox is for drafts.
+/// source mailbox is selected, before and after.
 pub(crate) async fn carry_over(
     walk: &Walk<'_>,
     links: &mut Links,
@@ -99,7 +109,6 @@ pub(crate) async fn carry_over(
     tally: &mut Tally,
     ground: MovedGround<'_>,
     state: MailboxState,
-    drafts: bool,
 ) -> Result<MailboxState, WalkError> {
     let why = &ground.why;
     if tally.renumberings >= CARRIED_OVER_MAX {
@@ -108,17 +117,15 @@ pub(crate) async fn carry_over(
              a later run recognises it once the source has come to rest"
         )));
     }
-    if state.sent.is_some() {
-        // Nothing remembers afterwards that something may be on its way.
-        quarantine(walk, links, pair).await?;
-    }
     walk.doing(pair, "recognising what was copied");
     let records = Records::read(pair, &state).await?;
     let ours = read_source(walk, links, pair, &ground).await?;
     let copies = read_copies(walk, links, pair, &state, &records).await?;
-    let recognised = recognise(links, walk.recognition(drafts), &records, &ours, &copies).await?;
+    let recognised =
+        recognise(links, walk.recognition(pair.source.text(), pair.drafts), &records, &ours, &copies).await?;
 
-    let (copied, found) = (records.present.len() as u64, recognised.present);
+    // That a draft may have been edited, or a copy deleted that was to show something, makes no other mailbox of it.
+    let (copied, found) = (records.present.len() as u64, recognised.present + recognised.open());
     if !is_same_mailbox(copied, found) && !walk.job.resync.accept_source_change {
         return Err(WalkError::MailboxDecision(question(why, copied, found)));
     }
@@ -129,10 +136,15 @@ pub(crate) async fn carry_over(
     }
     let renumbering = Renumbering { source: ground.uid_validity, messages: recognised.messages };
     pair.ledger.renumber_source(renumbering).await?;
+    walk.reading.forget(pair.source.text(), Side::Source);
     tally.carried_over = carried_over;
     let state = pair.ledger.load().await?;
     tally.begin_anew(&state.settled);
-    Ok(state)
+    if recognised.uncertain.is_empty() {
+        return Ok(state);
+    }
+    set_aside_uncertain(pair, tally, recognised.uncertain).await?;
+    Ok(pair.ledger.load().await?)
 }
 
 /// What the ledger has settled, by its former UIDs.
@@ -176,55 +188,8 @@ async fn read_source(
             "{why}, and what was copied cannot be recognised: {contradiction}; nothing was done in it"
         )));
     }
-    read_known(&mut links.source, Side::Source, &walk.keys, &listing.listed, |_| true).await
-}
-
-/// The copies that are still where they were put.
-enum Copies {
-    /// UIDs on the target mean nothing any more. What becomes of such a target is seen when it is opened for writing.
-    Void,
-    /// By their UIDs on the target.
-    Known(BTreeMap<Uid, Known>),
-}
-
-impl Copies {
-    fn get(&self, uid: Uid) -> Option<&Known> {
-        match self {
-            Self::Void => None,
-            Self::Known(copies) => copies.get(&uid),
-        }
-    }
-}
-
-/// Reads the copies.
-async fn read_copies(
-    walk: &Walk<'_>,
-    links: &mut Links,
-    pair: &Pair<'_>,
-    state: &MailboxState,
-    records: &Records,
-) -> Result<Copies, WalkError> {
-    if pair.target_is_missing {
-        return Ok(Copies::Void);
-    }
-    let opened = links.target.select(pair.target).await.map_err(|error| mailbox_error(Side::Target, error))?;
-    let uid_validity = match opened.uid_validity {
-        Some(uid_validity) => Some(uid_validity),
-        None => links.target.status(pair.target).await.map_err(on(Side::Target))?.uid_validity,
-    };
-    if uid_validity.is_none() || uid_validity != state.target_uid_validity {
-        return Ok(Copies::Void);
-    }
-    let owned: BTreeSet<Uid> =
-        records.present.iter().chain(&records.departed).filter_map(|record| record.target_uid).collect();
-    let owned: UidSet = owned.into_iter().collect();
-    let Some((first, last)) = owned.first().zip(owned.last()) else { return Ok(Copies::Known(BTreeMap::new())) };
-    // One range, however many holes: a listing takes a command for every range.
-    let mut span = UidSet::new();
-    span.insert_range(UidRange { first, last });
-    let present = intersection(&present_in(&mut links.target, &span).await?, &owned);
-    let known = read_known(&mut links.target, Side::Target, &walk.keys, &present, |_| true).await?;
-    Ok(Copies::Known(known.into_iter().map(|known| (known.candidate.uid, known)).collect()))
+    read_known(&mut links.source, walk.place(pair.source.text(), Side::Source), &walk.keys, &listing.listed, |_| true)
+        .await
 }
 
 /// What was recognised.
@@ -235,6 +200,19 @@ struct Recognised {
     present: u64,
     /// How many of these have no copy that can be looked at: only the key speaks for them.
     by_key_alone: u64,
+    /// How many drafts more share their key with what was copied, and no copy shows that they are still the same.
+    open_drafts: u64,
+    /// Messages of which it cannot be told, because a connection is lost over them or over what may be their copies.
+    uncertain: Unreadable,
+    /// How many messages without a Message-ID share their key with what was copied, and no copy shows that they are it.
+    open_nameless: u64,
+}
+
+impl Recognised {
+    /// Messages of which it cannot be told whether they were copied.
+    fn open(&self) -> u64 {
+        self.open_drafts + self.open_nameless + self.uncertain.len() as u64
+    }
 }
 
 async fn recognise(
@@ -244,64 +222,74 @@ async fn recognise(
     ours: &[Known],
     copies: &Copies,
 ) -> Result<Recognised, WalkError> {
-    let mut open = ours.to_vec();
-    let mut messages = match_copies(links, with, &records.present, &mut open, copies).await?;
-    let alone = match_keys(&records.present, &mut open, copies, with.drafts);
+    let (mut open, mut uncertain) = (ours.to_vec(), Unreadable::new());
+    let drafts = Drafts::among(&records.present, copies, &open, with.drafts);
+    let unaltered = with_copies(&records.present, |record| comparable(record, copies).cloned());
+    let mut messages =
+        match_copies(links, with, unaltered, (&mut open, &mut uncertain), By::Keys(Proof::Sizes)).await?;
+    // No key speaks for these: if their server has altered them, contents are compared under the key of what was put there.
+    let by_contents = |record: &Settled| drafts.include(record.key) || nameless::is_one(record);
+    let altered = with_copies(&records.present, |record| altered_copy(record, copies).filter(|_| by_contents(record)));
+    messages.extend(match_copies(links, with, altered, (&mut open, &mut uncertain), By::Keys(Proof::Contents)).await?);
+    let alone = match_keys(&records.present, &mut open, copies, &drafts);
     let by_key_alone = alone.len() as u64;
     messages.extend(alone);
     // What looks like others to the keys may be told from them by what its server has made of it.
-    messages.extend(match_altered_copies(links, with, &records.present, &messages, &mut open, copies).await?);
+    let owned: BTreeSet<Option<Uid>> = messages.iter().map(|message| message.target_uid).collect();
+    let left = with_copies(&records.present, |record| {
+        let copy = copies.get(record.target_uid?)?;
+        (!owned.contains(&record.target_uid)).then(|| copy.clone())
+    });
+    messages.extend(match_copies(links, with, left, (&mut open, &mut uncertain), By::Likeness).await?);
     let present = messages.len() as u64;
+    let open_drafts = drafts.alike(&records.present, &messages, &open);
+    let open_nameless = nameless::alike(&records.present, &messages, copies, &drafts, &open);
     // A message that had left and is back: if its copy is still there, it needs no second one. If the copy is gone, it
     // is a new message.
-    messages.extend(match_copies(links, with, &records.departed, &mut open, copies).await?);
-    Ok(Recognised { messages, present, by_key_alone })
+    let departed = with_copies(&records.departed, |record| comparable(record, copies).cloned());
+    messages.extend(match_copies(links, with, departed, (&mut open, &mut uncertain), By::Both(Proof::Sizes)).await?);
+    uncertain.retain(|uid, _| open.iter().any(|known| known.candidate.uid == *uid));
+    Ok(Recognised { messages, present, by_key_alone, open_drafts, open_nameless, uncertain })
 }
 
-/// Matches what is open at the source with the copies of these records, as adoption does, and takes it out. Both
-/// mailboxes are selected.
+/// Records with those copies of theirs that are to be compared with. What was a draft when it was copied is compared as
+/// one, whatever its copy is by now.
+fn with_copies(records: &[Settled], copy: impl Fn(&Settled) -> Option<Known>) -> Vec<(&Settled, Known)> {
+    let with_copy = |record| {
+        let mut copy = copy(record)?;
+        if is_draft(&record.flags) {
+            copy.flags.insert(SystemFlag::Draft);
+        }
+        Some((record, copy))
+    };
+    records.iter().filter_map(with_copy).collect()
+}
+
+/// Matches what is open at the source with these copies, as adoption does, and takes it out. Both mailboxes are selected.
 async fn match_copies(
     links: &mut Links,
     with: Recognition<'_>,
-    records: &[Settled],
-    open: &mut Vec<Known>,
-    copies: &Copies,
+    copies: Vec<(&Settled, Known)>,
+    (open, uncertain): (&mut Vec<Known>, &mut Unreadable),
+    by: By,
 ) -> Result<Vec<Settled>, WalkError> {
-    let by_copy: BTreeMap<Uid, &Settled> =
-        records.iter().filter_map(|record| Some((comparable(record, copies)?.candidate.uid, record))).collect();
-    let theirs: Vec<Known> = by_copy.keys().filter_map(|uid| copies.get(*uid)).cloned().collect();
+    if copies.is_empty() || open.is_empty() {
+        return Ok(Vec::new());
+    }
+    let by_copy: BTreeMap<Uid, (&Settled, Known)> =
+        copies.into_iter().map(|(record, copy)| (copy.candidate.uid, (record, copy))).collect();
+    let theirs: Vec<Known> = by_copy.values().map(|(_, copy)| copy.clone()).collect();
     let Links { source, target } = links;
-    let matched = match_known(source, target, with, (open, &theirs), Proof::Sizes).await?;
+    let recognised = match_known(source, target, with, (open.clone(), theirs), by).await?;
+    let matched = recognised.found;
+    uncertain.extend(recognised.uncertain);
     let taken: BTreeSet<Uid> = matched.iter().map(|matched| matched.settled.source_uid).collect();
     open.retain(|known| !taken.contains(&known.candidate.uid));
     let settled = |Matched { settled: message, .. }: Matched| {
-        let record = *by_copy.get(&message.target_uid?)?;
-        Some(Settled { source_uid: message.source_uid, ..record.clone() })
-    };
-    Ok(matched.into_iter().filter_map(settled).collect())
-}
-
-/// Matches what is open at the source with copies that are there, are other than what was put there, and belong to none
-/// of the messages that were `recognised`; takes it out.
-async fn match_altered_copies(
-    links: &mut Links,
-    with: Recognition<'_>,
-    records: &[Settled],
-    recognised: &[Settled],
-    open: &mut Vec<Known>,
-    copies: &Copies,
-) -> Result<Vec<Settled>, WalkError> {
-    let owned: BTreeSet<Option<Uid>> = recognised.iter().map(|message| message.target_uid).collect();
-    let left = records.iter().filter(|record| !owned.contains(&record.target_uid));
-    let by_copy: BTreeMap<Uid, &Settled> = left.filter_map(|record| Some((record.target_uid?, record))).collect();
-    let theirs: Vec<Known> = by_copy.keys().filter_map(|uid| copies.get(*uid)).cloned().collect();
-    let Links { source, target } = links;
-    let matched = match_altered(source, target, with, (open.clone(), theirs)).await?;
-    let taken: BTreeSet<Uid> = matched.iter().map(|matched| matched.settled.source_uid).collect();
-    open.retain(|known| !taken.contains(&known.candidate.uid));
-    let settled = |Matched { settled: message, .. }: Matched| {
-        let record = *by_copy.get(&message.target_uid?)?;
-        Some(Settled { source_uid: message.source_uid, key: message.key, ..record.clone() })
+        let (record, _) = by_copy.get(&message.target_uid?)?;
+        // The key is that of the message as it is now: a copy that was altered may have been another's.
+        let state = if record.state == SettledState::Likely { message.state } else { record.state };
+        Some(Settled { source_uid: message.source_uid, key: message.key, state, ..(*record).clone() })
     };
     Ok(matched.into_iter().filter_map(settled).collect())
 }
@@ -313,35 +301,25 @@ fn comparable<'a>(record: &Settled, copies: &'a Copies) -> Option<&'a Known> {
     (copy.candidate.key == record.key).then_some(copy)
 }
 
+/// The copy of a record, under the key of what was put there, if the target has altered it in such a way that it has
+/// another one.
+fn altered_copy(record: &Settled, copies: &Copies) -> Option<Known> {
+    let mut copy = copies.get(record.target_uid?).filter(|copy| copy.candidate.key != record.key)?.clone();
+    copy.candidate.key = record.key;
+    Some(copy)
+}
+
 /// Matches what is open at the source with the stored keys of records whose copies cannot be compared with, and takes
-/// it out. Of a copy that is gone only the key is left: it must be one that tells a message from every other, and a
-/// draft is rewritten under the same header fields.
-fn match_keys(records: &[Settled], open: &mut Vec<Known>, copies: &Copies, drafts: bool) -> Vec<Settled> {
-    let is_gone = |record: &Settled| match copies {
-        Copies::Void => false,
-        Copies::Known(known) => record.target_uid.is_none_or(|uid| !known.contains_key(&uid)),
-    };
-    let speaks = |key: Option<MessageKey>, flags: &Flags| !drafts && may_be_left_to_owner(key, flags);
-    let (mut by_uid, mut weak) = (BTreeMap::new(), BTreeSet::new());
-    for record in records.iter().filter(|record| comparable(record, copies).is_none()) {
-        if is_gone(record) && !speaks(record.key, &record.flags) {
-            weak.extend(record.key);
-        } else {
-            by_uid.insert(record.source_uid, record);
-        }
-    }
-    // Where one of several with the same key does not speak for itself, none does.
-    by_uid.retain(|_, record| !is_gone(record) || record.key.is_none_or(|key| !weak.contains(&key)));
-    let gone: BTreeSet<MessageKey> =
-        by_uid.values().filter(|record| is_gone(record)).filter_map(|record| record.key).collect();
+/// it out. Only the key is left then, whatever became of the copy: it must be one that tells a message from every other.
+/// None speaks for a draft, which is rewritten under the same header fields.
+fn match_keys(records: &[Settled], open: &mut Vec<Known>, copies: &Copies, drafts: &Drafts) -> Vec<Settled> {
+    let speaks = |record: &&Settled| may_be_left_to_owner(record.key, &record.flags);
+    let cannot_be_seen = |record: &&Settled| comparable(record, copies).is_none() && !drafts.include(record.key);
+    let by_uid: BTreeMap<Uid, &Settled> =
+        records.iter().filter(cannot_be_seen).filter(speaks).map(|record| (record.source_uid, record)).collect();
     let keyed = |uid: Uid, key: Option<MessageKey>| Keyed { uid, key };
     let former: Vec<Keyed> = by_uid.values().map(|record| keyed(record.source_uid, record.key)).collect();
-    let is_open = |known: &&Known| {
-        let Candidate { key, .. } = known.candidate;
-        key.is_none_or(|key| !gone.contains(&key)) || speaks(key, &known.flags)
-    };
-    let present: Vec<Keyed> =
-        open.iter().filter(is_open).map(|known| keyed(known.candidate.uid, known.candidate.key)).collect();
+    let present: Vec<Keyed> = open.iter().map(|known| keyed(known.candidate.uid, known.candidate.key)).collect();
     let pairs = pair_by_keys(&former, &present);
     let taken: UidSet = {
         let mut taken: Vec<Uid> = pairs.iter().map(|(_, present)| *present).collect();
@@ -369,17 +347,28 @@ fn question(why: &str, copied: u64, found: u64) -> String {
 fn notes(why: &str, copied: u64, recognised: &Recognised) -> Vec<(&'static str, String, u64)> {
     let all = recognised.messages.len() as u64;
     let mut notes = vec![("renumbered", format!("{why}; {} recognised by keys", count_of(all, "message")), all)];
-    let missing = copied.saturating_sub(recognised.present);
+    let missing = copied.saturating_sub(recognised.present + recognised.open());
     if missing > 0 {
         let verb = if missing == 1 { "is" } else { "are" };
         let text =
             format!("{} copied earlier {verb} not in it any more; what was copied stays", count_of(missing, "message"));
         notes.push(("unrecognised", text, missing));
     }
+    let drafts = recognised.open_drafts;
+    if drafts > 0 {
+        let text = format!(
+            "no copy shows that {} {} the same as when copied; what the target does not hold like that is copied, and \
+             earlier copies stay",
+            count_of(drafts, "draft"),
+            if drafts == 1 { "is" } else { "are" },
+        );
+        notes.push(("drafts", text, drafts));
+    }
+    notes.extend(nameless::note(recognised.open_nameless));
     let alone = recognised.by_key_alone;
     if alone > 0 {
         let text = format!(
-            "{} recognised by the stored key alone, because the copy is not where it was put; not copied again",
+            "{} recognised by the stored key alone, because no unaltered copy is where it was put; not copied again",
             count_of(alone, "message"),
         );
         notes.push(("by_key", text, alone));
@@ -388,67 +377,4 @@ fn notes(why: &str, copied: u64, recognised: &Recognised) -> Vec<(&'static str, 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use mailhaul_db::SettledState;
-    use mailhaul_plan::likeness::Likeness;
-    use mailhaul_types::{KeyStrength, SystemFlag};
-
-    fn key(digest: u64) -> Option<MessageKey> {
-        Some(MessageKey { digest, strength: KeyStrength::MessageId })
-    }
-
-    fn record(source: u32, target: u32, digest: u64) -> Settled {
-        Settled {
-            source_uid: Uid(source),
-            target_uid: Some(Uid(target)),
-            state: SettledState::Copied,
-            key: key(digest),
-            flags: Flags::new(),
-        }
-    }
-
-    fn known(uid: u32, digest: u64) -> Known {
-        let candidate = Candidate { uid: Uid(uid), key: key(digest), size: 100, date: Some(7) };
-        Known { candidate, likeness: Likeness::default(), flags: Flags::new() }
-    }
-
-    fn copies(known: &[Known]) -> Copies {
-        Copies::Known(known.iter().map(|copy| (copy.candidate.uid, copy.clone())).collect())
-    }
-
-    #[test]
-    fn a_draft_without_its_copy_is_recognised_by_nothing() {
-        let draft = |flags: &mut Flags| flags.insert(SystemFlag::Draft);
-        let (mut was_draft, mut is_draft) = (record(1, 101, 10), known(12, 20));
-        draft(&mut was_draft.flags);
-        draft(&mut is_draft.flags);
-        let records = [was_draft, record(2, 102, 20), record(3, 103, 30)];
-        let open = [known(11, 10), is_draft, known(13, 30)];
-        let uids = |settled: Vec<Settled>| settled.iter().map(|message| message.source_uid.0).collect::<Vec<_>>();
-        assert_eq!(uids(match_keys(&records, &mut open.to_vec(), &copies(&[]), false)), [13]);
-        assert_eq!(uids(match_keys(&records, &mut open.to_vec(), &copies(&[]), true)), Vec::<u32>::new());
-        // Where no copy can be looked at, the keys are all there is.
-        assert_eq!(uids(match_keys(&records, &mut open.to_vec(), &Copies::Void, true)), [11, 12, 13]);
-    }
-
-    #[test]
-    fn only_records_whose_copies_cannot_be_compared_with_are_matched_by_key_alone() {
-        let records = [record(1, 101, 10), record(2, 102, 20), record(3, 103, 30)];
-        // 101 is there, 102 is gone, 103 was altered by its server.
-        let copies = copies(&[known(101, 10), known(103, 99)]);
-        let mut open = vec![known(11, 10), known(12, 20), known(13, 30), known(14, 20)];
-        let settled = match_keys(&records, &mut open, &copies, false);
-        let shown: Vec<_> =
-            settled.iter().map(|message| (message.source_uid.0, message.target_uid.map(|uid| uid.0))).collect();
-        assert_eq!(shown, [(12, Some(102)), (13, Some(103))]);
-        assert_eq!(open.iter().map(|known| known.candidate.uid.0).collect::<Vec<_>>(), [11, 14]);
-    }
-
-    #[test]
-    fn the_question_names_the_numbers_and_the_way_out() {
-        let words = question("the source has renumbered this mailbox (UIDVALIDITY was 1 and is 2)", 40, 1);
-        assert!(words.contains("of 40 messages copied from it only 1 is recognised"), "{words}");
-        assert!(words.contains("--accept-source-change"), "{words}");
-    }
-}
+mod tests;

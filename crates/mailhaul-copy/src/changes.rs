@@ -90,12 +90,19 @@ async fn list_from(
     listing.uid_next = Some(begin.uid_next);
     list_new(source, begin, selected, known, &mut listing).await?;
     let new = listing.listed.len();
-    let Some(vanished) = list_changed(source, begin, known, &mut listing).await? else {
-        tracing::info!("the source says that something has changed and does not say what; listing everything");
+    let untold = "the source says that something has changed and does not say what; listing everything";
+    let Some(Told { rows, vanished }) = list_changed(source, begin, known, &mut listing).await? else {
+        tracing::info!("{untold}");
         return Ok(None);
     };
     let still = |vanished: &UidSet| difference(&begin.there, vanished);
     let mut there = vanished.as_ref().map_or_else(|| begin.there.clone(), still);
+    let is_told = rows > 0 || new > 0 || there.len() < begin.there.len();
+    if begin.since.is_some() && !is_told && !there.is_empty() && there.len() == u64::from(selected.exists) {
+        // Modification sequences go up with a change: the answer may have been lost.
+        tracing::info!("{untold}");
+        return Ok(None);
+    }
     if there.len() + new != u64::from(selected.exists) {
         if vanished.is_some() {
             // It was asked what is gone, and has left something out: it may have left out flags as well.
@@ -119,8 +126,16 @@ async fn list_from(
     Ok(Some(listing))
 }
 
-/// Lists flags that have changed; what is gone, as far as the source tells that. The outer `None` if it cannot be believed:
-/// an answer without rows is also what a source gives that has lost them, and then nobody would ask again.
+/// What a source has told of changes.
+struct Told {
+    /// Of so many messages.
+    rows: u64,
+    /// What is gone, if it tells that.
+    vanished: Option<UidSet>,
+}
+
+/// Lists flags that have changed. `None` if what is told cannot be believed: an answer without rows is also what a source
+/// gives that has lost them, and then nobody would ask again.
 ///
 /// Where something has arrived, its first message is asked for along with the others and has to be among the rows,
 /// because it is newer than what changes are asked from (RFC 7162 §3.1).
@@ -129,19 +144,22 @@ async fn list_changed(
     begin: &Begin,
     known: &Known<'_>,
     listing: &mut Listing,
-) -> Result<Option<Option<UidSet>>, ImapError> {
+) -> Result<Option<Told>, ImapError> {
     let witness = listing.listed.first();
     let last = witness.or_else(|| begin.old.0.checked_sub(1).map(Uid)).filter(|last| *last >= Uid(1));
-    let (Some(since), Some(last)) = (begin.since, last) else { return Ok(Some(None)) };
-    let mut seen = false;
+    let (Some(since), Some(last)) = (begin.since, last) else {
+        return Ok(Some(Told { rows: 0, vanished: None }));
+    };
+    let (mut rows, mut seen) = (0, false);
     let mut take = |row: FlagsRow| {
+        rows += 1;
         seen |= Some(row.uid) == witness;
         if known.settled.contains(row.uid) {
             listing.flags.insert(row.uid, row.flags);
         }
     };
     let told = source.fetch_changes(UidRange { first: Uid(1), last }, since, &mut take).await?;
-    Ok((witness.is_none() || seen).then_some(told.vanished))
+    Ok((witness.is_none() || seen).then_some(Told { rows, vanished: told.vanished }))
 }
 
 /// Lists what has arrived.

@@ -2,15 +2,16 @@
 //! either side. What to do when a connection breaks is the caller's to decide; what a difference means, if the ledger is
 //! known, is `final_check`'s.
 
-use crate::bodies::{Metadata, digest_bodies};
+use crate::bodies::{Metadata, digest_carefully};
 use crate::comparison::{Comparison, Residue, Seen, compare, pair_residues};
-use crate::error::{WalkError, mailbox_error, on};
+use crate::error::{WalkError, mailbox_error};
 use crate::final_check::{Insight, judge};
 use crate::flag_view::FlagView;
 use crate::meter::Meter;
-use crate::recognise::{Matched, Recognition, match_altered};
+use crate::reading::{Place, Reading};
+use crate::recognise::{By, Matched, Recognition, match_known};
 use crate::scan::{Known, scan_mailbox};
-use crate::tail::read_known;
+use crate::tail::read_known_of;
 use crate::verify::{VerifyJob, VerifyLevel};
 use crate::walk::Links;
 use mailhaul_db::Settled;
@@ -53,6 +54,8 @@ pub(crate) struct Looking<'a> {
     pub(crate) meter: &'a Meter<'a>,
     /// What is known besides what both sides show.
     pub(crate) insight: Option<&'a Insight<'a>>,
+    /// With which messages connections were lost when they were read.
+    pub(crate) reading: &'a Reading,
 }
 
 /// Compares one mailbox pair. What was found before an error stands in `findings` too. Without a target name the target
@@ -64,7 +67,7 @@ pub(crate) async fn compare_mailbox(
     target_name: Option<&MailboxName>,
     findings: &mut Findings,
 ) -> Result<(), WalkError> {
-    let Looking { job, meter, insight } = *looking;
+    let Looking { job, meter, insight, reading } = *looking;
     let wanted = &job.selection;
     let everything = Selection::default();
     let Links { source, target } = links;
@@ -88,7 +91,7 @@ pub(crate) async fn compare_mailbox(
         true => FlagView::Ignored,
         false => FlagView::of(target.permanent_flags.clone(), target.read_only),
     };
-    let mut pair = Pair { meter, insight, mapped, line, flags, findings };
+    let mut pair = Pair { meter, insight, reading, mapped, line, flags, findings };
     for (side, opened) in [(Side::Source, &source), (Side::Target, &target)] {
         if opened.incomplete {
             let reason = format!("the {side} does not list all the messages that it says there are");
@@ -155,13 +158,24 @@ async fn open(
 struct Pair<'a> {
     meter: &'a Meter<'a>,
     insight: Option<&'a Insight<'a>>,
+    reading: &'a Reading,
     mapped: &'a MappedMailbox,
     line: ComparedMailbox,
     flags: FlagView,
     findings: &'a mut Findings,
 }
 
-impl Pair<'_> {
+impl<'a> Pair<'a> {
+    /// Where is read on this side.
+    fn place(&self, side: Side) -> Place<'a> {
+        Place { reading: self.reading, mailbox: self.mapped.source.text(), side }
+    }
+
+    /// With what the contents of both sides are read.
+    fn with(&self) -> (&'a Reading, &'a str) {
+        (self.reading, self.mapped.source.text())
+    }
+
     fn counts(&mut self, source: &Opened, target: &Opened) {
         let (wanted, there) = (source.listed.len().saturating_sub(source.skipped.len()), target.listed.len());
         if wanted != there {
@@ -178,7 +192,8 @@ impl Pair<'_> {
                 self.meter.read(1, 0);
                 true
             };
-            let known = read_known(connection, side, &keys, &opened.listed, seen).await?;
+            // What cannot be read is named as that.
+            let (known, _) = read_known_of(connection, self.place(side), &keys, &opened.listed, seen).await?;
             let row = |known: crate::tail::Known| {
                 Some(Seen {
                     uid: known.candidate.uid.0,
@@ -199,8 +214,8 @@ impl Pair<'_> {
         if !doubted_of_ours.is_empty() {
             // Some servers announce sizes that are not those of what they hand out.
             let (counted_ours, counted_theirs) = tokio::join!(
-                count_octets(&mut links.source, Side::Source, &doubted_of_ours),
-                count_octets(&mut links.target, Side::Target, &doubted_of_theirs)
+                count_octets(&mut links.source, self.place(Side::Source), &doubted_of_ours),
+                count_octets(&mut links.target, self.place(Side::Target), &doubted_of_theirs)
             );
             correct_sizes(&mut ours, &counted_ours?);
             correct_sizes(&mut theirs, &counted_theirs?);
@@ -210,7 +225,7 @@ impl Pair<'_> {
             Some(insight) => self.file_knowing(insight, source, target, &ours, &theirs, &found).await?,
             None => {
                 let (missing, extra) = (uids_at(&ours, &found.missing), uids_at(&theirs, &found.extra));
-                let explained = find_altered(links, &missing, &extra).await?;
+                let explained = find_altered(links, self.with(), &missing, &extra).await?;
                 self.file(source, target, &ours, &theirs, &found, &explained);
             }
         }
@@ -259,8 +274,8 @@ impl Pair<'_> {
             BTreeMap::new()
         } else {
             let (missing, extra) = tokio::join!(
-                look_again(&mut links.source, Side::Source, &missing),
-                look_again(&mut links.target, Side::Target, &extra)
+                look_again(&mut links.source, self.place(Side::Source), &missing),
+                look_again(&mut links.target, self.place(Side::Target), &extra)
             );
             pair_residues(&missing?, &extra?)
         };
@@ -269,7 +284,7 @@ impl Pair<'_> {
         };
         let missing = unexplained(&missing, &explained.keys().copied().collect());
         let extra = unexplained(&extra, &explained.values().map(|(partner, _)| *partner).collect());
-        explained.extend(find_altered(links, &missing, &extra).await?);
+        explained.extend(find_altered(links, self.with(), &missing, &extra).await?);
         self.file(source, target, &ours, &theirs, &found, &explained);
         Ok(())
     }
@@ -288,7 +303,7 @@ impl Pair<'_> {
             self.meter.read(0, octets.len() as u64);
             digest.0.update(octets);
         };
-        let digests = digest_bodies(connection, uids, begin, push).await.map_err(on(side))?.digests;
+        let digests = digest_carefully(connection, self.place(side), uids, begin, push).await?.0.digests;
         let row = |(uid, (digest, date, flags)): (Uid, (Sha256, Option<i64>, Option<String>))| Seen {
             uid: uid.0,
             identity: digest.finalize().into(),
@@ -365,6 +380,7 @@ fn uids_at<I>(rows: &[Seen<I>], places: &[usize]) -> UidSet {
 /// its server: by their UIDs, with what there is to say.
 async fn find_altered(
     links: &mut Links,
+    (reading, mailbox): (&Reading, &str),
     missing: &UidSet,
     extra: &UidSet,
 ) -> Result<BTreeMap<u32, (u32, &'static str)>, WalkError> {
@@ -372,10 +388,10 @@ async fn find_altered(
         return Ok(BTreeMap::new());
     }
     let (keys, Links { source, target }) = (key_maker(), links);
-    let ours = read_known(source, Side::Source, &keys, missing, |_| true).await?;
-    let theirs = read_known(target, Side::Target, &keys, extra, |_| true).await?;
-    let with = Recognition { keys: &keys, witnesses: &[], drafts: false };
-    let matched = match_altered(source, target, with, (ours, theirs)).await?;
+    let with = Recognition { keys: &keys, witnesses: &[], drafts: false, reading, ours: mailbox, theirs: mailbox };
+    let (ours, _) = read_known_of(source, with.place(Side::Source), &keys, missing, |_| true).await?;
+    let (theirs, _) = read_known_of(target, with.place(Side::Target), &keys, extra, |_| true).await?;
+    let matched = match_known(source, target, with, (ours, theirs), By::Likeness).await?.found;
     let pair = |matched: Matched| {
         let target_uid = matched.settled.target_uid?.0;
         Some((matched.settled.source_uid.0, (target_uid, "content kept, bytes not: its headers were altered")))
@@ -384,9 +400,13 @@ async fn find_altered(
 }
 
 /// How many octets these messages have that the server hands out, by UID.
-async fn count_octets(connection: &mut Connection, side: Side, uids: &UidSet) -> Result<BTreeMap<u32, u64>, WalkError> {
+async fn count_octets(
+    connection: &mut Connection,
+    place: Place<'_>,
+    uids: &UidSet,
+) -> Result<BTreeMap<u32, u64>, WalkError> {
     let push = |counted: &mut u64, octets: &[u8]| *counted += octets.len() as u64;
-    let counted = digest_bodies(connection, uids, |_| 0, push).await.map_err(on(side))?.digests;
+    let counted = digest_carefully(connection, place, uids, |_| 0, push).await?.0.digests;
     Ok(counted.into_iter().map(|(uid, octets)| (uid.0, octets)).collect())
 }
 
@@ -399,7 +419,7 @@ fn correct_sizes(rows: &mut [Seen<MessageKey>], counted: &BTreeMap<u32, u64>) {
 /// Looks again, more leniently, at messages that found no equal partner.
 async fn look_again(
     connection: &mut Connection,
-    side: Side,
+    place: Place<'_>,
     uids: &UidSet,
 ) -> Result<BTreeMap<u32, Residue>, WalkError> {
     let keys = key_maker();
@@ -408,7 +428,7 @@ async fn look_again(
         digest.0.push(octets);
         digest.1.push(octets);
     };
-    let digests = digest_bodies(connection, uids, begin, push).await.map_err(on(side))?.digests;
+    let digests = digest_carefully(connection, place, uids, begin, push).await?.0.digests;
     Ok(digests.into_iter().map(|(uid, (content, key))| (uid.0, (content.finish(), key.finish()))).collect())
 }
 

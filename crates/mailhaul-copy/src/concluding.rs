@@ -166,7 +166,8 @@ impl Run<'_> {
                 Err(error) if error.leaves_connection_usable() => return Ok(Unseen::Unknown(words)),
                 Err(error) => return Err(on(Side::Source)(error)),
             }
-            let found = match read_known(&mut links.source, Side::Source, &walk.keys, &uids, |_| true).await {
+            let place = walk.place(source.text(), Side::Source);
+            let found = match read_known(&mut links.source, place, &walk.keys, &uids, |_| true).await {
                 Ok(found) => found,
                 Err(WalkError::Mailbox(_)) => return Ok(Unseen::Unknown(words)),
                 Err(error) => return Err(error),
@@ -205,10 +206,11 @@ impl Run<'_> {
         }
         let mut pauses = pause::reconnects(walk.supervisor.reconnects());
         loop {
+            let drafts = self.departures.holds_drafts(source.text());
             let links = self.connected().await?;
             let ledger = walk.lease.mailbox(source.text()).await?;
             let figures = planned.source.get(source.text());
-            let pair = Pair { source, target, target_is_missing: false, ledger: &ledger, figures };
+            let pair = Pair { source, target, target_is_missing: false, ledger: &ledger, figures, drafts };
             let error = match apply_deletions(walk, links, &pair, tally, left).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,

@@ -47,7 +47,7 @@ impl Planner<'_> {
             None => Vec::new(),
         };
         let Earlier { stored, kept } = Earlier::of(briefs.iter());
-        let mut links = connect(&self.job.accounts).await.map_err(WalkError::Link)?;
+        let mut links = connect(&self.job.accounts, true).await.map_err(WalkError::Link)?;
         let Listings { source, target, source_figures, .. } = list_both(&mut links).await?;
         let mapping = map_renamed_mailboxes(&source, &target, &self.job.rules, &stored, &kept).map_err(|error| {
             WalkError::Decision {

@@ -4,14 +4,19 @@ use crate::oversight::ServerSign;
 use mailhaul_db::{DbError, DbErrorKind};
 use mailhaul_imap::{ErrorClass, ImapError};
 use mailhaul_report::{Stop, StopCause};
-use mailhaul_types::{Escaped, Side, escape};
+use mailhaul_types::{Escaped, MailboxName, Side, UidSet, escape};
 use std::fmt;
+
+/// How many messages a stop names.
+const UIDS_NAMED_MAX: usize = 20;
 
 /// A failure of one of the two connections.
 #[derive(Debug, Clone)]
 pub(crate) struct LinkError {
     pub(crate) side: Side,
     pub(crate) error: ImapError,
+    /// The messages with which connections were lost, in words, if it may be theirs and not the server's trouble.
+    pub(crate) over: Option<Box<str>>,
 }
 
 impl fmt::Display for LinkError {
@@ -21,6 +26,22 @@ impl fmt::Display for LinkError {
 }
 
 impl LinkError {
+    pub(crate) fn new(side: Side, error: ImapError) -> Self {
+        Self { side, error, over: None }
+    }
+
+    /// The same, with the messages over which it may have come about: these of a mailbox on this side.
+    pub(crate) fn over(mut self, side: Side, mailbox: &MailboxName, uids: &UidSet) -> Self {
+        let may_be_theirs = matches!(self.error.class(), ErrorClass::Network | ErrorClass::Protocol);
+        if may_be_theirs && self.over.is_none() && !uids.is_empty() {
+            let named: UidSet = uids.iter().take(UIDS_NAMED_MAX).collect();
+            let more = uids.len() - named.len();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            self.over = Some(format!("UID {named}{more} of {mailbox} on the {side}").into());
+        }
+        self
+    }
+
     /// What this shows of the server to everybody else who uses it.
     pub(crate) fn sign(&self) -> Option<ServerSign> {
         match self.error.class() {
@@ -37,7 +58,7 @@ impl LinkError {
 
 /// Marks an error of one side, so that `?` can carry it.
 pub(crate) fn on(side: Side) -> impl Fn(ImapError) -> WalkError {
-    move |error| WalkError::Link(LinkError { side, error })
+    move |error| WalkError::Link(LinkError::new(side, error))
 }
 
 /// Why a pass over a mailbox, or a run over an account, did not come to its end.
@@ -66,6 +87,22 @@ pub(crate) enum WalkError {
 impl From<DbError> for WalkError {
     fn from(error: DbError) -> Self {
         Self::Ledger(error)
+    }
+}
+
+impl WalkError {
+    /// Whether nobody was let in.
+    pub(crate) fn is_of_sign_in(&self) -> bool {
+        matches!(self, Self::Link(link) if link.error.class() == ErrorClass::SignIn)
+    }
+
+    /// Whether it is the trouble of one connection, and says nothing against others to the same servers.
+    pub(crate) fn concerns_a_connection(&self) -> bool {
+        let Self::Link(link) = self else { return false };
+        !matches!(
+            link.error.class(),
+            ErrorClass::SignIn | ErrorClass::Tls | ErrorClass::Usage | ErrorClass::Quota | ErrorClass::Lease
+        )
     }
 }
 
@@ -122,7 +159,17 @@ pub(crate) fn stop_of_link(link: &LinkError) -> Stop {
         _ => (StopCause::Network, LATER),
     };
     let retry_after_secs = link.error.retry_after().map(|wait| wait.as_secs());
-    Stop { side: Some(link.side), retry_after_secs, ..Stop::new(cause, link.to_string(), hint.to_owned()) }
+    let (reason, hint) = match &link.over {
+        None => (link.to_string(), hint.to_owned()),
+        Some(over) => (
+            format!("{link}; connections were lost when nothing but this was on its way: {over}"),
+            format!(
+                "{hint}. If a mail program cannot open that message either, repair or delete it there, or leave its \
+                 mailbox out with --exclude"
+            ),
+        ),
+    };
+    Stop { side: Some(link.side), retry_after_secs, ..Stop::new(cause, reason, hint) }
 }
 
 /// How a run ends because of the ledger.
@@ -137,4 +184,24 @@ pub fn stop_of_ledger(error: &DbError) -> Stop {
         _ => StopCause::Local,
     };
     Stop::new(cause, escape(&error.to_string()), String::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_of_the_account_is_not_the_trouble_of_one_connection() {
+        let bye = |text: &str| ImapError::Bye { text: text.to_owned() };
+        let of_one = [
+            bye("internal error"),
+            bye("too many connections"),
+            ImapError::Closed { during: "APPEND", detail: String::new() },
+        ];
+        assert!(of_one.into_iter().all(|error| on(Side::Target)(error).concerns_a_connection()));
+        let of_all = [ImapError::SignInImpossible { reason: "no way to sign in".to_owned() }, ImapError::CommitRefused];
+        assert!(!of_all.into_iter().any(|error| on(Side::Target)(error).concerns_a_connection()));
+        assert!(!WalkError::Interrupted { unanswered: 0 }.concerns_a_connection());
+        assert!(!WalkError::Mailbox("refused".to_owned()).concerns_a_connection());
+    }
 }

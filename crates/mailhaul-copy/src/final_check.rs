@@ -18,6 +18,9 @@ use mailhaul_types::{Uid, UidSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// How many stretches of UIDs are named in one remark.
+const RANGES_NAMED_MAX: usize = 50;
+
 /// What a comparison may know besides what both sides show.
 pub(crate) struct Insight<'a> {
     pub(crate) lease: &'a PairLease,
@@ -144,8 +147,8 @@ struct Counted {
     doubled: u64,
     /// Messages whose flags somebody has changed on the target.
     flagged: u64,
-    /// Messages that were found on the target with other headers.
-    other_headers: u64,
+    /// Messages that were found on the target in another form, by their UIDs at the source and there.
+    other_form: (UidSet, UidSet),
 }
 
 struct Judge<'a> {
@@ -174,7 +177,10 @@ impl Judge<'_> {
     fn missing(&mut self, uid: u32, skipped: &UidSet, extra: &mut BTreeSet<u32>) {
         if let Some(settled) = self.known.settled.get(&uid) {
             match settled.target_uid.filter(|target| extra.remove(&target.0)) {
-                Some(_) if settled.state == SettledState::AdoptedAltered => self.counted.other_headers += 1,
+                Some(target) if settled.state == SettledState::AdoptedAltered => {
+                    self.counted.other_form.0.insert(Uid(uid));
+                    self.counted.other_form.1.insert(target);
+                }
                 Some(target) => {
                     let reason = "its copy is there, with other headers".to_owned();
                     self.differ(DifferenceKind::Altered, Some(uid), Some(target.0), reason);
@@ -213,7 +219,7 @@ impl Judge<'_> {
     }
 
     fn finish(mut self) -> Judgement {
-        let Counted { left_behind, extra, removed, doubled, flagged, other_headers } = self.counted;
+        let Counted { left_behind, extra, removed, doubled, flagged, other_form } = self.counted;
         let messages = |number: u64| count_of(number, "message");
         for (number, text) in [
             (
@@ -224,13 +230,37 @@ impl Judge<'_> {
             (doubled, format!("{} more often on the target than at the source", messages(doubled))),
             (left_behind, left_behind_words(left_behind)),
             (flagged, format!("flags of {} were changed on the target, and stay so", messages(flagged))),
-            (other_headers, format!("{} on the target with other headers and the same body", messages(other_headers))),
+            (other_form.0.len(), other_form_words(&other_form)),
         ] {
             if number > 0 {
                 self.judgement.remarks.push(text);
             }
         }
         self.judgement
+    }
+}
+
+/// Names them, so that somebody can look whether it is the same mail: that they belong together the ledger says, and no
+/// content is read here.
+fn other_form_words((ours, theirs): &(UidSet, UidSet)) -> String {
+    format!(
+        "{} on the target in another form, as found there earlier; contents were not compared now: UIDs {} at the source, \
+         {} on the target",
+        count_of(ours.len(), "message"),
+        first_of(ours),
+        first_of(theirs),
+    )
+}
+
+/// A set as text, cut where nobody would read on.
+fn first_of(uids: &UidSet) -> String {
+    let named = uids.ranges().iter().take(RANGES_NAMED_MAX).fold(UidSet::new(), |mut named, range| {
+        named.insert_range(*range);
+        named
+    });
+    match uids.len() - named.len() {
+        0 => named.to_string(),
+        more => format!("{named} and {more} more"),
     }
 }
 
@@ -344,7 +374,11 @@ mod tests {
         known.settled.get_mut(&1).expect("there").state = SettledState::AdoptedAltered;
         let adopted = judged(&ResyncPolicy::default(), &known, &ours, &theirs);
         assert_eq!(adopted.differences, []);
-        assert_eq!(adopted.remarks, ["1 message on the target with other headers and the same body"]);
+        let remark = "1 message on the target in another form, as found there earlier; contents were not compared now: \
+                      UIDs 1 at the source, 11 on the target";
+        assert_eq!(adopted.remarks, [remark]);
+        let many: UidSet = (1..=200).map(|uid| Uid(uid * 2)).collect();
+        assert!(first_of(&many).ends_with(",98,100 and 150 more"), "{}", first_of(&many));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::scan::Listing;
 use crate::tally::Tally;
 use crate::transfer::FlagsSent;
 use crate::walk::{Links, Pair, Target, Walk};
-use mailhaul_db::Settled;
+use mailhaul_db::{Settled, SettledState};
 use mailhaul_imap::{ErrorClass, FlagsRow, ImapError, StoreMode};
 use mailhaul_plan::flags::{FlagCase, FlagChange, FlagStep, decide_flags, needs_target, same_flags};
 use mailhaul_plan::policy::FlagPolicy;
@@ -75,7 +75,7 @@ struct Work {
     groups: BTreeMap<(bool, String), Group>,
     /// Source UIDs whose flags count as synced once everything is done.
     synced: BTreeSet<Uid>,
-    /// Messages whose target UID is not known.
+    /// Messages whose copy is not known for certain.
     unknown: u64,
     /// Messages whose flags both sides have changed, and whose target's owner wins.
     left_to_owner: u64,
@@ -111,7 +111,7 @@ impl Sync<'_> {
         let theirs = theirs.map(kept);
         let changed = !same_flags(&base, &source);
         let step = decide_flags(self.policy, FlagCase { base: &base, source: &source, target: theirs.as_ref() });
-        let Some(target_uid) = message.target_uid else {
+        let Some(target_uid) = known_copy(message) else {
             self.work.unknown += u64::from(changed);
             return;
         };
@@ -139,7 +139,7 @@ impl Sync<'_> {
             let changed = now.is_some_and(|now| !same_flags(&kept(&message.flags), &kept(now)));
             needs_target(self.policy, changed)
         };
-        let uids: UidSet = page.iter().filter(matters).filter_map(|message| message.target_uid).collect();
+        let uids: UidSet = page.iter().filter(matters).filter_map(known_copy).collect();
         if !uids.is_empty() {
             let mut take = |row: FlagsRow| drop(theirs.insert(row.uid, row.flags));
             links.target.fetch_flags(&uids, &mut take).await.map_err(on(Side::Target))?;
@@ -221,6 +221,11 @@ impl Work {
         tally.flags_refused = words_of_refusal;
         Ok(refused)
     }
+}
+
+/// The copy, if it is known to be that and not merely likely: flags of other mail are not changed.
+fn known_copy(message: &Settled) -> Option<Uid> {
+    message.target_uid.filter(|_| message.state != SettledState::Likely)
 }
 
 /// One change; returns the target's words if it refuses.

@@ -178,6 +178,8 @@ impl Follower<'_> {
         run.file_held().await;
         let Run { links, summary, .. } = run;
         let report = summary.into_report(None);
+        // A round looks after its connections itself, and says in what it shows that one was lost.
+        self.in_step_since = walk.progress.in_step_since();
         let brought_over = self.story.take(report, self.looked_at.is_some());
         end?;
         // A connection that was made within the round does not listen to anything yet.
@@ -276,7 +278,7 @@ impl Follower<'_> {
         let pause = asked.or_else(|| pauses.next()).unwrap_or(bounds::THROTTLE_PAUSE).min(bounds::THROTTLE_PAUSE_MAX);
         tracing::warn!(error = %link, again_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             "connection lost; reconnecting");
-        self.walk.progress.doing(format!("reconnecting after: {link}"));
+        self.walk.progress.lost_connection(&link.to_string());
         self.walk.progress.wait_for(pause);
         self.pause(pause).await?;
         if self.walk.stop.is_requested() {

@@ -53,6 +53,30 @@ impl RetryExceptions {
     }
 }
 
+/// How many connections to each of its two servers one account may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// Never more than these; at least one is used.
+    pub most: usize,
+    /// With so many the copying begins; further ones are opened while that makes it faster.
+    pub first: usize,
+}
+
+impl Connections {
+    /// What is used where nobody says otherwise: servers commonly allow ten for each account and address, and the
+    /// account's owner has some of them.
+    pub const USUAL: Self = Self { most: 4, first: 1 };
+
+    /// One, whatever comes.
+    pub const ONE: Self = Self { most: 1, first: 1 };
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self::USUAL
+    }
+}
+
 /// What is copied, and what the operator has decided.
 #[derive(Debug, Clone)]
 pub struct CopyJob {
@@ -74,6 +98,8 @@ pub struct CopyJob {
     pub copy_deleted_flag: bool,
     /// What becomes of changes after the first copy.
     pub resync: ResyncPolicy,
+    /// How many mailboxes may be worked on at once, each over connections of its own.
+    pub connections: Connections,
     /// Only recognise what is on the target already, and write nothing there: no message, no mailbox, no flag.
     pub recognise_only: bool,
 }

@@ -9,12 +9,15 @@ use mailhaul_plan::visits::Figures;
 use mailhaul_types::{MailboxName, Side};
 use std::collections::BTreeMap;
 
-/// Signs in on both sides at once.
-pub(crate) async fn connect(accounts: &AccountPair) -> Result<Links, LinkError> {
+/// Signs in on both sides at once; with `list` for somebody who lists the mailboxes next.
+pub(crate) async fn connect(accounts: &AccountPair, list: bool) -> Result<Links, LinkError> {
     let open = async |side, account: &crate::job::Account| {
-        Connection::open(side, &account.endpoint, &account.credentials, &accounts.timeouts)
-            .await
-            .map_err(|error| LinkError { side, error })
+        let (endpoint, credentials) = (&account.endpoint, &account.credentials);
+        let opened = match list {
+            true => Connection::open_and_list(side, endpoint, credentials, &accounts.timeouts).await,
+            false => Connection::open(side, endpoint, credentials, &accounts.timeouts).await,
+        };
+        opened.map_err(|error| LinkError::new(side, error))
     };
     let (source, target) =
         tokio::try_join!(open(Side::Source, &accounts.source), open(Side::Target, &accounts.target))?;

@@ -19,6 +19,9 @@ pub enum ServerSign {
     Served,
 }
 
+/// Room for a connection, for as long as it is held.
+pub type Widened = Box<dyn std::any::Any + Send + Sync>;
+
 /// Somebody who runs many accounts and answers for all of them. Every method returns at once.
 pub trait Supervisor: Send + Sync {
     /// Whether the right to write still stands at this moment. Asked before each command that stores mail is completed.
@@ -35,6 +38,17 @@ pub trait Supervisor: Send + Sync {
     /// Whether to begin another mailbox. `false` ends the run as interrupted, with nothing in flight.
     fn goes_on(&self) -> bool {
         true
+    }
+
+    /// Room for another connection to each server, beside the run's first; `None` if there is none. It is given back by
+    /// letting go of it.
+    fn widen(&self) -> Option<Widened> {
+        Some(Box::new(()))
+    }
+
+    /// Whether room that was given is wanted by others now. Asked between two mailboxes.
+    fn is_crowded(&self) -> bool {
+        false
     }
 
     /// What a server showed.

@@ -11,25 +11,27 @@ use crate::flag_sync::sync_flags;
 use crate::moves::{Arrivals, Departures, follow_moves};
 use crate::prepare::create_again;
 use crate::read_back::read_back;
-use crate::recognise::{Matched, Proof, Recognition, Turn, match_in_turn};
+use crate::reading::Unreadable;
+use crate::recognise::{Matched, Proof, Recognition, Turn, find_witnesses, match_in_turn};
 use crate::rounds::Sender;
 use crate::scan::Listing;
-use crate::source_side::read_source;
+use crate::source_side::{Opened, open_source, read_source};
 use crate::step;
 use crate::tail::{present_in, target_uid_next, unclaimed};
 use crate::tally::Tally;
-use crate::target_side::{meet, open_target};
+use crate::target_side::{meet, open_quiet_target, open_target};
 use crate::transfer::{FlagsSent, Shipment};
 use crate::views::doubt;
 use crate::visits::policy_digest;
 use crate::walk::{Links, Pair, Target, Walk};
 use crate::words;
-use mailhaul_db::{Exception, ExceptionState, MailboxState, Settled, SettledState, Settlement, Synced};
+use mailhaul_db::{Exception, ExceptionState, MailboxState, SENT_UNKNOWN, Settled, Settlement, Synced};
+use mailhaul_imap::SelectedMailbox;
 use mailhaul_plan::batches::{BatchLimits, plan_batches};
 use mailhaul_plan::flags::common_flags;
 use mailhaul_plan::policy::FlagPolicy;
 use mailhaul_plan::steps::{difference, intersection, remaining};
-use mailhaul_types::{Uid, UidRange, UidSet, UidValidity};
+use mailhaul_types::{UidRange, UidSet, UidValidity};
 
 /// How a pass ended that came to its end.
 #[derive(Debug, Default)]
@@ -57,9 +59,8 @@ pub(crate) async fn pass(
     let state = forget_what_to_retry(walk, pair, tally, state).await?;
     tally.before.get_or_insert_with(|| state.settled.clone());
 
-    let drafts = departures.holds_drafts(pair.source.text());
-    let (mut listing, state) = read_source(walk, links, pair, tally, state, drafts).await?;
-    listing.drafts = drafts;
+    let (at_source, on_target) = open_both(walk, links, pair, &state).await;
+    let (mut listing, state) = read_source(walk, links, pair, tally, state, at_source?).await?;
     step::taken("source listed")?;
     departures.learn(pair.source, pair.target, &listing.departed);
     let present = difference(&state.settled, &state.departed);
@@ -74,10 +75,14 @@ pub(crate) async fn pass(
         }
         create_again(links, pair, state.settled.len()).await?;
     }
-    let opened = open_target(walk, links, pair, &state).await?;
+    let opened = match on_target {
+        Some(opened) => opened?,
+        None => open_target(walk, links, pair, &state).await?,
+    };
     step::taken("target opened")?;
     let mut target = meet(links, walk, pair, &listing, opened, &state).await?;
-    let mut adopted = read_tail(walk, links, pair, tally, &mut listing, &state, &mut target).await?;
+    let (mut adopted, aside) = read_tail(walk, links, pair, tally, &mut listing, &state, &mut target).await?;
+    listing.todo.retain(|(uid, _)| !aside.contains(*uid));
     step::taken("tail read")?;
     if walk.job.recognise_only {
         // Nothing was sent, moved or marked. The next run has this mailbox to visit.
@@ -120,6 +125,23 @@ pub(crate) async fn pass(
     }
     let synced = account_for(walk, tally, &listing, &state, target.uid_validity);
     Ok(PassEnd { synced, departed: listing.departed, seen, settled: present })
+}
+
+/// Opens the mailbox on both sides at once. The target is left for later where it has to be made first, or where something
+/// may still be on its way to it.
+async fn open_both(
+    walk: &Walk<'_>,
+    links: &mut Links,
+    pair: &Pair<'_>,
+    state: &MailboxState,
+) -> (Result<Opened, WalkError>, Option<Result<SelectedMailbox, WalkError>>) {
+    let Links { source, target } = links;
+    let open_target = async {
+        let quiet = state.sent.is_none() && !pair.target_is_missing;
+        if quiet { Some(open_quiet_target(target, pair).await) } else { None }
+    };
+    // Neither is given up for the other's sake: a connection that is left in the middle of a command is lost.
+    tokio::join!(open_source(walk, source, pair, state), open_target)
 }
 
 /// What the source was, if the pass has accounted for everything in it: then the next run can tell from its figures
@@ -187,7 +209,8 @@ async fn forget_what_to_retry(
     Ok(pair.ledger.load().await?)
 }
 
-/// Reads whatever lies above the mark on the target and settles what turns out to be there already.
+/// Reads whatever lies above the mark on the target and settles what turns out to be there already: these, and those of
+/// which it cannot be told.
 async fn read_tail(
     walk: &Walk<'_>,
     links: &mut Links,
@@ -196,7 +219,7 @@ async fn read_tail(
     listing: &mut Listing,
     state: &MailboxState,
     target: &mut Target,
-) -> Result<UidSet, WalkError> {
+) -> Result<(UidSet, UidSet), WalkError> {
     let uid_next = match target.uid_next {
         Some(uid_next) => uid_next,
         None => target_uid_next(links, pair.target, target.mark).await?,
@@ -206,7 +229,7 @@ async fn read_tail(
             let settlement = Settlement { clear_sent: true, target_mark: Some(target.mark), messages: Vec::new() };
             pair.ledger.settle(settlement).await?;
         }
-        return Ok(UidSet::new());
+        return Ok(Default::default());
     }
     walk.doing(pair, "looking at what is there already");
     let claimed = pair.ledger.load().await?.claimed_targets;
@@ -214,20 +237,19 @@ async fn read_tail(
     // Also what the operator leaves out today or the target refused once: it may have been sent in an earlier run,
     // and once the mark has passed its copy, nobody would look for it again.
     let candidates = difference(&listing.listed, &state.settled);
-    let in_flight = state.sent.map_or_else(UidSet::new, |range| intersection(&candidates, &set_of(range)));
+    // What was in flight when the source was renumbered is none in particular: it is looked for as everything else is.
+    let known = state.sent.filter(|range| *range != SENT_UNKNOWN);
+    let in_flight = known.map_or_else(UidSet::new, |range| intersection(&candidates, &set_of(range)));
     let present = present_in(&mut links.target, &tail).await?;
     let Links { source, target: connection } = links;
     let others = difference(&candidates, &in_flight);
-    // Before the first pass has come to its end it may be very much. Later it is what the target's owner has put here,
-    // and that may be an older edition of what arrives.
+    // Before the first pass has come to its end it may be very much, and only drafts are compared by their contents. Later
+    // it is what the target's owner has put here, and that may be an older edition of what arrives.
     let proof = if state.synced.is_some() { Proof::Contents } else { Proof::Sizes };
     // First what was in flight, which is cheap; then, if something is left, everything else that may be meant.
-    let turns = [
-        Turn { candidates: &in_flight, proof: Proof::Sizes, sent: true },
-        Turn { candidates: &others, proof, sent: false },
-    ];
-    let witnesses = if present.is_empty() { Vec::new() } else { witnesses(pair, state, &listing.listed).await? };
-    let with = Recognition { witnesses: &witnesses, ..walk.recognition(listing.drafts) };
+    let turns = [Turn::sent(&in_flight), Turn { candidates: &others, proof, sent: false }];
+    let witnesses = if present.is_empty() { Vec::new() } else { find_witnesses(pair, state, &listing.listed).await? };
+    let with = Recognition { witnesses: &witnesses, ..walk.recognition(pair.source.text(), pair.drafts) };
     let recognised = match_in_turn(source, connection, with, &present, &turns).await?;
     tally.unproved += recognised.unproved;
     let mut found = Vec::with_capacity(recognised.found.len());
@@ -247,9 +269,12 @@ async fn read_tail(
              told from other mail, so nothing was sent"
         )));
     }
-    if state.sent.is_some() {
-        let holes = difference(&tail, &present).len();
-        let unaccounted = difference(&in_flight, &adopted);
+    let aside = set_aside_uncertain(pair, tally, recognised.uncertain).await?;
+    let holes = difference(&tail, &present).len();
+    if state.sent == Some(SENT_UNKNOWN) {
+        note_unnamed_duplicates(tally, holes.min(difference(&candidates, &adopted).len()));
+    } else if state.sent.is_some() {
+        let unaccounted = difference(&difference(&in_flight, &adopted), &aside);
         tally.possible_duplicates += holes.min(unaccounted.len());
         name_possible_duplicates(pair, holes, &unaccounted).await?;
     }
@@ -258,16 +283,26 @@ async fn read_tail(
     let settlement = Settlement { messages: found, target_mark: Some(uid_next), clear_sent: true };
     pair.ledger.settle(settlement).await?;
     target.mark = uid_next;
-    Ok(adopted)
+    Ok((adopted, aside))
 }
 
-/// Some copies that we wrote and whose originals are still there.
-async fn witnesses(pair: &Pair<'_>, state: &MailboxState, listed: &UidSet) -> Result<Vec<(Uid, Uid)>, WalkError> {
-    let asked: UidSet = intersection(&state.settled, listed).iter().take(bounds::WITNESSES * 4).collect();
-    let settled = pair.ledger.settled_in(&asked).await?.into_iter();
-    let copied = settled.filter(|settled| settled.state == SettledState::Copied);
-    let pairs = copied.filter_map(|settled| Some((settled.source_uid, settled.target_uid?)));
-    Ok(pairs.take(bounds::WITNESSES).collect())
+/// What can be told neither to be on the target nor not to be there is not sent, and named: the mark passes what may be
+/// its copy.
+pub(crate) async fn set_aside_uncertain(
+    pair: &Pair<'_>,
+    tally: &mut Tally,
+    uncertain: Unreadable,
+) -> Result<UidSet, WalkError> {
+    let mut aside = UidSet::new();
+    for (uid, reason) in uncertain {
+        let reason = format!("{reason}; it was not sent");
+        tally.unreadable.insert(uid);
+        aside.insert(uid);
+        tracing::warn!(mailbox = %pair.source, uid = uid.0, reason, "message set aside as unreadable");
+        let exception = Exception { uid: Some(uid), state: ExceptionState::Unreadable, reason, key: None };
+        pair.ledger.record_exception(exception).await?;
+    }
+    Ok(aside)
 }
 
 /// What both sides last had in common of a message that was found on the target: before the switch the target's flags
@@ -289,6 +324,17 @@ fn adopt_our_own(walk: &Walk<'_>, listing: &mut Listing, target: &Target, matche
     let common = common_flags(&sent, &matched.settled.flags);
     let settled = adopt(walk, listing, target, matched);
     if walk.job.resync.switched { settled } else { Settled { flags: common, ..settled } }
+}
+
+/// The same of what was in flight when the source was renumbered: which messages these are is not known, and to name others
+/// would be to lead astray.
+fn note_unnamed_duplicates(tally: &mut Tally, messages: u64) {
+    if messages > 0 {
+        let text = "messages were in flight when a connection was lost, and the source has renumbered the mailbox since; \
+                    the target has given out UIDs that are empty now: at most so many copies may have arrived and been \
+                    moved or deleted since, and were sent again";
+        tally.note("at least once", text.to_owned(), messages);
+    }
 }
 
 /// UIDs were given out above the mark and hold nothing any more: a copy that was in flight may have landed and been

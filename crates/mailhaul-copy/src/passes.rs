@@ -10,6 +10,7 @@ use crate::tally::Tally;
 use crate::visits::Visited;
 use crate::walk::Pair;
 use mailhaul_plan::mailboxes::MappedMailbox;
+use mailhaul_types::{MailboxName, Side};
 use tracing::Instrument as _;
 
 /// A mailbox that was passed to its end and is not filed yet: messages have left it, and what that means is not known
@@ -27,6 +28,27 @@ impl Run<'_> {
     /// Passes over what is to be visited.
     pub(crate) async fn pass_over(&mut self, planned: &mut Planned, visits: &[Visited]) -> Result<(), WalkError> {
         let order = in_order(planned, visits);
+        if let Err(error) = self.prepare_ahead(planned, &order).await {
+            self.not_reached(&order, planned);
+            return Err(error);
+        }
+        let (new, known): (Vec<Visited>, Vec<Visited>) = order.iter().partition(|visit| is_new(planned, visit.place));
+        if self.walk.job.connections.most < 2 || self.walk.job.recognise_only || new.len() < 2 {
+            return self.pass_in_order(planned, &order).await;
+        }
+        if let Err(error) = self.pass_in_order(planned, &known).await {
+            self.not_reached(&new, planned);
+            return Err(error);
+        }
+        // What has left a mailbox and waits for an explanation is looked for in one mailbox after the other.
+        match self.departures.is_empty() {
+            true => self.pass_together(planned, &new).await,
+            false => self.pass_in_order(planned, &new).await,
+        }
+    }
+
+    /// One mailbox after the other.
+    async fn pass_in_order(&mut self, planned: &mut Planned, order: &[Visited]) -> Result<(), WalkError> {
         for (number, visit) in order.iter().enumerate() {
             if !self.walk.supervisor.goes_on() {
                 self.not_reached(&order[number..], planned);
@@ -43,11 +65,22 @@ impl Run<'_> {
 
     /// One mailbox, from its first pass to its line in the report. An error concerns more than this mailbox.
     async fn pass_one(&mut self, planned: &mut Planned, place: usize) -> Result<(), WalkError> {
+        let mut tally = Tally::default();
+        let result = self.work_on(place, planned, &mut tally).await;
+        self.conclude(planned, place, tally, result).await
+    }
+
+    /// What is left to do of a mailbox when nothing more is done in it: it is filed, or held. An error concerns more than
+    /// this mailbox.
+    pub(crate) async fn conclude(
+        &mut self,
+        planned: &Planned,
+        place: usize,
+        tally: Tally,
+        result: Result<PassEnd, WalkError>,
+    ) -> Result<(), WalkError> {
         let walk = self.walk;
         let mapped = planned.mapping.mailboxes[place].clone();
-        let mut tally = Tally::default();
-        let span = tracing::info_span!("mailbox", mailbox.name = %mapped.source);
-        let result = self.work_on(place, planned, &mut tally).instrument(span).await;
         tell_of(&mapped, &tally);
         let target = planned.mapping.mailboxes[place].target_text.clone();
         self.all_passed &= result.is_ok() && tally.counts().remaining == 0;
@@ -89,6 +122,7 @@ impl Run<'_> {
     /// Files what was passed and not filed when the run ended early. What has left these mailboxes is found again by
     /// the next run.
     pub(crate) async fn file_held(&mut self) {
+        self.take_over();
         for held in std::mem::take(&mut self.held) {
             let filed = self.summary.file(self.walk, &held.mapped, &held.target, &held.tally, Ok(())).await;
             if let Err(error) = filed {
@@ -98,7 +132,7 @@ impl Run<'_> {
     }
 
     /// Files the mailboxes that the run did not come to, as far as it is still known what they hold.
-    fn not_reached(&mut self, rest: &[Visited], planned: &Planned) {
+    pub(crate) fn not_reached(&mut self, rest: &[Visited], planned: &Planned) {
         for visit in rest {
             let mapped = &planned.mapping.mailboxes[visit.place];
             let brief = planned.briefs.get(mapped.source.text());
@@ -110,24 +144,53 @@ impl Run<'_> {
     }
 
     /// Passes over one mailbox until one comes to its end.
-    async fn work_on(&mut self, place: usize, planned: &mut Planned, tally: &mut Tally) -> Result<PassEnd, WalkError> {
+    pub(crate) async fn work_on(
+        &mut self,
+        place: usize,
+        planned: &mut Planned,
+        tally: &mut Tally,
+    ) -> Result<PassEnd, WalkError> {
+        let source = planned.mapping.mailboxes[place].source.clone();
+        let span = tracing::info_span!("mailbox", mailbox.name = %source);
+        self.pass_until_one_ends(place, planned, tally).instrument(span).await
+    }
+
+    async fn pass_until_one_ends(
+        &mut self,
+        place: usize,
+        planned: &mut Planned,
+        tally: &mut Tally,
+    ) -> Result<PassEnd, WalkError> {
         let walk = self.walk;
         let source = planned.mapping.mailboxes[place].source.clone();
         let mut pauses = pause::reconnects(self.walk.supervisor.reconnects());
         let mut first = true;
         loop {
-            let settled = tally.progress();
+            let settled = tally.progress() + walk.reading.progress(source.text());
             let error = match self.try_to_pass(place, planned, tally).await {
                 Ok(end) => return Ok(end),
                 Err(error) => error,
             };
-            if tally.progress() > settled {
+            let went_on = tally.progress() + walk.reading.progress(source.text()) > settled;
+            tally.suspects.pass_was_lost(went_on);
+            if went_on {
                 pauses = pause::reconnects(walk.supervisor.reconnects());
             }
             tracing::debug!(mailbox.name = %source, "the pass was broken off");
-            self.recover(error, &mut pauses, first).await?;
+            if let Err(error) = self.recover(error, &mut pauses, first).await {
+                return Err(self.named(error, &source, tally));
+            }
             first = false;
         }
+    }
+
+    /// An error that ends the work here, with the messages over which connections were lost.
+    fn named(&self, error: WalkError, source: &MailboxName, tally: &Tally) -> WalkError {
+        let WalkError::Link(link) = error else { return error };
+        let side = link.side;
+        // What is sent is known by its UID at the source, whichever side falls over it.
+        let sent = link.over(Side::Source, source, &tally.suspects.named(side));
+        WalkError::Link(sent.over(side, source, &self.walk.reading.named(source.text(), side)))
     }
 
     async fn try_to_pass(
@@ -154,12 +217,24 @@ impl Run<'_> {
             target_is_missing: prepared.is_missing,
             ledger: &ledger,
             figures: planned.source.get(source.text()),
+            drafts: departures.holds_drafts(source.text()),
         };
         walk.doing(&pair, "copying");
         let result = pass(walk, links, &pair, tally, departures).await;
         ledger.flush().await?;
         result
     }
+}
+
+/// Whether nothing was ever done in a mailbox, and it is there on the target: then nothing that happened in another has to
+/// be known before.
+fn is_new(planned: &Planned, place: usize) -> bool {
+    let mapped = &planned.mapping.mailboxes[place];
+    let is_there = mapped.exists_on_target || mapped.target_text.eq_ignore_ascii_case("INBOX");
+    is_there
+        && planned.briefs.get(mapped.source.text()).is_none_or(|brief| {
+            brief.counts.total() == 0 && brief.sent.is_none() && brief.synced.is_none() && !brief.mailbox_failed
+        })
 }
 
 /// Mailboxes in which something is in flight come first, so that a move that was broken off is found before another

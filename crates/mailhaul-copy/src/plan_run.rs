@@ -9,12 +9,13 @@ use crate::renames::evidence::has_something_left;
 use crate::renames::{Renamed, follow_renames};
 use crate::unlisted::complete_target_list;
 use mailhaul_db::MailboxBrief;
-use mailhaul_plan::mailboxes::{LeftOutReason, MappedMailbox, Mapping};
+use mailhaul_plan::mailboxes::{AccountListing, LeftOutReason, MappedMailbox, Mapping, use_suggested_by};
 use mailhaul_plan::visits::Figures;
-use mailhaul_types::{MailboxName, Side};
+use mailhaul_types::{MailboxName, Side, SpecialUse};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a run knows before it works on the first mailbox.
+#[derive(Clone)]
 pub(crate) struct Planned {
     /// What the source tells of its mailboxes along with their list, by name as text.
     pub(crate) source: BTreeMap<String, Figures>,
@@ -28,6 +29,9 @@ pub(crate) struct Planned {
     /// Source mailboxes that earlier runs knew and that are not listed any more. Once the rest was told: only those that
     /// are proved not to be there.
     pub(crate) vanished: Vec<String>,
+    /// Source mailboxes whose mail stands among drafts, by the word of either side or by the target's name: a rule may
+    /// lead any mailbox there.
+    pub(crate) drafts: BTreeSet<String>,
 }
 
 impl Planned {
@@ -47,6 +51,18 @@ pub(crate) fn by_source(briefs: Vec<MailboxBrief>) -> BTreeMap<String, MailboxBr
     briefs.into_iter().map(|brief| (brief.mapping.source.clone(), brief)).collect()
 }
 
+/// See [`Planned::drafts`].
+fn for_drafts(mapping: &Mapping, target: &AccountListing) -> BTreeSet<String> {
+    let announced = target.mailboxes.iter().filter(|entry| entry.special_use == Some(SpecialUse::Drafts));
+    let announced: BTreeSet<&str> = announced.map(|entry| entry.name.text()).collect();
+    let is_for_drafts = |mapped: &&MappedMailbox| {
+        mapped.special_use == Some(SpecialUse::Drafts)
+            || announced.contains(mapped.target_text.as_str())
+            || use_suggested_by(&mapped.target_text) == Some(SpecialUse::Drafts)
+    };
+    mapping.mailboxes.iter().filter(is_for_drafts).map(|mapped| mapped.source.text().to_owned()).collect()
+}
+
 impl Run<'_> {
     /// Signs in, lists both sides, and settles which mailbox goes where.
     pub(crate) async fn plan(&mut self) -> Result<Planned, WalkError> {
@@ -61,7 +77,7 @@ impl Run<'_> {
 
     async fn try_to_plan(&mut self) -> Result<Planned, WalkError> {
         let walk = self.walk;
-        let mut links = self.connected().await?;
+        let mut links = self.connected_to_list().await?;
         walk.progress.doing("looking for changes".to_owned());
         let mut listings = list_both(links).await?;
         let mut briefs = by_source(walk.lease.overview().await?);
@@ -90,7 +106,8 @@ impl Run<'_> {
         let Listings { target, source_figures, target_figures, .. } = listings;
         let subscribed = target.mailboxes.iter().filter(|entry| entry.subscribed);
         let subscribed = subscribed.map(|entry| entry.name.text().to_owned()).collect();
-        Ok(Planned { source: source_figures, target: target_figures, subscribed, mapping, briefs, vanished })
+        let drafts = for_drafts(&mapping, &target);
+        Ok(Planned { source: source_figures, target: target_figures, subscribed, mapping, briefs, vanished, drafts })
     }
 
     /// Says what is not copied: what is left out, and what is not there any more.
@@ -114,7 +131,43 @@ impl Run<'_> {
         match links.source.status(name).await {
             Ok(status) => Ok(status.messages),
             Err(error) if error.leaves_connection_usable() => Ok(None),
-            Err(error) => Err(WalkError::Link(LinkError { side: Side::Source, error })),
+            Err(error) => Err(WalkError::Link(LinkError::new(Side::Source, error))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::for_drafts;
+    use mailhaul_plan::mailboxes::{AccountListing, MailboxEntry, MappingRules, map_mailboxes};
+    use mailhaul_types::{MailboxName, NameEncoding, SpecialUse};
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn listing(entries: &[(&str, Option<SpecialUse>)]) -> AccountListing {
+        let entry = |(name, special_use): &(&str, Option<SpecialUse>)| MailboxEntry {
+            name: MailboxName::from_text(name, NameEncoding::Utf8),
+            delimiter: Some('/'),
+            selectable: true,
+            special_use: *special_use,
+            subscribed: false,
+        };
+        AccountListing { mailboxes: entries.iter().map(entry).collect(), ..AccountListing::default() }
+    }
+
+    #[test]
+    fn mail_stands_among_drafts_by_the_word_of_either_side_or_by_the_name_that_a_rule_gives_it() {
+        let drafts = Some(SpecialUse::Drafts);
+        let source = listing(&[("INBOX", None), ("Skizzen", drafts), ("Half", None), ("Later", None)]);
+        let target = listing(&[("INBOX", None), ("Unsent", drafts)]);
+        let map = [("Half", "Unsent/Half"), ("Later", "Old/Drafts")];
+        let map = map.map(|(old, new)| (old.to_owned(), new.to_owned())).to_vec();
+        let rules = MappingRules { map, ..MappingRules::default() };
+        let mapping = map_mailboxes(&source, &target, &rules, &BTreeMap::new()).expect("rules that can be followed");
+        let expected: BTreeSet<String> = ["Skizzen", "Later"].map(str::to_owned).into();
+        assert_eq!(for_drafts(&mapping, &target), expected);
+        let rules = MappingRules { map: vec![("Half".to_owned(), "Unsent".to_owned())], ..MappingRules::default() };
+        let source = listing(&[("INBOX", None), ("Half", None)]);
+        let mapping = map_mailboxes(&source, &target, &rules, &BTreeMap::new()).expect("rules that can be followed");
+        assert_eq!(for_drafts(&mapping, &target), ["Half".to_owned()].into());
     }
 }

@@ -1,13 +1,23 @@
 //! Making sure that the target mailbox is there, under a name that the target accepts, and subscribed like its source.
+//!
+//! What is to be made at all is made ahead of the data, in bursts. What becomes of each mailbox is looked at when its turn
+//! has come: one that was refused then is asked for alone, and its refusal has its name.
 
-use crate::error::{WalkError, mailbox_error};
+use crate::account::Run;
+use crate::error::{WalkError, mailbox_error, on};
 use crate::mapping::as_stored;
+use crate::pause;
 use crate::plan_run::Planned;
+use crate::visits::Visited;
 use crate::walk::{Links, Pair, Walk};
 use mailhaul_db::MailboxLedger;
 use mailhaul_imap::{ErrorClass, ImapError};
 use mailhaul_plan::mailboxes::{MappedMailbox, Mapping};
 use mailhaul_types::{MailboxName, Side, escape};
+
+/// Commands that are in flight, at first and when a connection has been lost; one from the second loss on. Some targets drop
+/// whoever asks for much at once, and each of these commands costs them more than a round trip's share.
+const AT_ONCE: [usize; 2] = [64, 8];
 
 /// The target mailbox, as far as it can be made ready before the source was looked at.
 pub(crate) struct Prepared {
@@ -15,6 +25,80 @@ pub(crate) struct Prepared {
     pub(crate) name: MailboxName,
     /// Whether it is not there, although messages were settled in it: [`create_again`] makes it, if it is needed.
     pub(crate) is_missing: bool,
+}
+
+impl Run<'_> {
+    /// Creates and subscribes what the mailboxes to be visited lack on the target, without waiting for one before the
+    /// next.
+    pub(crate) async fn prepare_ahead(&mut self, planned: &mut Planned, visits: &[Visited]) -> Result<(), WalkError> {
+        if self.walk.job.recognise_only {
+            return Ok(());
+        }
+        let mut pauses = pause::reconnects(self.walk.supervisor.reconnects());
+        let mut at_once = AT_ONCE.into_iter();
+        let mut first = true;
+        loop {
+            let most = at_once.next().unwrap_or(1);
+            let done = made_and_subscribed(planned);
+            let Err(error) = self.try_to_prepare(planned, visits, most).await else { return Ok(()) };
+            if made_and_subscribed(planned) > done {
+                pauses = pause::reconnects(self.walk.supervisor.reconnects());
+            }
+            self.recover(error, &mut pauses, std::mem::take(&mut first)).await?;
+        }
+    }
+
+    /// With so many commands in flight. What was answered before the connection was lost is done.
+    async fn try_to_prepare(
+        &mut self,
+        planned: &mut Planned,
+        visits: &[Visited],
+        at_once: usize,
+    ) -> Result<(), WalkError> {
+        let walk = self.walk;
+        let links = self.connected().await?;
+        let encoding = links.target.name_encoding();
+        // Mailboxes come before those that they hold.
+        let mut places: Vec<usize> = visits.iter().map(|visit| visit.place).collect();
+        places.sort_unstable();
+        let named = |place: &usize| planned.mapping.mailboxes[*place].target_name(encoding);
+        let names: Vec<MailboxName> = places.iter().map(named).collect();
+        let wanted = |(place, name): &(&usize, &MailboxName)| is_to_be_made(planned, **place, name);
+        let missing: Vec<(usize, &MailboxName)> =
+            places.iter().zip(&names).filter(wanted).map(|(place, name)| (*place, name)).collect();
+        let asked: Vec<&MailboxName> = missing.iter().map(|(_, name)| *name).collect();
+        let made = links.target.create_all(&asked, at_once).await;
+        for ((place, _), _) in missing.iter().zip(made.done).filter(|(_, made)| *made) {
+            let mapped = &mut planned.mapping.mailboxes[*place];
+            walk.lease.mailbox(mapped.source.text()).await?.note_made().await?;
+            mapped.exists_on_target = true;
+        }
+        made.end.map_err(on(Side::Target))?;
+        let is_there = |place: &usize, name: &MailboxName| {
+            let mapped = &planned.mapping.mailboxes[*place];
+            let there = mapped.exists_on_target || name.is_inbox();
+            there && mapped.subscribed && !planned.subscribed.contains(name.text())
+        };
+        let unsubscribed: Vec<&MailboxName> =
+            places.iter().zip(&names).filter(|(place, name)| is_there(place, name)).map(|(_, name)| name).collect();
+        let subscribed = links.target.subscribe_all(&unsubscribed, at_once).await;
+        let done = unsubscribed.iter().zip(subscribed.done).filter(|(_, done)| *done);
+        planned.subscribed.extend(done.map(|(name, _)| name.text().to_owned()));
+        subscribed.end.map_err(on(Side::Target))
+    }
+}
+
+/// A number that grows with what is done.
+fn made_and_subscribed(planned: &Planned) -> usize {
+    let made = planned.mapping.mailboxes.iter().filter(|mapped| mapped.exists_on_target).count();
+    made + planned.subscribed.len()
+}
+
+/// Whether a target mailbox is to be created before anything else is known of it.
+fn is_to_be_made(planned: &Planned, place: usize, name: &MailboxName) -> bool {
+    let mapped = &planned.mapping.mailboxes[place];
+    let settled = planned.briefs.get(mapped.source.text()).is_some_and(|brief| brief.counts.total() > 0);
+    !mapped.exists_on_target && !name.is_inbox() && !settled
 }
 
 /// Creates and subscribes what is missing. `place` is the mailbox's place in the mapping.

@@ -3,7 +3,7 @@
 use mailhaul_imap::WirePulse;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Shared between the walker, which counts, and a display, which reads at its own pace.
@@ -18,7 +18,9 @@ pub struct Progress {
     wires: Mutex<Vec<WirePulse>>,
     waits_until: Mutex<Option<Instant>>,
     ahead: Mutex<Ahead>,
-    following: Mutex<Option<FollowState>>,
+    following: Arc<Mutex<Option<FollowState>>>,
+    /// What is counted beside this, while several mailboxes are worked on at once.
+    strands: Mutex<Vec<Arc<Progress>>>,
 }
 
 /// Where an account that is followed stands.
@@ -96,31 +98,77 @@ impl Progress {
     /// The numbers at this moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        let ahead = self.ahead();
-        let (messages_settled, bytes_settled) = (load(&self.messages_settled), load(&self.bytes_settled));
-        let (messages, bytes) = ahead.listed.unwrap_or_default();
-        let bytes_moved = bytes_settled + ahead.moved.min(bytes);
-        let (messages, bytes) = (messages_settled + messages, bytes_settled + bytes);
-        let foreseen: u64 = ahead.foreseen.values().sum();
-        let mailboxes_finished = load(&self.mailboxes_finished);
-        let mailboxes_expected = load(&self.mailboxes_expected);
-        let known = mailboxes_finished + ahead.foreseen.len() as u64 + u64::from(ahead.listed.is_some());
+        let strands = self.strands();
+        let mut all = Sum::default();
+        all.add(self);
+        strands.iter().for_each(|strand| all.add(strand));
+        let (messages, bytes) = (all.messages_settled + all.listed.0, all.bytes_settled + all.listed.1);
+        let known = all.mailboxes_finished + all.foreseen.len() as u64 + all.at_work;
+        let foreseen: u64 = all.foreseen.values().sum();
+        let mailboxes_expected = self.mailboxes_expected.load(Ordering::Relaxed);
         Snapshot {
             messages_expected: messages + foreseen,
             messages_listed: messages,
-            bytes_expected: bytes.saturating_add(foreseen.saturating_mul(usual_size(&ahead.seen))),
-            messages_settled,
-            bytes_settled,
-            bytes_moved,
+            bytes_expected: bytes.saturating_add(foreseen.saturating_mul(usual_size(&all.seen))),
+            messages_settled: all.messages_settled,
+            bytes_settled: all.bytes_settled,
+            bytes_moved: all.bytes_moved,
             is_estimate: foreseen > 0,
             is_whole: mailboxes_expected > 0 && known >= mailboxes_expected,
             mailboxes_expected,
-            mailboxes_finished,
-            mailboxes_unchanged: load(&self.mailboxes_unchanged),
-            activity: ahead.activity.clone(),
+            mailboxes_finished: all.mailboxes_finished,
+            mailboxes_unchanged: self.mailboxes_unchanged.load(Ordering::Relaxed),
+            activity: activity(self, &strands),
             following: self.following(),
         }
+    }
+
+    /// What counts beside this from now on, as a part of it.
+    pub(crate) fn open_strand(&self) -> Arc<Progress> {
+        // What is lost beside this is lost for all.
+        let strand = Arc::new(Progress { following: Arc::clone(&self.following), ..Progress::default() });
+        self.strands.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&strand));
+        strand
+    }
+
+    /// Takes over what was counted beside this.
+    pub(crate) fn close_strands(&self) {
+        let strands = std::mem::take(&mut *self.strands.lock().unwrap_or_else(PoisonError::into_inner));
+        for strand in strands {
+            let mut ahead = self.ahead();
+            let counters = [
+                (&self.messages_settled, &strand.messages_settled),
+                (&self.bytes_settled, &strand.bytes_settled),
+                (&self.mailboxes_finished, &strand.mailboxes_finished),
+                (&self.steps, &strand.steps),
+            ];
+            for (ours, theirs) in counters {
+                ours.fetch_add(theirs.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+            ahead.seen.append(&mut strand.ahead().seen);
+        }
+    }
+
+    /// Hands a mailbox that is foreseen here to a strand.
+    pub(crate) fn hand_over(&self, mailbox: &str, strand: &Progress) {
+        if let Some(messages) = self.ahead().foreseen.remove(mailbox) {
+            strand.foresee(mailbox, messages);
+        }
+    }
+
+    /// Takes back a mailbox that a strand has not come to the end of.
+    pub(crate) fn take_back(&self, mailbox: &str, strand: &Progress) {
+        let left = {
+            let mut ahead = strand.ahead();
+            ahead.moved = 0;
+            let listed = ahead.listed.take().map(|(messages, _)| messages);
+            ahead.foreseen.remove(mailbox).or(listed)
+        };
+        self.foresee(mailbox, left.unwrap_or_default());
+    }
+
+    fn strands(&self) -> Vec<Arc<Progress>> {
+        self.strands.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn following(&self) -> Option<Following> {
@@ -140,17 +188,34 @@ impl Progress {
         *self.following.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
     }
 
+    /// Says that a connection was lost, and with which words. Nobody knows then whether an account that is followed is still
+    /// in step.
+    pub(crate) fn lost_connection(&self, words: &str) {
+        self.doing(format!("reconnecting after: {words}"));
+        if let Some(state) = self.following.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            state.in_step_since = None;
+        }
+    }
+
+    /// Since when an account that is followed is known to be in step.
+    pub(crate) fn in_step_since(&self) -> Option<Instant> {
+        self.following.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.in_step_since
+    }
+
     /// A number that changes with every sign of life: a step, or an octet on either connection.
     #[must_use]
     pub fn beats(&self) -> u64 {
+        let strands = self.strands().iter().fold(0, |beats: u64, strand| beats.wrapping_add(strand.beats()));
         let wires = self.wires.lock().unwrap_or_else(PoisonError::into_inner);
-        wires.iter().fold(self.steps.load(Ordering::Relaxed), |beats, wire| beats.wrapping_add(wire.mark()))
+        let own = self.steps.load(Ordering::Relaxed).wrapping_add(strands);
+        wires.iter().fold(own, |beats, wire| beats.wrapping_add(wire.mark()))
     }
 
     /// Until when the run knowingly waits, if it does.
     #[must_use]
     pub fn waits_until(&self) -> Option<Instant> {
-        *self.waits_until.lock().unwrap_or_else(PoisonError::into_inner)
+        let own = *self.waits_until.lock().unwrap_or_else(PoisonError::into_inner);
+        self.strands().iter().filter_map(|strand| strand.waits_until()).chain(own).max()
     }
 
     /// Forgets what was counted: the run begins something that is counted by itself.
@@ -160,6 +225,7 @@ impl Progress {
         let messages = [&self.messages_settled, &self.bytes_settled];
         let mailboxes = [&self.mailboxes_expected, &self.mailboxes_finished, &self.mailboxes_unchanged];
         messages.into_iter().chain(mailboxes).for_each(|counter| counter.store(0, Ordering::Relaxed));
+        self.strands.lock().unwrap_or_else(PoisonError::into_inner).clear();
         *ahead = Ahead { activity: std::mem::take(&mut ahead.activity), ..Ahead::default() };
     }
 
@@ -238,6 +304,49 @@ impl Progress {
     }
 }
 
+/// The numbers of everything that is counted side by side.
+#[derive(Default)]
+struct Sum {
+    messages_settled: u64,
+    bytes_settled: u64,
+    bytes_moved: u64,
+    mailboxes_finished: u64,
+    /// Mailboxes that are listed and not finished.
+    at_work: u64,
+    /// What of them is not settled: messages, octets.
+    listed: (u64, u64),
+    foreseen: BTreeMap<String, u64>,
+    seen: BTreeMap<String, (u64, u64)>,
+}
+
+impl Sum {
+    fn add(&mut self, progress: &Progress) {
+        let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        let ahead = progress.ahead();
+        let (messages, bytes) = ahead.listed.unwrap_or_default();
+        let bytes_settled = load(&progress.bytes_settled);
+        self.messages_settled += load(&progress.messages_settled);
+        self.bytes_settled += bytes_settled;
+        self.bytes_moved += bytes_settled + ahead.moved.min(bytes);
+        self.mailboxes_finished += load(&progress.mailboxes_finished);
+        self.at_work += u64::from(ahead.listed.is_some());
+        self.listed = (self.listed.0 + messages, self.listed.1 + bytes);
+        self.foreseen.extend(ahead.foreseen.iter().map(|(name, messages)| (name.clone(), *messages)));
+        self.seen.extend(ahead.seen.iter().map(|(name, listed)| (name.clone(), *listed)));
+    }
+}
+
+/// What is being done: in the first strand, and in how many others, while there are strands.
+fn activity(all: &Progress, strands: &[Arc<Progress>]) -> String {
+    let busy = strands.iter().map(|strand| strand.ahead().activity.clone()).filter(|activity| !activity.is_empty());
+    let busy: Vec<String> = busy.collect();
+    match busy.as_slice() {
+        [] => all.ahead().activity.clone(),
+        [alone] => alone.clone(),
+        [first, rest @ ..] => format!("{first}, and {} more", rest.len()),
+    }
+}
+
 /// The size of a message in the middle when each counts as large as the average of its mailbox: one mailbox with a few
 /// large messages does not make all the others look large.
 fn usual_size(seen: &BTreeMap<String, (u64, u64)>) -> u64 {
@@ -308,6 +417,48 @@ mod tests {
         progress.finish_mailbox("a");
         progress.listed("b", 5, 0);
         assert!(progress.snapshot().is_whole);
+    }
+
+    #[test]
+    fn strands_count_into_the_whole_while_they_are_open_and_afterwards() {
+        let progress = Progress::default();
+        progress.expect_mailboxes(2);
+        progress.foresee("a", 10);
+        progress.foresee("b", 20);
+        let strand = progress.open_strand();
+        progress.hand_over("a", &strand);
+        strand.doing("a: copying".to_owned());
+        strand.listed("a", 10, 1_000);
+        strand.settle(4, 400);
+        let now = progress.snapshot();
+        assert_eq!((now.messages_expected, now.messages_settled, now.bytes_settled), (30, 4, 400));
+        assert_eq!((now.is_whole, now.activity.as_str()), (true, "a: copying"));
+        strand.settle(6, 600);
+        strand.finish_mailbox("a");
+        let open = progress.snapshot();
+        progress.close_strands();
+        assert_eq!((open.messages_expected, open.mailboxes_finished), (30, 1));
+        assert_eq!(Snapshot { activity: open.activity.clone(), ..progress.snapshot() }, open);
+    }
+
+    #[test]
+    fn a_mailbox_that_a_strand_gives_back_is_expected_once() {
+        let progress = Progress::default();
+        progress.expect_mailboxes(1);
+        progress.foresee("a", 10);
+        let (lost, other) = (progress.open_strand(), progress.open_strand());
+        progress.hand_over("a", &lost);
+        lost.listed("a", 10, 1_000);
+        lost.settle(4, 400);
+        progress.take_back("a", &lost);
+        let between = progress.snapshot();
+        assert_eq!((between.messages_expected, between.messages_settled, between.is_whole), (10, 4, true));
+        progress.hand_over("a", &other);
+        other.listed("a", 6, 600);
+        other.settle(6, 600);
+        other.finish_mailbox("a");
+        let end = progress.snapshot();
+        assert_eq!((end.messages_expected, end.messages_settled, end.bytes_settled), (10, 10, 1_000));
     }
 
     #[test]

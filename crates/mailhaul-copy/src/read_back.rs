@@ -35,7 +35,7 @@ pub(crate) async fn read_back(
     tally: &mut Tally,
     sizes: &[(Uid, u32)],
 ) -> Result<(), WalkError> {
-    if tally.copied.is_empty() || !walk.is_first_to_read_back() {
+    if tally.copied.is_empty() || !walk.has_nothing_read_back() {
         return Ok(());
     }
     let small = |(uid, size): &&(Uid, u32)| *size <= bounds::READ_BACK_OCTETS_MAX && tally.copied.contains(*uid);
@@ -43,7 +43,8 @@ pub(crate) async fn read_back(
     let settled = pair.ledger.settled_in(&asked).await?.into_iter();
     let copied = settled.filter(|settled| settled.state == SettledState::Copied);
     let pairs: Vec<(Uid, Uid)> = copied.filter_map(|one| Some((one.source_uid, one.target_uid?))).collect();
-    if pairs.is_empty() {
+    // A mailbox in which nothing can be looked at leaves it to the next.
+    if pairs.is_empty() || !walk.is_first_to_read_back() {
         return Ok(());
     }
     let (ours, theirs) = (pairs.iter().map(|pair| pair.0).collect(), pairs.iter().map(|pair| pair.1).collect());

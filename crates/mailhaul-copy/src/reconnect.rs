@@ -13,8 +13,17 @@ use std::time::Duration;
 impl Run<'_> {
     /// Both ends, signed in.
     pub(crate) async fn connected(&mut self) -> Result<&mut Links, WalkError> {
+        self.connected_for(false).await
+    }
+
+    /// The same, for somebody who lists the mailboxes next.
+    pub(crate) async fn connected_to_list(&mut self) -> Result<&mut Links, WalkError> {
+        self.connected_for(true).await
+    }
+
+    async fn connected_for(&mut self, list: bool) -> Result<&mut Links, WalkError> {
         if self.links.is_none() {
-            let links = connect(&self.walk.job.accounts).await.map_err(WalkError::Link)?;
+            let links = connect(&self.walk.job.accounts, list).await.map_err(WalkError::Link)?;
             self.walk.progress.watch(vec![links.source.pulse(), links.target.pulse()]);
             for side in [Side::Source, Side::Target] {
                 self.walk.supervisor.sign(side, ServerSign::Served);
@@ -49,6 +58,7 @@ impl Run<'_> {
             other => return Err(other),
         };
         self.links = None;
+        self.had_trouble = true;
         let never_connected = matches!(link.error, ImapError::Resolve { .. } | ImapError::Connect { .. }) && first;
         let pause = match link.error.class() {
             ErrorClass::SignIn | ErrorClass::Tls | ErrorClass::Usage | ErrorClass::Quota | ErrorClass::Lease => None,
@@ -57,6 +67,9 @@ impl Run<'_> {
             ErrorClass::Throttle => pauses.next().map(|pause| link.error.retry_after().unwrap_or(pause)),
             _ => pauses.next(),
         };
+        if matches!(link, LinkError { side: Side::Target, error: ImapError::TimedOut { .. }, .. }) {
+            self.walk.lengthen_quarantine();
+        }
         let Some(pause) = pause else {
             // Once for each run, at its end: what the next connection mends concerns nobody else.
             if let Some(sign) = link.sign() {
@@ -70,12 +83,9 @@ impl Run<'_> {
                 _ => WalkError::Link(link),
             });
         };
-        if matches!(link, LinkError { side: Side::Target, error: ImapError::TimedOut { .. } }) {
-            self.walk.lengthen_quarantine();
-        }
         tracing::warn!(error = %link, again_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             "connection lost; reconnecting");
-        self.walk.progress.doing(format!("reconnecting after: {link}"));
+        self.walk.progress.lost_connection(&link.to_string());
         self.walk.progress.wait_for(pause.min(bounds::THROTTLE_PAUSE_MAX));
         tokio::select! {
             biased;

@@ -1,10 +1,11 @@
 //! Sending in rounds until nothing is left that could still succeed: what was refused is halved until the culprit is
 //! alone, what was not delivered is proved gone or named unreadable, and servers that ask to wait are waited for.
 
+use crate::bodies::digest_bodies;
 use crate::bounds;
 use crate::error::{LinkError, WalkError, mailbox_error, on};
 use crate::oversight::ServerSign;
-use crate::recognise::match_tail;
+use crate::recognise::{Turn, match_in_turn};
 use crate::tail::{listed_in, present_in, target_uid_next, unclaimed};
 use crate::tally::Tally;
 use crate::transfer::{Context, End, FlagsSent, Outcome, Refusal, Shipment, from_mark, transfer};
@@ -29,10 +30,16 @@ pub(crate) struct Sender<'a, 'w> {
     claimed: UidSet,
     /// Whether `claimed` also holds what the ledger knew before.
     claims_loaded: bool,
+    /// The large messages, each of which travels alone, with the octets that the source has announced.
+    announced: BTreeMap<Uid, u64>,
     /// How often a message was asked for, or offered, in vain.
     tries: BTreeMap<Uid, u32>,
     /// Whether the target mailbox had to be created because it was not there any more.
     recreated: bool,
+    /// The message that is on its way alone.
+    alone: Option<Uid>,
+    /// Octets that had been moved before it.
+    moved: u64,
 }
 
 impl<'a, 'w> Sender<'a, 'w> {
@@ -51,12 +58,85 @@ impl<'a, 'w> Sender<'a, 'w> {
             target,
             claimed: UidSet::new(),
             claims_loaded: false,
+            announced: BTreeMap::new(),
             tries: BTreeMap::new(),
             recreated: false,
+            alone: None,
+            moved: 0,
         }
     }
 
     pub(crate) async fn send(mut self, shipments: Vec<Shipment>) -> Result<(), WalkError> {
+        let large = shipments.iter().filter(|shipment| shipment.batch.large);
+        self.announced = large.filter_map(|large| Some((large.batch.uids.first()?, large.batch.bytes))).collect();
+        let (waiting, others) = self.in_turn(shipments);
+        self.send_in_rounds(others).await?;
+        self.ask_for_another().await?;
+        self.settle_with(waiting).await
+    }
+
+    /// Those with which connections were lost, each alone, and before them all others, the first of them one by one if
+    /// it has to be found out with which.
+    fn in_turn(&self, shipments: Vec<Shipment>) -> (Vec<Shipment>, Vec<Shipment>) {
+        let suspects = &self.tally.suspects;
+        let (mut waiting, mut others, mut singly) = (Vec::new(), Vec::new(), 0);
+        for shipment in shipments {
+            let whole = !shipment.batch.uids.iter().any(|uid| suspects.waits(uid));
+            if whole && (!suspects.one_by_one() || singly >= bounds::ONE_BY_ONE) {
+                others.push(shipment);
+                continue;
+            }
+            singly += shipment.batch.uids.len();
+            for uid in shipment.batch.uids.iter() {
+                let pile = if suspects.waits(uid) { &mut waiting } else { &mut others };
+                pile.push(shipment.only(uid));
+            }
+        }
+        (waiting, others)
+    }
+
+    /// Where no other has come through: asks the source for a message that it has handed out before, and does nothing with
+    /// it. Whether it comes tells a spoilt message from a source in trouble.
+    async fn ask_for_another(&mut self) -> Result<(), WalkError> {
+        if !self.tally.suspects.wants_another(Side::Source) {
+            return Ok(());
+        }
+        let readable = intersection(&self.tally.settled(), &self.tally.listed);
+        let Some(uid) = readable.iter().find(|uid| !self.tally.suspects.waits(*uid)) else { return Ok(()) };
+        let another: UidSet = [uid].into_iter().collect();
+        let read = digest_bodies(&mut self.links.source, &another, |_| (), |(), _| ());
+        if read.await.map_err(on(Side::Source))?.digests.contains_key(&uid) {
+            self.tally.suspects.hands_out_another(Side::Source);
+        }
+        Ok(())
+    }
+
+    /// The others have been sent: what connections were lost with is tried once more behind them, and set aside if they came
+    /// through. With no other message that does, nobody can tell a message from a server in trouble.
+    async fn settle_with(&mut self, waiting: Vec<Shipment>) -> Result<(), WalkError> {
+        for shipment in waiting {
+            let Some(uid) = shipment.batch.uids.first() else { continue };
+            let suspects = &self.tally.suspects;
+            let Some(loss) = suspects.proved(uid).or_else(|| suspects.given_up(uid)) else {
+                self.send_in_rounds(vec![shipment]).await?;
+                continue;
+            };
+            let reason = loss.reason();
+            // Several in a row, and none behind them: a server that drops everything for a while looks the same.
+            let may_be_the_server = self.tally.copied.is_empty() || !suspects.is_the_only_one();
+            if may_be_the_server && !loss.is_the_message() {
+                return Err(WalkError::Mailbox(format!("UID {}: {reason}", uid.0)));
+            }
+            let state = match loss.side {
+                Side::Source => ExceptionState::Unreadable,
+                Side::Target => ExceptionState::Refused,
+            };
+            self.set_aside(uid, state, reason).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_in_rounds(&mut self, shipments: Vec<Shipment>) -> Result<(), WalkError> {
         let mut round = shipments;
         let mut patience = bounds::ROUNDS_WITHOUT_PROGRESS;
         while !round.is_empty() {
@@ -66,6 +146,7 @@ impl<'a, 'w> Sender<'a, 'w> {
             let mut rest = &round[..];
             while !rest.is_empty() {
                 let width = if named { rest.len() } else { rest.len().min(bounds::UNNAMED_SLICE) };
+                let width = if self.tally.suspects.one_by_one() { width_of_one(rest).unwrap_or(width) } else { width };
                 let begun = self.send_slice(&rest[..width], &mut again).await?;
                 rest = &rest[begun..];
             }
@@ -84,14 +165,24 @@ impl<'a, 'w> Sender<'a, 'w> {
                 // What was refused may have been stored since.
                 self.insist_on_unstored(doubt, 0).await?;
             }
-            round = again.into_iter().map(|retry| retry.shipment).collect();
+            round = again.into_iter().map(|retry| self.weighed(retry.shipment)).collect();
         }
         Ok(())
+    }
+
+    /// A shipment that is tried once more, with what its large messages weigh: the bound for what a server may send goes
+    /// by that.
+    fn weighed(&self, mut shipment: Shipment) -> Shipment {
+        shipment.batch.bytes = shipment.batch.uids.iter().filter_map(|uid| self.announced.get(&uid)).sum();
+        shipment
     }
 
     /// One transfer with everything that follows from it. Adds what is to be tried again; returns how many of the
     /// shipments were begun, which is at least one.
     async fn send_slice(&mut self, slice: &[Shipment], again: &mut Vec<Retry>) -> Result<usize, WalkError> {
+        self.alone = alone(slice);
+        self.moved = self.walk.progress.snapshot().bytes_moved;
+        let copied = self.tally.copied.len();
         let tally = Mutex::new(std::mem::take(self.tally));
         let on_settled = |settled: &[Settled], bytes: u64| {
             tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner).settle(settled, bytes);
@@ -115,9 +206,14 @@ impl<'a, 'w> Sender<'a, 'w> {
         self.target.mark = outcome.target_mark;
         self.claimed.clone_from(&outcome.claimed);
         self.tally.undated += outcome.undated;
+        self.tally.without_own_copy += outcome.merged;
         let begun = outcome.begun.max(1);
-        self.follow_up(outcome, again).await?;
-        Ok(begun)
+        let followed_up = self.follow_up(outcome, again).await;
+        // Where the target names nothing, it is known only now.
+        if self.tally.copied.len() > copied {
+            self.tally.suspects.others_came_through();
+        }
+        followed_up.map(|()| begun)
     }
 
     async fn follow_up(&mut self, mut outcome: Outcome, again: &mut Vec<Retry>) -> Result<(), WalkError> {
@@ -147,7 +243,13 @@ impl<'a, 'w> Sender<'a, 'w> {
             }
             End::Finished => {}
             End::Stopped => return Err(WalkError::Interrupted { unanswered: outcome.unanswered }),
-            End::Lost(link) => return Err(WalkError::Link(link)),
+            End::Lost(link) => {
+                if let Some(uid) = self.alone {
+                    let moved = self.walk.progress.snapshot().bytes_moved.saturating_sub(self.moved);
+                    self.tally.suspects.blame(uid, &link, moved);
+                }
+                return Err(WalkError::Link(link));
+            }
             End::Ledger(error) => return Err(WalkError::Ledger(error)),
         }
         if let Some(refusal) = outcome.refused.iter().find(|refusal| says_absent(&refusal.status)) {
@@ -233,13 +335,17 @@ impl<'a, 'w> Sender<'a, 'w> {
             let ours: UidSet = stored.iter().map(|message| message.source_uid).collect();
             let Links { source, target } = &mut *self.links;
             let present = present_in(target, &tail).await?;
-            let read = match_tail(source, target, self.walk.recognition(false), &present, &ours).await?;
-            let found: BTreeMap<Uid, Option<Uid>> =
-                read.iter().map(|known| (known.source_uid, known.target_uid)).collect();
+            // Stored they are in any case: what is not recognised has no UID, and is not sent again.
+            let with = self.walk.recognition(self.pair.source.text(), self.pair.drafts);
+            let read = match_in_turn(source, target, with, &present, &[Turn::sent(&ours)]).await?.found;
+            let named = read.iter().map(|matched| (matched.settled.source_uid, matched.settled.target_uid));
+            let found: BTreeMap<Uid, Option<Uid>> = named.collect();
             for message in &mut stored {
                 message.target_uid = found.get(&message.source_uid).copied().flatten();
             }
         }
+        let shared = stored.iter().filter(|message| message.target_uid.is_none()).count() as u64;
+        self.tally.without_own_copy += shared;
         self.tally.settle(&stored, bytes);
         let settlement = Settlement { messages: stored, target_mark: Some(uid_next), clear_sent: false };
         self.pair.ledger.settle(settlement).await?;
@@ -293,7 +399,7 @@ impl<'a, 'w> Sender<'a, 'w> {
         again: &mut Vec<Retry>,
     ) -> Result<(), WalkError> {
         let refused = ImapError::Refused { command: "UID FETCH", status: status.clone() };
-        let because = LinkError { side: Side::Source, error: refused };
+        let because = LinkError::new(Side::Source, refused);
         if status.class(Doing::Fetch) == ErrorClass::Throttle {
             again.push(Retry::later(uids, FlagsSent::All, because));
         } else if let Some((lower, upper)) = halve(uids) {
@@ -389,6 +495,19 @@ impl<'a, 'w> Sender<'a, 'w> {
     }
 }
 
+/// The message that this is, if it is one.
+fn alone(slice: &[Shipment]) -> Option<Uid> {
+    match slice {
+        [Shipment { batch, .. }] if batch.uids.len() == 1 => batch.uids.first(),
+        _ => None,
+    }
+}
+
+/// One, if the first of these is one message.
+fn width_of_one(rest: &[Shipment]) -> Option<usize> {
+    alone(rest.get(..1)?).map(|_| 1)
+}
+
 /// A shipment that is tried once more.
 struct Retry {
     shipment: Shipment,
@@ -420,7 +539,7 @@ impl Retry {
 }
 
 fn refused_append(status: &StatusLine) -> LinkError {
-    LinkError { side: Side::Target, error: ImapError::Refused { command: "APPEND", status: status.clone() } }
+    LinkError::new(Side::Target, ImapError::Refused { command: "APPEND", status: status.clone() })
 }
 
 /// Whether a refusal leaves open what became of the message: the target is in trouble of its own. A plain "no" to a

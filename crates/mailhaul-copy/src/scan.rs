@@ -7,7 +7,8 @@ use mailhaul_imap::{Connection, ScanItems, ScanRow, SelectedMailbox};
 use mailhaul_plan::scan::{SCANS_MAX, ScanVerdict, judge_scan, scan_ranges};
 use mailhaul_plan::selection::{Judgement, Selection, SkipReason};
 use mailhaul_plan::steps::difference;
-use mailhaul_types::{MailboxName, ModSeq, Side, Uid, UidSet, UidValidity};
+use mailhaul_plan::visits::Figures;
+use mailhaul_types::{MailboxName, ModSeq, Side, Uid, UidRange, UidSet, UidValidity};
 use std::collections::BTreeMap;
 
 /// What a source mailbox holds, and what of it is work.
@@ -18,8 +19,6 @@ pub(crate) struct Listing {
     pub(crate) exists: u32,
     pub(crate) highest_modseq: Option<ModSeq>,
     pub(crate) mailbox_id: Option<String>,
-    /// Whether the mailbox is for drafts, which their author edits under their header.
-    pub(crate) drafts: bool,
     /// Every UID listed.
     pub(crate) listed: UidSet,
     /// UID and size (octets, capped at 4 GiB) of what is neither settled, nor set aside, nor left out; ascending.
@@ -60,7 +59,18 @@ impl Listing {
             exists: selected.exists,
             highest_modseq: selected.highest_modseq,
             mailbox_id: selected.mailbox_id.clone(),
-            drafts: false,
+            ..Self::unopened()
+        }
+    }
+
+    /// A listing of a mailbox of which is not known yet what it is.
+    fn unopened() -> Self {
+        Self {
+            uid_validity: UidValidity(0),
+            uid_next: None,
+            exists: 0,
+            highest_modseq: None,
+            mailbox_id: None,
             listed: UidSet::new(),
             todo: Vec::new(),
             skipped: BTreeMap::new(),
@@ -68,6 +78,14 @@ impl Listing {
             departed: UidSet::new(),
             flags: FlagTable::default(),
         }
+    }
+
+    /// The same once it was opened, and everything is listed.
+    fn opened(self, selected: &SelectedMailbox, known: &Known<'_>) -> Self {
+        let opened = Self::empty(selected, selected.uid_validity.unwrap_or(self.uid_validity));
+        let mut listing = Self { listed: self.listed, todo: self.todo, skipped: self.skipped, ..opened };
+        listing.finish(known);
+        listing
     }
 
     /// Brings everything into order. What has departed is known only if the listing counts.
@@ -118,10 +136,47 @@ impl<'a> Known<'a> {
         Self { settled, set_aside, departed, wants_flags: false, selection }
     }
 
+    /// What is asked for of every message.
+    fn items(&self) -> ScanItems {
+        ScanItems { internal_date: self.selection.needs_dates(), flags: self.wants_flags }
+    }
+
     /// The same, with a look at the flags of settled messages.
     pub(crate) fn with_flags(self) -> Self {
         Self { wants_flags: !self.settled.is_empty(), ..self }
     }
+}
+
+/// Opens a mailbox and lists it in one burst, as far as its figures tell what to ask for; without a listing if there is
+/// something to be asked for a second time.
+pub(crate) async fn open_and_scan(
+    connection: &mut Connection,
+    side: Side,
+    name: &MailboxName,
+    figures: Option<&Figures>,
+    known: &Known<'_>,
+) -> Result<(SelectedMailbox, Option<Listing>), WalkError> {
+    let told = figures.and_then(|figures| Some((figures.uid_next?, figures.messages?)));
+    if let Some((told_next, messages)) = told {
+        let mut listing = Listing::unopened();
+        let mut take = |row: ScanRow| listing.take(row, known);
+        let (ranges, items) = (scan_ranges(told_next.into(), messages), known.items());
+        let asked = connection.examine_and_scan(name, &ranges, items, &mut take).await;
+        let asked = asked.map_err(|error| mailbox_error(side, error))?;
+        if let Some((selected, mut tally)) = asked {
+            let fits = selected.uid_validity.is_some() && selected.uid_next.is_some_and(|next| next >= told_next);
+            if let (Some(next), true) = (selected.uid_next.filter(|next| *next > told_next), fits) {
+                let arrived = UidRange { first: told_next, last: Uid(next.0 - 1) };
+                let more = connection.scan(&[arrived], items, &mut take).await.map_err(on(side))?;
+                tally.expunged = tally.expunged.saturating_add(more.expunged);
+            }
+            let counts = judge_scan(listing.listed.len(), selected.exists, tally.expunged) == ScanVerdict::Counted;
+            let listing = (fits && counts).then(|| listing.opened(&selected, known));
+            return Ok((selected, listing));
+        }
+    }
+    let selected = connection.examine(name).await.map_err(|error| mailbox_error(side, error))?;
+    Ok((selected, None))
 }
 
 /// Lists a mailbox that was just opened; up to three times if the counts do not agree.
@@ -133,7 +188,7 @@ pub(crate) async fn scan_mailbox(
     uid_validity: UidValidity,
     known: &Known<'_>,
 ) -> Result<Listing, WalkError> {
-    let items = ScanItems { internal_date: known.selection.needs_dates(), flags: known.wants_flags };
+    let items = known.items();
     for attempt in 1.. {
         let uid_next = match selected.uid_next {
             Some(uid_next) => Some(uid_next),

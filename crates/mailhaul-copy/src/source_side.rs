@@ -3,29 +3,44 @@
 
 use crate::carry_over::{carry_over, hidden_ground, moved_ground};
 use crate::changes::list_changes;
-use crate::error::{WalkError, mailbox_error};
+use crate::error::WalkError;
 use crate::pass::set_of;
-use crate::scan::{Known, Listing, scan_mailbox};
+use crate::scan::{Known, Listing, open_and_scan, scan_mailbox};
 use crate::tally::Tally;
 use crate::visits::policy_digest;
 use crate::walk::{Links, Pair, Walk};
 use mailhaul_db::{ExceptionState, MailboxState, Scan};
-use mailhaul_imap::SelectedMailbox;
+use mailhaul_imap::{Connection, SelectedMailbox};
 use mailhaul_plan::policy::FlagPolicy;
 use mailhaul_plan::selection::Selection;
 use mailhaul_plan::steps::{difference, intersection};
 use mailhaul_types::{Side, Uid, UidRange, UidSet, UidValidity};
 
-/// Opens and lists the source mailbox, and tells the ledger and the tally what was seen.
+/// The source mailbox as it was opened, and what is in it if it was listed along with that.
+pub(crate) type Opened = (SelectedMailbox, Option<Listing>);
+
+/// Opens the source mailbox. One that nobody has ever looked at is listed in the same burst.
+pub(crate) async fn open_source(
+    walk: &Walk<'_>,
+    source: &mut Connection,
+    pair: &Pair<'_>,
+    state: &MailboxState,
+) -> Result<Opened, WalkError> {
+    let is_new = state.source_uid_validity.is_none() && state.settled.is_empty() && state.exceptions.is_empty();
+    let figures = pair.figures.filter(|_| is_new);
+    let known = Known::new(Some(state), &walk.job.selection);
+    open_and_scan(source, Side::Source, pair.source, figures, &known).await
+}
+
+/// Lists the source mailbox that was opened, and tells the ledger and the tally what was seen.
 pub(crate) async fn read_source(
     walk: &Walk<'_>,
     links: &mut Links,
     pair: &Pair<'_>,
     tally: &mut Tally,
     mut state: MailboxState,
-    drafts: bool,
+    (selected, listed): Opened,
 ) -> Result<(Listing, MailboxState), WalkError> {
-    let selected = links.source.examine(pair.source).await.map_err(|error| mailbox_error(Side::Source, error))?;
     let Some(uid_validity) = selected.uid_validity else {
         return Err(WalkError::Mailbox("the source keeps no UIDs for this mailbox (no UIDVALIDITY)".to_owned()));
     };
@@ -34,9 +49,12 @@ pub(crate) async fn read_source(
         moved => moved,
     };
     if let Some(ground) = ground {
-        state = carry_over(walk, links, pair, tally, ground, state, drafts).await?;
+        state = carry_over(walk, links, pair, tally, ground, state).await?;
     }
-    let mut listing = list_source(walk, links, pair, selected.clone(), uid_validity, &state).await?;
+    let mut listing = match listed {
+        Some(listing) => listing,
+        None => list_source(walk, links, pair, selected.clone(), uid_validity, &state).await?,
+    };
     if shows_what_was_gone(&listing, &state) {
         pair.ledger.clear_exceptions(&[ExceptionState::Gone]).await?;
         state = pair.ledger.load().await?;

@@ -117,6 +117,14 @@ impl Summary {
         self.report.remarks.extend(remarks);
     }
 
+    /// Adds what was filed elsewhere.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        let RunReport { mailboxes, exceptions, remarks, .. } = other.report;
+        self.report.mailboxes.extend(mailboxes);
+        self.report.exceptions.extend(exceptions);
+        self.report.remarks.extend(remarks);
+    }
+
     /// Whether no mailbox has been worked on yet.
     pub(crate) fn is_untouched(&self) -> bool {
         self.report.mailboxes.is_empty()

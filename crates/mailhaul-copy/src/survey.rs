@@ -60,6 +60,7 @@ impl Run<'_> {
         let mapped = &planned.mapping.mailboxes[place];
         let ledger = walk.lease.mailbox(mapped.source.text()).await?;
         let state = ledger.load().await?;
+        let drafts = self.departures.holds_drafts(mapped.source.text());
         let links = self.connected_for_changes().await?;
         let name = mapped.target_name(links.target.name_encoding());
         let pair = Pair {
@@ -68,6 +69,7 @@ impl Run<'_> {
             target_is_missing: false,
             ledger: &ledger,
             figures: planned.source.get(mapped.source.text()),
+            drafts,
         };
         walk.doing(&pair, "looking for changes");
         let selected = match links.source.examine(pair.source).await {

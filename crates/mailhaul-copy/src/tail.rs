@@ -3,17 +3,17 @@
 //! Nothing is appended into a mailbox before this has been done for everything above the mark. It finds copies whose
 //! answer was lost, copies that an old state file has forgotten, and mail that another tool brought over.
 
-use crate::bodies::{Metadata, digest_bodies};
+use crate::bodies::{Metadata, digest_carefully};
 use crate::error::{WalkError, mailbox_error, on};
+use crate::reading::{Part, Place, Reader, Unreadable, read_carefully};
 use crate::walk::Links;
-use mailhaul_db::Settled;
 use mailhaul_imap::{Connection, ImapError, ScanItems};
 use mailhaul_plan::keys::{KeyMaker, KeyStream};
 use mailhaul_plan::likeness::Likeness;
 use mailhaul_plan::matching::Candidate;
 use mailhaul_plan::steps::{difference, intersection};
 use mailhaul_types::{Flags, MailboxName, MessageKey, Side, Uid, UidRange, UidSet};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A message with all that is needed to recognise it.
 #[derive(Debug, Clone)]
@@ -84,70 +84,124 @@ pub(crate) async fn target_uid_next(links: &mut Links, name: &MailboxName, mark:
 
 /// Reads key material of `uids`, and keeps the messages that `keep` wants. Messages without usable header fields are
 /// keyed by their content, and are not asked about before that.
+///
+/// # Errors
+/// Also the mailbox's, if a message is there and cannot be read.
 pub(crate) async fn read_known(
     connection: &mut Connection,
-    side: Side,
+    place: Place<'_>,
     keys: &KeyMaker,
     uids: &UidSet,
     keep: impl Fn(&Known) -> bool + Send + Sync,
 ) -> Result<Vec<Known>, WalkError> {
-    let mut rows = Vec::new();
-    let mut without_key = UidSet::new();
-    let mut take = |row: mailhaul_imap::HeaderRow| {
-        if !uids.contains(row.uid) {
-            return;
-        }
-        // A header that was cut would make another key than the whole message does.
-        let key = if row.truncated { None } else { keys.key_of_headers(&row.header) };
-        let likeness = if row.truncated { Likeness::default() } else { keys.likeness_of_headers(&row.header) };
-        let date = row.internal_date.map(mailhaul_types::InternalDate::unix_secs);
-        let candidate = Candidate { uid: row.uid, key, size: row.size, date };
-        let known = Known { candidate, likeness, flags: row.flags };
-        if key.is_none() {
-            without_key.insert(row.uid);
-        } else if !keep(&known) {
-            return;
-        }
-        rows.push(known);
-    };
-    let mut answered = UidSet::new();
-    let mut take_each = |row: mailhaul_imap::HeaderRow| {
-        answered.insert(row.uid);
-        take(row);
-    };
-    connection.fetch_headers(uids, &mut take_each).await.map_err(on(side))?;
+    let (known, unreadable) = read_known_of(connection, place, keys, uids, keep).await?;
+    insist_on_all(place.side, &unreadable).map(|()| known)
+}
+
+/// The same, with those apart over which connections are lost.
+pub(crate) async fn read_known_of(
+    connection: &mut Connection,
+    place: Place<'_>,
+    keys: &KeyMaker,
+    uids: &UidSet,
+    keep: impl Fn(&Known) -> bool + Send + Sync,
+) -> Result<(Vec<Known>, Unreadable), WalkError> {
+    let mut headers = Headers { keys, keep, rows: Vec::new(), without_key: BTreeSet::new(), answered: BTreeSet::new() };
+    let mut unreadable = read_carefully(connection, place, uids, &mut headers).await?;
+    let Headers { keep, mut rows, without_key, answered, .. } = headers;
     // Listed, and no header came: read whole, or proved to be gone meanwhile.
-    prove_absent(connection, side, &difference(uids, &answered)).await?;
+    let silent = difference(uids, &answered.into_iter().collect());
+    prove_absent(connection, place.side, &difference(&silent, &unreadable.keys().copied().collect())).await?;
     if !without_key.is_empty() {
-        let streams = digest_all(connection, side, &without_key, |_| keys.stream(), KeyStream::push).await?;
+        let without_key = without_key.into_iter().collect();
+        let (streams, lost) = digest_all(connection, place, &without_key, |_| keys.stream(), KeyStream::push).await?;
         let content_keys: BTreeMap<Uid, MessageKey> =
             streams.into_iter().map(|(uid, stream)| (uid, stream.finish())).collect();
         for known in rows.iter_mut().filter(|known| known.candidate.key.is_none()) {
             known.candidate.key = content_keys.get(&known.candidate.uid).copied();
         }
+        rows.retain(|known| !lost.contains_key(&known.candidate.uid));
         rows.retain(|known| known.candidate.key.is_none() || keep(known));
+        unreadable.extend(lost);
     }
     // A server may repeat itself; a message must not count twice.
     rows.sort_unstable_by_key(|known| known.candidate.uid);
     rows.dedup_by_key(|known| known.candidate.uid);
-    Ok(rows)
+    Ok((rows, unreadable))
+}
+
+/// Headers that are read into what is known of their messages.
+struct Headers<'a, K> {
+    keys: &'a KeyMaker,
+    keep: K,
+    rows: Vec<Known>,
+    without_key: BTreeSet<Uid>,
+    answered: BTreeSet<Uid>,
+}
+
+impl<K: Fn(&Known) -> bool + Send + Sync> Reader for Headers<'_, K> {
+    const PART: Part = Part::Header;
+
+    async fn read(&mut self, connection: &mut Connection, uids: &UidSet) -> Result<(), ImapError> {
+        let Headers { keys, keep, rows, without_key, answered } = self;
+        let mut take = |row: mailhaul_imap::HeaderRow| {
+            answered.insert(row.uid);
+            if !uids.contains(row.uid) {
+                return;
+            }
+            // A header that was cut would make another key than the whole message does.
+            let key = if row.truncated { None } else { keys.key_of_headers(&row.header) };
+            let likeness = if row.truncated { Likeness::default() } else { keys.likeness_of_headers(&row.header) };
+            let date = row.internal_date.map(mailhaul_types::InternalDate::unix_secs);
+            let candidate = Candidate { uid: row.uid, key, size: row.size, date };
+            let known = Known { candidate, likeness, flags: row.flags };
+            if key.is_none() {
+                without_key.insert(row.uid);
+            } else if !keep(&known) {
+                return;
+            }
+            rows.push(known);
+        };
+        connection.fetch_headers(uids, &mut take).await
+    }
+
+    fn has(&self, uid: Uid) -> bool {
+        self.answered.contains(&uid)
+    }
+
+    fn octets(&self) -> u64 {
+        0
+    }
 }
 
 /// Reads whole messages of which every one counts: a message that is there and is not handed out would be taken for
-/// one that is not there, and be copied a second time.
+/// one that is not there, and be copied a second time. Those over which connections are lost are handed over apart.
 pub(crate) async fn digest_all<D>(
     connection: &mut Connection,
-    side: Side,
+    place: Place<'_>,
     uids: &UidSet,
     begin: impl Fn(&Metadata<'_>) -> D,
     push: impl Fn(&mut D, &[u8]),
-) -> Result<BTreeMap<Uid, D>, WalkError> {
-    let read = digest_bodies(connection, uids, begin, push).await.map_err(on(side))?;
+) -> Result<(BTreeMap<Uid, D>, Unreadable), WalkError> {
+    let (read, unreadable) = digest_carefully(connection, place, uids, begin, push).await?;
     if let Some((_, status)) = read.refused {
-        return Err(mailbox_error(side, ImapError::Refused { command: "UID FETCH", status }));
+        return Err(mailbox_error(place.side, ImapError::Refused { command: "UID FETCH", status }));
     }
-    prove_absent(connection, side, &read.missing).await?;
-    Ok(read.digests)
+    prove_absent(connection, place.side, &read.missing).await?;
+    Ok((read.digests, unreadable))
+}
+
+/// Where a message that is there and cannot be read would be taken for one that is not.
+fn insist_on_all(side: Side, unreadable: &Unreadable) -> Result<(), WalkError> {
+    let Some((uid, reason)) = unreadable.first_key_value() else { return Ok(()) };
+    let more = match unreadable.len() {
+        1 => String::new(),
+        n => format!(" (and {} more)", n - 1),
+    };
+    Err(WalkError::Mailbox(format!(
+        "the {side} cannot be read at UID {uid}{more}, so it cannot be told what is there already: {reason}; nothing was \
+         sent"
+    )))
 }
 
 /// Insists that messages which were not delivered do not exist any more, by both ways in which a server can say so.
@@ -164,31 +218,6 @@ async fn prove_absent(connection: &mut Connection, side: Side, uids: &UidSet) ->
         "the {side} lists messages and does not hand them out (UIDs {still_there}), so it cannot be told what is there \
          already; nothing was sent"
     )))
-}
-
-/// Which settled messages are still on a target whose UIDs mean nothing any more: all of them, matched by key as a
-/// multiset, with the UID found or none; and which were not found, by their source UIDs. Contents are not compared: a settled message
-/// stays settled either way, and what is decided here is only whether so much is missing that the operator has to look.
-pub(crate) fn rematch_settled(mut settled: Vec<Settled>, theirs: &[Known]) -> (Vec<Settled>, UidSet) {
-    let mut by_key: BTreeMap<MessageKey, Vec<Uid>> = BTreeMap::new();
-    for known in theirs.iter().rev() {
-        if let Some(key) = known.candidate.key {
-            by_key.entry(key).or_default().push(known.candidate.uid);
-        }
-    }
-    let mut find = |message: &Settled| message.key.and_then(|key| by_key.get_mut(&key)?.pop());
-    let mut missing = Vec::new();
-    let (had_copies, had_none): (Vec<_>, Vec<_>) = settled.iter_mut().partition(|message| message.target_uid.is_some());
-    for message in had_copies {
-        message.target_uid = find(message);
-        missing.extend(message.target_uid.is_none().then_some(message.source_uid));
-    }
-    // A copy that nobody else is known to own may be theirs all the same.
-    for message in had_none {
-        message.target_uid = find(message);
-    }
-    missing.sort_unstable();
-    (settled, missing.into_iter().collect())
 }
 
 /// The UIDs from `mark` to below `uid_next`, without those that settled messages own already.

@@ -1,5 +1,6 @@
 //! What one run has learned about one mailbox pair, over however many passes it took.
 
+use crate::suspects::Suspects;
 use mailhaul_db::{PassCounts, Settled, SettledState};
 use mailhaul_plan::selection::SkipReason;
 use mailhaul_plan::steps::{difference, intersection};
@@ -24,10 +25,14 @@ pub(crate) struct Tally {
     pub(crate) refused: UidSet,
     pub(crate) gone: UidSet,
     pub(crate) unreadable: UidSet,
+    /// Messages with which a connection was lost.
+    pub(crate) suspects: Suspects,
     /// Octets copied.
     pub(crate) bytes: u64,
     /// Messages whose internal date could not be read.
     pub(crate) undated: u64,
+    /// Messages that the target has taken with an OK, and for which it has nothing new.
+    pub(crate) without_own_copy: u64,
     /// Flags that could not be handed over, with the number of messages.
     pub(crate) dropped_flags: BTreeMap<String, u64>,
     /// Messages that were at the source when it was last listed, were not copied then, and are not there any more.
@@ -58,7 +63,7 @@ impl Tally {
         for message in settled {
             match message.state {
                 SettledState::Copied => self.copied.insert(message.source_uid),
-                SettledState::Adopted => self.adopted.insert(message.source_uid),
+                SettledState::Adopted | SettledState::Likely => self.adopted.insert(message.source_uid),
                 SettledState::AdoptedAltered => {
                     self.altered += 1;
                     self.adopted.insert(message.source_uid);
@@ -69,7 +74,7 @@ impl Tally {
     }
 
     /// What is on the target, whatever else may have been said of it.
-    fn settled(&self) -> UidSet {
+    pub(crate) fn settled(&self) -> UidSet {
         let mut settled = self.before.clone().unwrap_or_default();
         for set in [&self.copied, &self.adopted, &self.moved, &self.left_to_owner] {
             settled.extend_ranges(set);
@@ -97,7 +102,7 @@ impl Tally {
     /// A number that grows with what was achieved.
     pub(crate) fn progress(&self) -> u64 {
         let sets = [&self.copied, &self.adopted, &self.moved, &self.left_to_owner, &self.flags_changed, &self.deleted];
-        sets.into_iter().map(UidSet::len).sum()
+        sets.into_iter().map(UidSet::len).sum::<u64>() + self.suspects.progress()
     }
 
     /// Says something once, whatever was said under the same word before.
@@ -192,6 +197,15 @@ impl Tally {
         for (flag, number) in &self.dropped_flags {
             let reason = if flag == "\\Deleted" { "is not copied unless asked for" } else { "cannot be stored there" };
             remarks.push(("flags", format!("{flag} of {} {reason}", count_of(*number, "message")), *number));
+        }
+        if self.without_own_copy > 0 {
+            let text = format!(
+                "{} taken by the target with an OK, and it holds nothing new for {}: it keeps one of equal messages, or \
+                 somebody has taken the copies away at once",
+                if self.without_own_copy == 1 { "1 was".to_owned() } else { format!("{} were", self.without_own_copy) },
+                if self.without_own_copy == 1 { "it" } else { "them" },
+            );
+            remarks.push(("no own copy", text, self.without_own_copy));
         }
         if self.undated > 0 {
             let text = format!("{} have no readable internal date; the target gave them one", self.undated);

@@ -1,17 +1,15 @@
 //! The target's side of a pass: opening the mailbox once nothing is on its way to it any more, tying the ledger to it, and
-//! finding copies again where its ground has moved.
+//! what follows where its ground has moved.
 
 use crate::error::{WalkError, mailbox_error, on};
 use crate::flags::FlagFilter;
-use crate::recognise::match_altered;
+use crate::found_again::find_again;
 use crate::scan::Listing;
-use crate::tail::{Known, present_in, read_known, rematch_settled, target_uid_next, unclaimed};
+use crate::tail::{present_in, read_known, target_uid_next, unclaimed};
 use crate::walk::{Links, Pair, Target, Walk};
-use mailhaul_db::{MailboxState, Settled};
-use mailhaul_imap::SelectedMailbox;
-use mailhaul_plan::steps::intersection;
+use mailhaul_db::MailboxState;
+use mailhaul_imap::{Connection, SelectedMailbox};
 use mailhaul_types::{Side, Uid, UidSet, UidValidity};
-use std::collections::BTreeMap;
 
 /// Opens the target mailbox. If an earlier sender may have left something on its way, waits until it has landed.
 pub(crate) async fn open_target(
@@ -23,9 +21,14 @@ pub(crate) async fn open_target(
     if state.sent.is_some() {
         quarantine(walk, links, pair).await?;
     }
-    let mut selected = links.target.select(pair.target).await.map_err(|error| mailbox_error(Side::Target, error))?;
+    open_quiet_target(&mut links.target, pair).await
+}
+
+/// The same where nothing can be on its way.
+pub(crate) async fn open_quiet_target(target: &mut Connection, pair: &Pair<'_>) -> Result<SelectedMailbox, WalkError> {
+    let mut selected = target.select(pair.target).await.map_err(|error| mailbox_error(Side::Target, error))?;
     if selected.uid_next.is_none() || selected.uid_validity.is_none() {
-        let status = links.target.status(pair.target).await.map_err(on(Side::Target))?;
+        let status = target.status(pair.target).await.map_err(on(Side::Target))?;
         selected.uid_next = selected.uid_next.or(status.uid_next);
         selected.uid_validity = selected.uid_validity.or(status.uid_validity);
     }
@@ -34,7 +37,7 @@ pub(crate) async fn open_target(
 
 /// Waits until the target's UIDNEXT has stood still in two looks: a command that was complete when its connection
 /// broke may still be at work.
-pub(crate) async fn quarantine(walk: &Walk<'_>, links: &mut Links, pair: &Pair<'_>) -> Result<(), WalkError> {
+async fn quarantine(walk: &Walk<'_>, links: &mut Links, pair: &Pair<'_>) -> Result<(), WalkError> {
     walk.doing(pair, "waiting for what was in flight");
     let mut last = None;
     loop {
@@ -137,10 +140,11 @@ async fn rediscover(
     let total = settled.iter().filter(|message| message.target_uid.is_some()).count() as u64;
     let uid_next = target_uid_next(links, pair.target, Uid(1)).await?;
     let everything = present_in(&mut links.target, &unclaimed(Uid(1), uid_next, &UidSet::new())).await?;
-    let theirs = read_known(&mut links.target, Side::Target, &walk.keys, &everything, |_| true).await?;
-    let (mut messages, lost) = rematch_settled(settled, &theirs);
-    let found_again = find_altered(links, walk, listing, (&mut messages, &lost), theirs).await?;
-    let missing = lost.len() - found_again;
+    let place = walk.place(pair.source.text(), Side::Target);
+    let theirs = read_known(&mut links.target, place, &walk.keys, &everything, |_| true).await?;
+    let messages =
+        find_again(links, walk.recognition(pair.source.text(), pair.drafts), &listing.listed, settled, theirs).await?;
+    let missing = total - messages.found;
     if missing * 5 > total && !walk.job.accept_target_change {
         return Err(WalkError::MailboxDecision(format!(
             "{}, and {missing} of {total} messages copied earlier are not in it; nothing was done. If they were deleted \
@@ -148,35 +152,8 @@ async fn rediscover(
             ground.words(),
         )));
     }
-    pair.ledger.renumber_target(uid_validity, Uid(1), messages).await?;
+    pair.ledger.renumber_target(uid_validity, Uid(1), messages.settled).await?;
+    walk.reading.forget(pair.source.text(), Side::Target);
     tracing::info!(mailbox = %pair.source, found = total - missing, missing, "{}", ground.words());
     Ok(Target { uid_validity, uid_next: Some(uid_next), mark: Uid(1), filter })
-}
-
-/// Looks for copies that no stored key recognises because the target has altered them, as far as their originals are
-/// still at the source; how many were found. Both mailboxes are selected.
-async fn find_altered(
-    links: &mut Links,
-    walk: &Walk<'_>,
-    listing: &Listing,
-    (messages, lost): (&mut [Settled], &UidSet),
-    mut theirs: Vec<Known>,
-) -> Result<u64, WalkError> {
-    let taken: UidSet = messages.iter().filter_map(|message| message.target_uid).collect();
-    theirs.retain(|known| !taken.contains(known.candidate.uid));
-    let asked = intersection(lost, &listing.listed);
-    if asked.is_empty() || theirs.is_empty() {
-        return Ok(0);
-    }
-    let ours = read_known(&mut links.source, Side::Source, &walk.keys, &asked, |_| true).await?;
-    let Links { source, target } = links;
-    let found = match_altered(source, target, walk.recognition(listing.drafts), (ours, theirs)).await?;
-    let by_source: BTreeMap<Uid, Option<Uid>> =
-        found.iter().map(|matched| (matched.settled.source_uid, matched.settled.target_uid)).collect();
-    for message in messages {
-        if let Some(target_uid) = by_source.get(&message.source_uid) {
-            message.target_uid = *target_uid;
-        }
-    }
-    Ok(by_source.len() as u64)
 }

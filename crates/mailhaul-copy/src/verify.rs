@@ -13,6 +13,7 @@ use crate::meter::Meter;
 use crate::oversight::{Oversight, ServerSign, Supervisor};
 use crate::pause;
 use crate::progress::Progress;
+use crate::reading::Reading;
 use crate::stop::StopSignal;
 use crate::walk::Links;
 use crate::words;
@@ -73,6 +74,8 @@ pub(crate) struct Verifier<'a> {
     supervisor: Arc<dyn Supervisor>,
     links: Option<Links>,
     insight: Option<Insight<'a>>,
+    /// With which messages connections were lost when they were read.
+    reading: Reading,
     report: VerifyReport,
 }
 
@@ -85,7 +88,16 @@ impl<'a> Verifier<'a> {
         };
         let report = VerifyReport { level, ..VerifyReport::default() };
         let Oversight { progress, .. } = *oversight;
-        Self { job, progress, supervisor: Arc::clone(&oversight.supervisor), links: None, insight: None, report }
+        let reading = Reading::default();
+        Self {
+            job,
+            progress,
+            supervisor: Arc::clone(&oversight.supervisor),
+            links: None,
+            insight: None,
+            reading,
+            report,
+        }
     }
 
     /// With what a run knows, and on its connections.
@@ -174,8 +186,12 @@ impl Verifier<'_> {
         Ok(mappings.into_iter().map(|mapping| (mapping.source, mapping.target)).collect())
     }
 
+    fn pauses(&self) -> impl Iterator<Item = Duration> + use<> {
+        pause::reconnects(RECONNECTS_A_MAILBOX.min(self.supervisor.reconnects()))
+    }
+
     async fn list(&mut self) -> Result<Listings, WalkError> {
-        let mut pauses = pause::reconnects(RECONNECTS_A_MAILBOX.min(self.supervisor.reconnects()));
+        let mut pauses = self.pauses();
         loop {
             match list_both(self.connected().await?).await {
                 Err(WalkError::Link(link)) => self.recover(link, &mut pauses).await?,
@@ -188,12 +204,19 @@ impl Verifier<'_> {
     async fn look_at(&mut self, mapped: &MappedMailbox, name: Option<&MailboxName>) -> Result<(), WalkError> {
         let progress = self.progress;
         let meter = Meter::new(progress);
-        let mut pauses = pause::reconnects(RECONNECTS_A_MAILBOX.min(self.supervisor.reconnects()));
+        let mut pauses = self.pauses();
         loop {
             let mut findings = Findings::default();
+            let found_out = self.reading.progress(mapped.source.text());
             progress.doing(format!("{}: comparing", mapped.source));
             let end = match self.try_to_compare(&meter, mapped, name, &mut findings).await {
                 Err(WalkError::Link(link)) => {
+                    if self.reading.progress(mapped.source.text()) > found_out {
+                        pauses = self.pauses();
+                    }
+                    let lost = self.reading.named(mapped.source.text(), link.side);
+                    let side = link.side;
+                    let link = link.over(side, &mapped.source, &lost);
                     self.recover(link, &mut pauses).await?;
                     continue;
                 }
@@ -218,15 +241,15 @@ impl Verifier<'_> {
         findings: &mut Findings,
     ) -> Result<(), WalkError> {
         self.connected().await?;
-        let Self { job, links: Some(links), insight, .. } = self else {
+        let Self { job, links: Some(links), insight, reading, .. } = self else {
             return Err(WalkError::Mailbox("not connected".to_owned()));
         };
-        let looking = Looking { job, meter, insight: insight.as_ref() };
+        let looking = Looking { job, meter, insight: insight.as_ref(), reading };
         compare_mailbox(&looking, links, mapped, name, findings).await
     }
 
     async fn connect(&mut self) -> Result<(), WalkError> {
-        let links = connect(&self.job.accounts).await.map_err(WalkError::Link)?;
+        let links = connect(&self.job.accounts, false).await.map_err(WalkError::Link)?;
         self.progress.watch(vec![links.source.pulse(), links.target.pulse()]);
         for side in [Side::Source, Side::Target] {
             self.supervisor.sign(side, ServerSign::Served);

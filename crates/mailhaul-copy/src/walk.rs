@@ -6,13 +6,14 @@ use crate::flags::FlagFilter;
 use crate::job::CopyJob;
 use crate::oversight::{Oversight, Supervisor};
 use crate::progress::Progress;
+use crate::reading::{Place, Reading};
 use crate::recognise::Recognition;
 use crate::stop::StopSignal;
 use mailhaul_db::{MailboxLedger, PairLease};
 use mailhaul_imap::Connection;
 use mailhaul_plan::keys::KeyMaker;
 use mailhaul_plan::visits::Figures;
-use mailhaul_types::{MailboxName, Uid, UidValidity};
+use mailhaul_types::{MailboxName, Side, Uid, UidValidity};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -29,7 +30,9 @@ pub(crate) struct Walk<'a> {
     /// The shortest time that UIDNEXT must stand still before a lost copy is believed lost.
     quarantine: Mutex<Duration>,
     /// Whether copies were read back to see what became of them.
-    has_read_back: AtomicBool,
+    has_read_back: Arc<AtomicBool>,
+    /// Messages with which connections were lost when they were only read.
+    pub(crate) reading: Arc<Reading>,
 }
 
 impl<'a> Walk<'a> {
@@ -38,13 +41,38 @@ impl<'a> Walk<'a> {
             Mutex::new(first_quarantine(is_near(&job.accounts.target.endpoint.host), lease.holder_has_not_let_go()));
         let Oversight { progress, stop, .. } = *oversight;
         let supervisor = Arc::clone(&oversight.supervisor);
-        let has_read_back = AtomicBool::new(false);
-        Self { job, lease, keys, progress, stop, supervisor, quarantine, has_read_back }
+        let has_read_back = Arc::new(AtomicBool::new(false));
+        Self { job, lease, keys, progress, stop, supervisor, quarantine, has_read_back, reading: Arc::default() }
     }
 
-    /// By what messages are recognised; `drafts`: in a mailbox for drafts.
-    pub(crate) fn recognition(&self, drafts: bool) -> Recognition<'_> {
-        Recognition { keys: &self.keys, witnesses: &[], drafts }
+    /// The same for one of several mailboxes that are worked on at once, which counts by itself.
+    pub(crate) fn for_strand<'l>(&'l self, progress: &'l Progress) -> Walk<'l> {
+        Walk {
+            job: self.job,
+            lease: self.lease,
+            keys: self.keys.clone(),
+            progress,
+            stop: self.stop,
+            supervisor: Arc::clone(&self.supervisor),
+            quarantine: Mutex::new(self.quarantine()),
+            has_read_back: Arc::clone(&self.has_read_back),
+            reading: Arc::clone(&self.reading),
+        }
+    }
+
+    /// By what messages of this mailbox are recognised; `drafts`: it is for drafts.
+    pub(crate) fn recognition<'s>(&'s self, source: &'s str, drafts: bool) -> Recognition<'s> {
+        Recognition { keys: &self.keys, witnesses: &[], drafts, reading: &self.reading, ours: source, theirs: source }
+    }
+
+    /// Where is read, by the mailbox's name at the source.
+    pub(crate) fn place<'s>(&'s self, source: &'s str, side: Side) -> Place<'s> {
+        Place { reading: &self.reading, mailbox: source, side }
+    }
+
+    /// Whether no copies have been read back in this run.
+    pub(crate) fn has_nothing_read_back(&self) -> bool {
+        !self.has_read_back.load(Ordering::Relaxed)
     }
 
     /// Whether nobody has asked this before in this run.
@@ -59,6 +87,12 @@ impl<'a> Walk<'a> {
                 true => bounds::QUARANTINE_AFTER_TIMEOUT_NEAR,
                 false => bounds::QUARANTINE_AFTER_TIMEOUT_FAR,
             };
+    }
+
+    /// What was in flight over somebody else's connection may take as long as he had to believe.
+    pub(crate) fn quarantine_at_least(&self, quarantine: Duration) {
+        let mut own = self.quarantine.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *own = quarantine.max(*own);
     }
 
     pub(crate) fn quarantine(&self) -> Duration {
@@ -108,6 +142,8 @@ pub(crate) struct Pair<'a> {
     /// What the source told of its mailbox along with its list.
     pub(crate) figures: Option<&'a Figures>,
     pub(crate) ledger: &'a MailboxLedger,
+    /// Whether the source mailbox is for drafts, which their author edits under their header.
+    pub(crate) drafts: bool,
 }
 
 /// How far a pass has come to know the target.

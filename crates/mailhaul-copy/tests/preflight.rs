@@ -30,6 +30,7 @@ fn account(address: SocketAddr, password: &str) -> Account {
             tls: TlsMode::Plain,
             trust: Trust::System,
             dial: Dial::Tcp,
+            compress: mailhaul_imap::Compress::Auto,
         },
         credentials: Credentials {
             user: "alice".to_owned(),
@@ -54,6 +55,7 @@ fn job(source: Account, target: Account) -> CopyJob {
         accept_target_change: false,
         accept_mass_absence: false,
         copy_deleted_flag: false,
+        connections: mailhaul_copy::Connections::default(),
         recognise_only: false,
         resync: mailhaul_plan::policy::ResyncPolicy::default(),
     }

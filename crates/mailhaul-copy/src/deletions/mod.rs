@@ -9,6 +9,7 @@ mod trash;
 
 use crate::error::{WalkError, mailbox_error};
 use crate::moves::relocate::{Relocated, deleted, portions, refusal, relocate, remove};
+use crate::shared_copies::copies_in_use;
 use crate::tail::present_in;
 use crate::tally::Tally;
 use crate::walk::{Links, Pair, Walk};
@@ -18,9 +19,9 @@ use mailhaul_plan::brake::is_too_much;
 use mailhaul_plan::moves::{Way, way_to_move};
 use mailhaul_plan::policy::DeletionPolicy;
 use mailhaul_plan::steps::difference;
-use mailhaul_types::{MailboxName, MessageKey, Side, SystemFlag, Uid, UidSet};
+use mailhaul_types::{MailboxName, Side, SystemFlag, Uid, UidSet};
 use sentences::{deleted_at_source, refused, stays, too_many};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use trash::find_trash;
 
 /// Refuses what nobody can mean: to remove copies from accounts whose users work in them.
@@ -116,41 +117,28 @@ async fn find_copies(
     }
     let mut gone = departed.clone();
     gone.extend_ranges(&state.departed);
-    let spared = still_needed(pair, &gone, &rows).await?;
-    let mut present: BTreeMap<Uid, Settled> = rows
-        .into_iter()
-        .filter(|row| !spared.contains(&row.source_uid))
-        .filter_map(|row| Some((row.target_uid?, row)))
-        .collect();
+    let spared = copies_in_use(pair.ledger, &gone, &rows).await?;
+    if !spared.is_empty() {
+        let text = stays(spared.len(), "they may stand for messages that are still at the source");
+        tally.note("in use", text, spared.len());
+    }
+    let mut present: BTreeMap<Uid, Settled> = rows.into_iter().filter_map(|row| Some((row.target_uid?, row))).collect();
+    present.retain(|uid, _| !spared.contains(*uid));
+    let all = present.len();
+    present.retain(|_, row| row.state != SettledState::Likely);
+    let likely = (all - present.len()) as u64;
+    if likely > 0 {
+        let text = stays(
+            likely,
+            "the target had numbered the mailbox anew, and they were found there again by their keys alone: they may be \
+             other mail",
+        );
+        tally.note("likely", text, likely);
+    }
     let there = present_in(&mut links.target, &present.keys().copied().collect()).await?;
     present.retain(|uid, _| there.contains(*uid));
     let can_mark = opened.permanent_flags.flags.contains(SystemFlag::Deleted);
     Ok(Some(Copies { present, can_mark }))
-}
-
-/// Departed messages whose copy may belong to a message that is still at the source: it has the same target UID, or
-/// the same key and no known target UID.
-async fn still_needed(pair: &Pair<'_>, gone: &UidSet, rows: &[Settled]) -> Result<BTreeSet<Uid>, WalkError> {
-    let mut by_target: BTreeMap<Uid, Uid> = BTreeMap::new();
-    let mut by_key: BTreeMap<MessageKey, Vec<Uid>> = BTreeMap::new();
-    for row in rows {
-        by_target.extend(row.target_uid.map(|uid| (uid, row.source_uid)));
-        if let Some(key) = row.key {
-            by_key.entry(key).or_default().push(row.source_uid);
-        }
-    }
-    let mut spared = BTreeSet::new();
-    let mut pages = pair.ledger.messages().await?;
-    while let Some(page) = pages.next().await? {
-        for kept in page.iter().filter(|row| !gone.contains(row.source_uid)) {
-            match (kept.target_uid, kept.key) {
-                (Some(uid), _) => spared.extend(by_target.get(&uid)),
-                (None, Some(key)) => spared.extend(by_key.get_mut(&key).and_then(Vec::pop)),
-                (None, None) => {}
-            }
-        }
-    }
-    Ok(spared)
 }
 
 /// `--deletions flag`.
@@ -171,7 +159,10 @@ async fn take_away(links: &mut Links, tally: &mut Tally, copies: &Copies) -> Res
     let ours = copies.targets(|row| row.state == SettledState::Copied);
     let found = copies.targets(|row| row.state != SettledState::Copied);
     if !found.is_empty() {
-        let text = stays(found.len(), "they were on the target before");
+        let text = stays(
+            found.len(),
+            "they were on the target before, or were found there again without proof that mailhaul wrote them",
+        );
         tally.note("not deleted", text, found.len());
     }
     if ours.is_empty() {

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub(crate) struct Departures {
     mailboxes: BTreeMap<String, Departed>,
-    /// Source mailboxes for drafts, as far as the source says so.
+    /// Source mailboxes for drafts, as far as it is known from more than their names.
     drafts: BTreeSet<String>,
     /// From which UID on messages of a source mailbox have arrived since a pass last came to its end there, when this
     /// run began.
@@ -80,7 +80,7 @@ impl Departures {
         self.explained.get(source).cloned().unwrap_or_default()
     }
 
-    /// Whether a source mailbox holds drafts, by the source's word or by its name.
+    /// Whether a source mailbox holds drafts, by what was told when the run began or by its name.
     pub(crate) fn holds_drafts(&self, source: &str) -> bool {
         self.drafts.contains(source) || use_suggested_by(source) == Some(SpecialUse::Drafts)
     }
@@ -104,8 +104,20 @@ impl Departures {
     }
 
     /// Whether nothing is waiting for an explanation.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.mailboxes.values().all(|departed| departed.open.is_empty())
+    }
+
+    /// The same knowledge of the account, for somebody who works on other mailboxes at the same time. To be asked while
+    /// nothing is waiting for an explanation.
+    pub(crate) fn for_strand(&self) -> Self {
+        Self { drafts: self.drafts.clone(), since: self.since.clone(), ..Self::default() }
+    }
+
+    /// Adds what somebody has learned who worked on other mailboxes.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.mailboxes.extend(other.mailboxes);
+        self.explained.extend(other.explained);
     }
 
     /// Takes messages out of what is to be explained.

@@ -4,9 +4,11 @@ use super::departures::{Departures, Origin};
 use super::relocate::{Relocated, portions, relocate};
 use super::unnamed::Unnamed;
 use crate::error::{WalkError, on};
-use crate::recognise::{Proof, match_known};
+use crate::reading::Unreadable;
+use crate::recognise::{By, Proof, Recognition, match_known};
 use crate::scan::Listing;
-use crate::tail::{Known, read_known};
+use crate::shared_copies::copies_in_use;
+use crate::tail::{Known, read_known, read_known_of};
 use crate::tally::Tally;
 use crate::walk::{Links, Pair, Target, Walk};
 use mailhaul_db::{Settled, SettledState, Settlement};
@@ -44,6 +46,12 @@ pub(super) struct Follower<'a, 'w> {
     pub(super) unnamed: BTreeMap<Uid, Unnamed>,
     /// Whether the target gave out UIDs here, since the tail was read, that do not follow the mark.
     gap: bool,
+    /// Copies in the receiving mailbox that we wrote; see [`Recognition::witnesses`].
+    pub(super) witnesses: Vec<(Uid, Uid)>,
+    /// Arrivals of which it cannot be told whether a copy that is there still is theirs; see [`Recognised::uncertain`].
+    ///
+    /// [`Recognised::uncertain`]: crate::recognise::Recognised::uncertain
+    uncertain: Unreadable,
 }
 
 /// One arrival, and the departed message that it was.
@@ -78,6 +86,8 @@ impl<'a, 'w> Follower<'a, 'w> {
             away: false,
             unnamed: BTreeMap::new(),
             gap: false,
+            witnesses: Vec::new(),
+            uncertain: Unreadable::new(),
         }
     }
 
@@ -89,10 +99,27 @@ impl<'a, 'w> Follower<'a, 'w> {
             return Ok(());
         }
         let keep = |known: &Known| known.candidate.key.is_some_and(|key| wanted.contains(&key));
-        let keys = &self.walk.keys;
-        self.arrivals = read_known(&mut self.links.source, Side::Source, keys, &self.todo, keep).await?;
+        let place = self.walk.place(self.pair.source.text(), Side::Source);
+        // What cannot be read has not been moved for all that is known; it is named when it is to be sent.
+        (self.arrivals, _) = read_known_of(&mut self.links.source, place, &self.walk.keys, &self.todo, keep).await?;
         for (place, origin) in origins.iter().enumerate() {
             self.follow_from(place, origin).await?;
+        }
+        self.name_uncertain().await
+    }
+
+    /// What cannot be told to have been moved is copied: set aside, it would be nowhere if its earlier copy were removed with
+    /// what has left there. It may be there twice then.
+    async fn name_uncertain(&mut self) -> Result<(), WalkError> {
+        let ours = self.walk.reading.named(self.pair.source.text(), Side::Source);
+        for (arrival, reason) in std::mem::take(&mut self.uncertain) {
+            // What the source does not hand out is not copied, and is named for that.
+            if self.todo.contains(arrival) && !ours.contains(arrival) {
+                let key = self.arrivals.iter().find(|known| known.candidate.uid == arrival);
+                let key = key.and_then(|known| known.candidate.key);
+                let reason = format!("it was moved at the source, and is copied, although {reason}");
+                self.name_possible_duplicate(arrival, key, reason).await?;
+            }
         }
         Ok(())
     }
@@ -115,21 +142,62 @@ impl<'a, 'w> Follower<'a, 'w> {
         }
         let uids: UidSet = records.keys().copied().collect();
         let Links { source, target } = &mut *self.links;
-        let copies = read_known(target, Side::Target, &self.walk.keys, &uids, |_| true).await?;
+        let place_there = self.walk.place(&origin.source, Side::Target);
+        let mut copies = read_known(target, place_there, &self.walk.keys, &uids, |_| true).await?;
         let present: BTreeSet<Uid> = copies.iter().map(|known| known.candidate.uid).collect();
         let absent = records.iter().filter(|(uid, _)| !present.contains(uid));
         self.absent.extend(absent.map(|(_, record)| (place, (*record).clone())));
-        let (with, both) = (self.walk.recognition(false), (&self.arrivals[..], &copies[..]));
-        let mut found: Vec<Found> = match_known(source, target, with, both, Proof::Contents)
-            .await?
+        keyed_as_recorded(&mut copies, &records);
+        let drafts = self.pair.drafts || self.departures.holds_drafts(&origin.source);
+        let witnesses = if origin.own { &self.witnesses[..] } else { &[] };
+        let with = self.walk.recognition(self.pair.source.text(), drafts);
+        let with = Recognition { witnesses, theirs: &origin.source, ..with };
+        let both = (self.arrivals.clone(), copies);
+        let recognised = match_known(source, target, with, both, By::Both(Proof::Contents)).await?;
+        // A draft arrives edited under its header all the time.
+        if !drafts {
+            self.tally.unproved += recognised.unproved;
+        }
+        self.uncertain.extend(recognised.uncertain);
+        let mut found: Vec<Found> = recognised
+            .found
             .into_iter()
             .filter_map(|matched| {
-                let record = (*records.get(&matched.settled.target_uid?)?).clone();
-                Some(Found { arrival: matched.settled.source_uid, record })
+                // A copy that looks like the arrival, and is that of another message, is not moved in its place.
+                let record = *records.get(&matched.settled.target_uid?)?;
+                let same = record.key == matched.settled.key;
+                same.then(|| Found { arrival: matched.settled.source_uid, record: proved(record) })
             })
             .collect();
         found.sort_by_key(|found| found.arrival);
-        if origin.own { self.keep_in_place(origin, &found).await } else { self.move_here(origin, &found).await }
+        if origin.own {
+            return self.keep_in_place(origin, &found).await;
+        }
+        self.leave_shared(origin, &mut found).await?;
+        self.move_here(origin, &found).await
+    }
+
+    /// Takes out whose copy may stand for a message that has not left: it stays, and the arrival is copied.
+    async fn leave_shared(&mut self, origin: &Origin, found: &mut Vec<Found>) -> Result<(), WalkError> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        let records: Vec<Settled> = found.iter().map(|found| found.record.clone()).collect();
+        let state = origin.ledger.load().await?;
+        let mut gone = self.departures.known(&origin.source);
+        gone.extend_ranges(&state.departed);
+        let shared = copies_in_use(&origin.ledger, &gone, &records).await?;
+        let all = found.len();
+        found.retain(|found| !found.record.target_uid.is_some_and(|uid| shared.contains(uid)));
+        let left = (all - found.len()) as u64;
+        if left > 0 {
+            let text = format!(
+                "{left} were moved here at the source and copied, and their earlier copies stay where they are: they may \
+                 stand for equal messages that were not moved"
+            );
+            self.tally.note("shared copies", text, left);
+        }
+        Ok(())
     }
 
     /// The same mail under a new UID in the same mailbox: its copy is where it belongs. The old record lets go of it
@@ -331,5 +399,21 @@ impl<'a, 'w> Follower<'a, 'w> {
 
     pub(super) async fn settle(&self, settlement: Settlement) -> Result<(), WalkError> {
         Ok(self.pair.ledger.settle(settlement).await?)
+    }
+}
+
+/// A record whose copy was compared by contents, so that it is not merely likely any more.
+fn proved(record: &Settled) -> Settled {
+    let state = if record.state == SettledState::Likely { SettledState::Adopted } else { record.state };
+    Settled { state, ..record.clone() }
+}
+
+/// Gives copies the keys of what was put there: a server that alters what it is given makes other keys of it, and where it
+/// has masked what told two messages apart, the same.
+pub(super) fn keyed_as_recorded(copies: &mut [Known], records: &BTreeMap<Uid, &Settled>) {
+    for copy in copies {
+        if let Some(record) = records.get(&copy.candidate.uid) {
+            copy.candidate.key = record.key;
+        }
     }
 }

@@ -19,6 +19,7 @@ mod withheld;
 pub(crate) use departures::Departures;
 
 use crate::error::WalkError;
+use crate::recognise::find_witnesses;
 use crate::scan::Listing;
 use crate::tally::Tally;
 use crate::walk::{Links, Pair, Target, Walk};
@@ -61,7 +62,9 @@ pub(crate) async fn follow_moves(
     let briefs = walk.lease.overview().await?;
     let origins = departures.origins(walk, pair.source.text(), &briefs).await?;
     walk.doing(pair, "following what was moved");
+    let witnesses = find_witnesses(pair, arrivals.state, &arrivals.listing.listed).await?;
     let mut follower = Follower::new(walk, links, pair, tally, target, departures, todo);
+    follower.witnesses = witnesses;
     follower.finish_earlier_moves(&origins, unfinished, in_flight(&arrivals)).await?;
     follower.follow(&origins).await?;
     follower.leave_to_owner(&origins, &briefs).await?;

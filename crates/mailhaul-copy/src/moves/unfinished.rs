@@ -5,10 +5,10 @@
 //! instead of those last synced.
 
 use super::departures::Origin;
-use super::follower::Follower;
+use super::follower::{Follower, keyed_as_recorded};
 use super::relocate::remove;
 use crate::error::{WalkError, on};
-use crate::recognise::{Proof, match_known};
+use crate::recognise::{By, Proof, Recognition, match_known};
 use crate::tail::{Known, read_known};
 use crate::walk::Links;
 use mailhaul_db::{Settled, SettledState, Settlement};
@@ -46,7 +46,8 @@ impl Follower<'_, '_> {
         in_flight: &UidSet,
     ) -> Result<UidSet, WalkError> {
         let uids: UidSet = records.iter().filter_map(|record| record.target_uid).collect();
-        let copies = read_known(&mut self.links.target, Side::Target, &self.walk.keys, &uids, |_| true).await?;
+        let place = self.walk.place(&origin.source, Side::Target);
+        let copies = read_known(&mut self.links.target, place, &self.walk.keys, &uids, |_| true).await?;
         let present: UidSet = copies.iter().map(|known| known.candidate.uid).collect();
         let is_present = |record: &Settled| record.target_uid.is_some_and(|uid| present.contains(uid));
         // Of twins first those whose copies are gone: one that is still there may be about to be moved.
@@ -55,7 +56,7 @@ impl Follower<'_, '_> {
         let open: Vec<Settled> =
             unfinished.iter().filter(|row| !explained.contains_key(&row.source_uid)).cloned().collect();
         let left: Vec<Settled> = records.iter().filter(|record| is_present(record)).cloned().collect();
-        let leftovers = self.leftovers(&copies, paired(&open, &left), in_flight).await?;
+        let leftovers = self.leftovers(origin, &copies, paired(&open, &left), in_flight).await?;
         if !leftovers.is_empty() {
             let uids = leftovers.values().filter_map(|(_, record)| record.target_uid).collect();
             if self.remove_leftovers(&uids).await? {
@@ -67,7 +68,8 @@ impl Follower<'_, '_> {
             .values()
             .filter(|(arrival, _)| arrival.state != SettledState::Copied)
             .map(|(arrival, record)| {
-                let state = if in_flight.contains(arrival.source_uid) { record.state } else { arrival.state };
+                let is_ours = in_flight.contains(arrival.source_uid) && record.state != SettledState::Likely;
+                let state = if is_ours { record.state } else { arrival.state };
                 Settled { state, flags: record.flags.clone(), ..arrival.clone() }
             })
             .collect();
@@ -85,6 +87,7 @@ impl Follower<'_, '_> {
     /// owner may have made a copy of his own.
     async fn leftovers(
         &mut self,
+        origin: &Origin,
         copies: &[Known],
         mut pairs: BTreeMap<Uid, (Settled, Settled)>,
         in_flight: &UidSet,
@@ -98,11 +101,17 @@ impl Follower<'_, '_> {
         }
         let Links { source, target } = &mut *self.links;
         let arrived: UidSet = pairs.keys().copied().collect();
-        let ours = read_known(source, Side::Source, &self.walk.keys, &arrived, |_| true).await?;
+        let place = self.walk.place(self.pair.source.text(), Side::Source);
+        let ours = read_known(source, place, &self.walk.keys, &arrived, |_| true).await?;
         let wanted: BTreeSet<Option<Uid>> = pairs.values().map(|(_, record)| record.target_uid).collect();
-        let theirs: Vec<Known> =
+        let mut theirs: Vec<Known> =
             copies.iter().filter(|known| wanted.contains(&Some(known.candidate.uid))).cloned().collect();
-        let same = match_known(source, target, self.walk.recognition(false), (&ours, &theirs), Proof::Contents).await?;
+        let by_copy = pairs.values().filter_map(|(_, record)| Some((record.target_uid?, record))).collect();
+        keyed_as_recorded(&mut theirs, &by_copy);
+        // Only keys and contents: what merely looks like it is not removed.
+        let (with, by) = (self.walk.recognition(self.pair.source.text(), self.pair.drafts), By::Keys(Proof::Contents));
+        let with = Recognition { theirs: &origin.source, ..with };
+        let same = match_known(source, target, with, (ours, theirs), by).await?.found;
         let proved: BTreeSet<Option<Uid>> = same.iter().map(|matched| matched.settled.target_uid).collect();
         let proved_here: UidSet = same.iter().map(|matched| matched.settled.source_uid).collect();
         pairs.retain(|uid, (_, record)| proved_here.contains(*uid) && proved.contains(&record.target_uid));

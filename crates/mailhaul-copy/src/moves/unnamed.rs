@@ -4,8 +4,8 @@
 use super::departures::Origin;
 use super::follower::{Follower, Found};
 use crate::error::WalkError;
-use crate::pass::adopt;
-use crate::recognise::{Proof, Turn, match_in_turn};
+use crate::pass::{adopt, set_aside_uncertain};
+use crate::recognise::{Proof, Recognition, Turn, match_in_turn};
 use crate::scan::Listing;
 use crate::tail::{present_in, target_uid_next, unclaimed};
 use crate::walk::Links;
@@ -42,14 +42,20 @@ impl Follower<'_, '_> {
         let expected: UidSet = self.unnamed.keys().copied().collect();
         // First what is expected, which is little; what else came in between may be meant for other arrivals.
         let others = difference(&self.todo, &expected);
-        let turns = [
-            Turn { candidates: &expected, proof: Proof::Sizes, sent: true },
-            Turn { candidates: &others, proof: Proof::Contents, sent: false },
-        ];
-        let found = match_in_turn(source, target, self.walk.recognition(false), &present, &turns).await?.found;
+        let turns = [Turn::sent(&expected), Turn { candidates: &others, proof: Proof::Contents, sent: false }];
+        let with = Recognition {
+            witnesses: &self.witnesses,
+            ..self.walk.recognition(self.pair.source.text(), self.pair.drafts)
+        };
+        let recognised = match_in_turn(source, target, with, &present, &turns).await?;
+        self.tally.unproved += recognised.unproved;
+        let uncertain = recognised.uncertain.into_iter().filter(|(uid, _)| others.contains(*uid)).collect();
+        for uid in set_aside_uncertain(self.pair, self.tally, uncertain).await?.iter() {
+            self.note_settled(uid);
+        }
         let (mut messages, mut departed) = (Vec::new(), BTreeMap::<String, UidSet>::new());
         let mut unnamed = std::mem::take(&mut self.unnamed);
-        for matched in found {
+        for matched in recognised.found {
             let arrival = matched.settled.source_uid;
             match unnamed.remove(&arrival) {
                 Some(Unnamed { record, origin, .. }) => {

@@ -29,7 +29,9 @@ impl Follower<'_, '_> {
         for (arrival, at) in pairs {
             let (origin, record) = self.absent[at].clone();
             if record.key.is_some_and(|key| doubtful.contains(&key)) {
-                self.name_possible_duplicate(arrival, &record).await?;
+                let reason = "it was moved at the source, its copy is not where it was, and an earlier pass that was \
+                              broken off may have moved it: it was copied again";
+                self.name_possible_duplicate(arrival, record.key, reason.to_owned()).await?;
                 continue;
             }
             departed.entry(origin).or_default().insert(record.source_uid);
@@ -104,12 +106,15 @@ impl Follower<'_, '_> {
         Ok(doubtful)
     }
 
-    async fn name_possible_duplicate(&mut self, arrival: Uid, record: &Settled) -> Result<(), WalkError> {
-        let reason = "it was moved at the source, its copy is not where it was, and an earlier pass that was broken \
-                      off may have moved it: it was copied again";
+    /// Names an arrival that is copied although it may be there already.
+    pub(super) async fn name_possible_duplicate(
+        &mut self,
+        arrival: Uid,
+        key: Option<MessageKey>,
+        reason: String,
+    ) -> Result<(), WalkError> {
         self.tally.possible_duplicates += 1;
-        let state = ExceptionState::PossibleDuplicate;
-        let exception = Exception { uid: Some(arrival), state, reason: reason.to_owned(), key: record.key };
+        let exception = Exception { uid: Some(arrival), state: ExceptionState::PossibleDuplicate, reason, key };
         Ok(self.pair.ledger.record_exception(exception).await?)
     }
 }

@@ -68,7 +68,7 @@ impl Look<'_> {
             Err(error) => {
                 let step = step_of(introduction.step());
                 lines.failed = Some(step);
-                let link = LinkError { side, error };
+                let link = LinkError::new(side, error);
                 self.tell(&link);
                 self.found.blocks.push(block_of_link(&link, step));
                 None

@@ -88,7 +88,7 @@ fn names(capabilities: &Capabilities) -> Vec<String> {
 }
 
 fn fail(report: &mut ProbeReport, error: ImapError, step: PreflightStep) {
-    let mut block = block_of_link(&LinkError { side: Side::Source, error }, step);
+    let mut block = block_of_link(&LinkError::new(Side::Source, error), step);
     // There is only one server here.
     block.side = None;
     report.failure = Some(block);

@@ -4,6 +4,7 @@
 use super::in_flight::holds_what_was_sent;
 use crate::error::{WalkError, mailbox_error, on};
 use crate::listing::Listings;
+use crate::reading::{Place, Reading};
 use crate::tail::{listed_in, read_known};
 use crate::walk::{Links, Walk};
 use mailhaul_db::{MailboxBrief, MailboxLedger, Settled};
@@ -165,7 +166,9 @@ pub(crate) async fn agrees(
     if chosen.is_empty() {
         return Ok(None);
     }
-    let found = match read_known(connection, side, keys, &chosen, |_| true).await {
+    let reading = Reading::default();
+    let place = Place { reading: &reading, mailbox: "", side };
+    let found = match read_known(connection, place, keys, &chosen, |_| true).await {
         Ok(found) => found,
         Err(WalkError::Mailbox(_)) => return Ok(None),
         Err(error) => return Err(error),

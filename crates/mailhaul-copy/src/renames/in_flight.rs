@@ -2,7 +2,7 @@
 //! were lost. Taken for a new mailbox it would be copied once more, and those copies would stay under the old name.
 
 use crate::error::WalkError;
-use crate::recognise::match_tail;
+use crate::recognise::{Turn, match_in_turn};
 use crate::tail::{listed_in, target_uid_next};
 use crate::walk::{Links, Walk};
 use mailhaul_db::MailboxBrief;
@@ -35,7 +35,10 @@ pub(super) async fn holds_what_was_sent(
     let landed = spread(&listed_in(&mut links.target, Side::Target, &set_of(tail)).await?, SAMPLE_MESSAGES_MAX);
     let ours = listed_in(&mut links.source, Side::Source, &set_of(sent)).await?;
     let Links { source, target } = links;
-    let matched = match_tail(source, target, walk.recognition(false), &landed, &ours).await?;
+    // All of it was sent, so that it does not matter whether these are drafts.
+    let turns = [Turn::sent(&ours)];
+    let matched =
+        match_in_turn(source, target, walk.recognition(&brief.mapping.source, false), &landed, &turns).await?.found;
     Ok(!landed.is_empty() && matched.len() as u64 == landed.len())
 }
 

@@ -8,6 +8,7 @@
 //! Nothing here decides what to copy, and nothing here repairs anything. What was refused, delivered nothing, or was
 //! in flight when a connection broke comes back to the caller, who reads the target's tail before he tries again.
 
+mod gauge;
 mod marks;
 mod pump;
 mod table;
@@ -17,6 +18,7 @@ use crate::flags::FlagFilter;
 use crate::oversight::Supervisor;
 use crate::progress::Progress;
 use crate::stop::StopSignal;
+use gauge::Gauge;
 use mailhaul_db::{DbError, MailboxLedger, PairLease, Settled, Settlement};
 use mailhaul_imap::{AppendEvent, AppendOptions, AppendReader, Connection, FetchOptions, ImapError, StatusLine};
 use mailhaul_plan::batches::Batch;
@@ -51,6 +53,15 @@ pub(crate) enum FlagsSent {
 pub(crate) struct Shipment {
     pub(crate) batch: Batch,
     pub(crate) flags: FlagsSent,
+}
+
+impl Shipment {
+    /// This one message of it.
+    pub(crate) fn only(&self, uid: Uid) -> Shipment {
+        let Batch { uids, bytes, large } = &self.batch;
+        let batch = Batch { uids: [uid].into_iter().collect(), bytes: bytes / uids.len().max(1), large: *large };
+        Shipment { batch, flags: self.flags }
+    }
 }
 
 /// Messages that the target refused together.
@@ -108,6 +119,8 @@ pub(crate) struct Outcome {
     pub(crate) throttled: Option<StatusLine>,
     /// Messages stored whose internal date could not be read; the target gave them one of its own.
     pub(crate) undated: u64,
+    /// Messages stored, by the target's word, under UIDs that it had given out before.
+    pub(crate) merged: u64,
 }
 
 /// What a transfer works with, beside the two connections.
@@ -128,7 +141,8 @@ pub(crate) struct Context<'a> {
     pub(crate) on_settled: &'a (dyn Fn(&[Settled], u64) + Sync),
 }
 
-/// Sends the shipments: all of them, unless too many are stored without a name. Never fails as a whole: whatever went
+/// Sends the shipments: all of them, unless too many are stored without a name, or a line turns out to be worth compressing,
+/// which can begin only while nothing is on its way. Never fails as a whole: whatever went
 /// wrong stands in the outcome, beside what went right.
 pub(crate) async fn transfer(
     source: &mut Connection,
@@ -138,23 +152,31 @@ pub(crate) async fn transfer(
 ) -> Outcome {
     let table = Mutex::new(Table::new(context.target_mark, context.claimed.clone()));
     let append_limit = target.capabilities().append_limit();
+    let gauge = Gauge::new(source, target);
     let fetcher = source.fetch_bodies(FetchOptions::default());
     let (mut writer, reader) = target.append_to(context.target_mailbox, AppendOptions::default());
     if !writer.uses_multiappend() {
         let (validity, supervisor) = (context.lease.validity(), Arc::clone(context.supervisor));
         writer.check_each_commit(Arc::new(move || validity.is_valid() && supervisor.may_write()));
     }
-    let mut pump = Pump::new(shipments, context, &table, fetcher, append_limit);
+    let mut pump = Pump::new(shipments, context, &table, fetcher, append_limit, gauge);
     let (pumped, collected) = run_both(pump.run(writer), collect(reader, context, &table), context.stop).await;
 
-    let Pump { begun, missing, unfetched, too_large, target_spoilt, .. } = pump;
+    let Pump { begun, missing, unfetched, too_large, target_spoilt, worth_compressing, .. } = pump;
     let table = table.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let interrupted = pumped.is_none() || collected.is_none();
-    let end = match (pumped, collected) {
+    let mut end = match (pumped, collected) {
         (_, Some(Err(end))) | (Some(Err(end)), _) => end,
         (Some(Ok(Pumped::All)), Some(Ok(()))) => End::Finished,
         (Some(Ok(_)) | None, _) => End::Stopped,
     };
+    if let (End::Finished, Some(side), true) = (&end, worth_compressing, table.in_flight.is_empty()) {
+        let connection = if side == Side::Source { &mut *source } else { &mut *target };
+        match connection.compress().await {
+            Ok(taken) => tracing::info!(%side, taken, "asked for compression, because the line is slow"),
+            Err(error) => end = End::Lost(LinkError::new(side, error)),
+        }
+    }
     Outcome {
         begun,
         refused: table.refusals,
@@ -169,6 +191,7 @@ pub(crate) async fn transfer(
         target_spoilt: target_spoilt || interrupted || matches!(end, End::Lost(LinkError { side: Side::Target, .. })),
         throttled: table.throttled,
         undated: table.undated,
+        merged: table.merged,
         end,
     }
 }
@@ -235,5 +258,5 @@ async fn collect(mut reader: AppendReader<'_>, context: &Context<'_>, table: &Mu
 }
 
 fn lost(side: Side) -> impl Fn(ImapError) -> End {
-    move |error| End::Lost(LinkError { side, error })
+    move |error| End::Lost(LinkError::new(side, error))
 }

@@ -1,8 +1,10 @@
 //! The pump: messages as the source delivers them, into the commands that store them.
 
+use super::gauge::Gauge;
 use super::marks::Marks;
 use super::table::{Sent, Table, lock};
 use super::{Context, End, FlagsSent, Shipment, lost};
+use crate::bounds;
 use crate::error::LinkError;
 use bytes::Bytes;
 use mailhaul_imap::{AppendWriter, BodyFetcher, Completion, FetchBatch, FetchEvent, ImapError, StatusLine};
@@ -16,7 +18,9 @@ use tokio::time::Instant;
 
 /// How many messages the source is asked for ahead of what it has answered. More than its window holds, so that the
 /// window decides; and few enough for a transfer that is to end early to end soon.
-const MESSAGES_ASKED_AHEAD: u64 = 4_000;
+const MESSAGES_ASKED_AHEAD: u64 = 12_000;
+/// The same until the target has named a copy: what it does not name has to be recognised by reading it.
+const MESSAGES_ASKED_AT_FIRST: u64 = 4_000;
 
 /// How the pump ended when nothing broke.
 pub(super) enum Pumped {
@@ -75,6 +79,10 @@ pub(super) struct Pump<'a> {
     pub(super) unfetched: Vec<(UidSet, StatusLine)>,
     pub(super) too_large: Vec<(Uid, u64, u64)>,
     pub(super) target_spoilt: bool,
+    /// Whether compression would pay is measured; none where there is nothing to decide, or it has been decided.
+    gauge: Option<Gauge>,
+    /// The side whose line should be compressed. Nothing more is asked for then.
+    pub(super) worth_compressing: Option<Side>,
 }
 
 impl<'a> Pump<'a> {
@@ -84,6 +92,7 @@ impl<'a> Pump<'a> {
         table: &'a Mutex<Table>,
         fetcher: BodyFetcher<'a>,
         append_limit: Option<u64>,
+        gauge: Option<Gauge>,
     ) -> Self {
         Self {
             shipments,
@@ -103,6 +112,8 @@ impl<'a> Pump<'a> {
             unfetched: Vec::new(),
             too_large: Vec::new(),
             target_spoilt: false,
+            gauge,
+            worth_compressing: None,
         }
     }
 
@@ -157,6 +168,7 @@ impl<'a> Pump<'a> {
                     if self.open_batch.take_if(|open| open.batch == batch).is_some() {
                         self.finish(writer).await?;
                     }
+                    self.look_at_lines();
                     let answered = self.shipment(batch).map_or(0, |shipment| shipment.batch.uids.len());
                     self.asked = self.asked.saturating_sub(answered);
                     match outcome {
@@ -172,14 +184,32 @@ impl<'a> Pump<'a> {
     /// Asks the source for what comes next, unless too much is stored already without being named.
     fn ask_ahead(&mut self) {
         while self.begun < self.shipments.len()
-            && self.asked < MESSAGES_ASKED_AHEAD
-            && !lock(self.table).is_rich_in_unnamed()
+            && self.worth_compressing.is_none()
+            && self.has_room()
             && self.has_paid()
         {
             let Batch { uids, bytes, large } = self.shipments[self.begun].batch.clone();
             self.asked += uids.len();
-            self.fetcher.push(FetchBatch { id: self.begun as u64, uids, bytes_expected: bytes, large });
+            let octets_max = bounds::message_octets_max(bytes);
+            self.fetcher.push(FetchBatch { id: self.begun as u64, uids, bytes_expected: bytes, large, octets_max });
             self.begun += 1;
+        }
+    }
+
+    /// Whether more may be asked for, as far as the target has kept up.
+    fn has_room(&self) -> bool {
+        let table = lock(self.table);
+        let most = if table.has_named() { MESSAGES_ASKED_AHEAD } else { MESSAGES_ASKED_AT_FIRST };
+        self.asked < most && !table.is_rich_in_unnamed()
+    }
+
+    /// Whether a line should be compressed from here on. What was asked for is on its way as it is; where nothing else is
+    /// left of this mailbox, the next one has the gain.
+    fn look_at_lines(&mut self) {
+        // A connection that is lost over the asking must not be held against a message.
+        let is_one = matches!(self.shipments, [shipment] if shipment.batch.uids.len() == 1);
+        if !is_one && let Some(side) = self.gauge.as_mut().and_then(Gauge::look) {
+            (self.worth_compressing, self.gauge) = (Some(side), None);
         }
     }
 
@@ -199,6 +229,8 @@ impl<'a> Pump<'a> {
     /// stop meanwhile.
     async fn keep_pace(&mut self, writer: &mut AppendWriter<'_>) -> Result<bool, End> {
         while let Some(moment) = self.pause_ahead() {
+            // Where a rate is kept, the line is not what is slow.
+            self.gauge = None;
             writer.flush().await.map_err(lost(Side::Target))?;
             self.context.progress.wait_for(moment.saturating_duration_since(Instant::now()));
             tokio::select! {
@@ -235,11 +267,16 @@ impl<'a> Pump<'a> {
             Poll::Ready(event) => event,
             Poll::Pending => {
                 writer.flush().await.map_err(lost(Side::Target))?;
-                tokio::select! {
+                let since = self.gauge.as_ref().map(|_| Instant::now());
+                let event = tokio::select! {
                     biased;
                     () = self.context.stop.requested() => return Ok(None),
                     event = next => event,
+                };
+                if let (Some(gauge), Some(since)) = (&mut self.gauge, since) {
+                    gauge.waited_for_source(since.elapsed());
                 }
+                event
             }
         };
         event.map(Some).map_err(lost(Side::Source))
@@ -271,8 +308,11 @@ impl<'a> Pump<'a> {
         Ok(SentFlags { flags: sent, had, sent_as, dated: date.is_some() })
     }
 
-    async fn write(&self, writer: &mut AppendWriter<'_>, octets: Bytes) -> Result<(), End> {
+    async fn write(&mut self, writer: &mut AppendWriter<'_>, octets: Bytes) -> Result<(), End> {
         let count = octets.len() as u64;
+        if let Some(gauge) = &mut self.gauge {
+            gauge.pass(&octets);
+        }
         writer.body(octets).await.map_err(lost(Side::Target))?;
         self.context.progress.moved(count);
         Ok(())
@@ -293,9 +333,9 @@ impl<'a> Pump<'a> {
             match error {
                 ImapError::CommitRefused => match lease.failure() {
                     Some(failure) => End::Ledger(failure),
-                    None => End::Lost(LinkError { side: Side::Target, error }),
+                    None => End::Lost(LinkError::new(Side::Target, error)),
                 },
-                error => End::Lost(LinkError { side: Side::Target, error }),
+                error => End::Lost(LinkError::new(Side::Target, error)),
             }
         })
     }

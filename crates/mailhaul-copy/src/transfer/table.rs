@@ -43,6 +43,9 @@ pub(super) struct Table {
     pub(super) target_mark: Uid,
     pub(super) claimed: UidSet,
     pub(super) undated: u64,
+    /// Stored by the target's word under UIDs that were given out before.
+    pub(super) merged: u64,
+    named: bool,
     pub(super) throttled: Option<StatusLine>,
 }
 
@@ -56,8 +59,15 @@ impl Table {
             target_mark,
             claimed,
             undated: 0,
+            merged: 0,
+            named: false,
             throttled: None,
         }
+    }
+
+    /// Whether the target has named the UIDs of what it has stored.
+    pub(super) fn has_named(&self) -> bool {
+        self.named
     }
 
     /// Takes stored messages off the table. Those whose UIDs the target named are ready for the ledger; the others
@@ -85,6 +95,9 @@ impl Table {
             self.stored_without_uids.extend(sent.into_iter().map(|sent| settled(sent, None)));
             return (Vec::new(), bytes, self.target_mark);
         };
+        self.named = true;
+        let is_old = |uid: &&Uid| **uid < self.target_mark || self.claimed.contains(**uid);
+        self.merged += uids.iter().filter(is_old).count() as u64;
         self.claim(&uids);
         let settled = sent.into_iter().zip(uids).map(|(sent, uid)| settled(sent, Some(uid))).collect();
         (settled, bytes, self.target_mark)

@@ -5,7 +5,7 @@ use crate::setup::{Stage, client, deliver};
 use mailhaul_copy::{FollowOptions, Following, Oversight, Progress, StopSwitch, follow_account};
 use mailhaul_report::{Followed, RunReport, StopCause, Verdict};
 use mailhaul_testing::dovecot::{Dovecot, Offer};
-use mailhaul_testing::proxy::{Cut, Plan, Proxy, Reply, Which};
+use mailhaul_testing::proxy::{Cut, Direction, Fault, Moment, Plan, Proxy, Reply, Which};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -202,6 +202,23 @@ async fn a_stop_while_the_target_may_be_behind_is_an_interruption() {
     let (report, followed) = follower.stop().await;
     assert_eq!((report.verdict(), report.totals().copied), (Verdict::Interrupted, 3), "{}", report.to_text());
     assert!(!followed.in_step && report.stop.is_some_and(|stop| stop.cause == StopCause::Interrupted));
+}
+
+#[tokio::test]
+async fn a_source_that_goes_away_in_the_middle_of_a_look_is_not_shown_in_step_while_it_is_tried_again() {
+    let gone = Plan::new().cut_after_bytes(Direction::ToClient, 1, Cut::Rst);
+    let scene = Scene::new(Dovecot::start(), gone).await;
+    let look = Moment::BeforeCommand("LIST".to_owned(), 2);
+    scene.to_source.set_next_plans([Plan::new().fault(look, Fault::Cut(Cut::Rst))]);
+    let follower = scene.follow(OPTIONS);
+    follower.is_in_step().await;
+    deliver(&scene.source, "INBOX", 0, 1);
+    follower.shows("it is not known what happens", |now| now.in_step_for.is_none()).await;
+    scene.to_source.set_plan(Plan::new());
+    scene.holds("INBOX", 1).await;
+    follower.shows("both sides are in step again", |now| now.in_step_for.is_some()).await;
+    let (report, followed) = follower.stop().await;
+    assert_eq!((report.verdict(), followed.in_step), (Verdict::Complete, true), "{}", report.to_text());
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ impl Stage {
             accept_target_change: false,
             accept_mass_absence: false,
             copy_deleted_flag: false,
+            connections: mailhaul_copy::Connections::default(),
             recognise_only: false,
             resync: ResyncPolicy::default(),
         };
@@ -63,6 +64,7 @@ fn account(address: SocketAddr) -> Account {
             tls: TlsMode::Plain,
             trust: Trust::System,
             dial: Dial::Tcp,
+            compress: mailhaul_imap::Compress::Auto,
         },
         credentials: Credentials { user: "alice".to_owned(), password, authorization_identity: None },
         owner: None,

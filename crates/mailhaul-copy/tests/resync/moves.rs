@@ -332,3 +332,23 @@ async fn an_older_edition_that_the_owner_has_filed_is_not_taken_for_a_new_one() 
     let texts: Vec<_> = contents(&stage.target, "Archive").into_iter().map(|seen| seen.octets).collect();
     assert!(texts.contains(&edited.into_bytes()));
 }
+
+#[tokio::test]
+async fn of_two_that_a_target_has_made_alike_each_keeps_its_own_copy() {
+    let target = Server::Cyrus(Box::new(Cyrus::start()));
+    let stage = Stage::between(Server::Dovecot(Box::new(Dovecot::start())), target);
+    fill(&stage.source, "Archive", [7]);
+    let mut client = stage.source.client();
+    // Cyrus puts X in place of the octet: then only the ledger knows which copy is whose.
+    for (octet, flags) in [(&b"\xfc"[..], &[][..]), (b"X", &["\\Seen"])] {
+        let mail = [b"Date: d\r\nFrom: a\r\nSubject: gr", octet, b"n\r\n\r\nbody\r\n"].concat();
+        client.append("INBOX", flags, Some(DATE), &mail).expect("stored");
+    }
+    client.logout();
+    stage.copy().await;
+    moves(&stage.source, "INBOX", "1:2", "Archive");
+    let before = stage.proxy.statistics();
+    assert_eq!(stage.copy().await.moved, 2);
+    let since = stage.proxy.statistics().since(&before);
+    assert_eq!((since.count("APPEND"), since.count("UID STORE")), (0, 0), "both have their flags already");
+}

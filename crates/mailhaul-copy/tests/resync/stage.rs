@@ -95,6 +95,7 @@ impl Stage {
                 tls: TlsMode::Plain,
                 trust: Trust::System,
                 dial: Dial::Tcp,
+                compress: mailhaul_imap::Compress::Auto,
             },
             credentials: Credentials {
                 user: USER.to_owned(),
@@ -116,6 +117,7 @@ impl Stage {
             accept_target_change: false,
             accept_mass_absence: false,
             copy_deleted_flag: false,
+            connections: mailhaul_copy::Connections::default(),
             recognise_only: false,
             resync,
         }
