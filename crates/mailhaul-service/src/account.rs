@@ -75,7 +75,8 @@ pub(crate) fn connection(endpoint: &EndpointRow, options: &EndpointOptions) -> R
         (Some(file), []) => Trust::CaFile(file.clone()),
         (None, []) => Trust::System,
     };
-    Ok(Endpoint { host: url.host, port: url.port, tls: url.tls, trust, dial: Dial::Tcp })
+    let compress = url.compress.unwrap_or_default();
+    Ok(Endpoint { host: url.host, port: url.port, tls: url.tls, trust, dial: Dial::Tcp, compress })
 }
 
 /// A SHA-256 in hex, with or without colons.

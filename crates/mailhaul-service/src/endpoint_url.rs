@@ -2,9 +2,10 @@
 //!
 //! `imaps://host[:993]` is TLS from the first byte, `imap://host[:143]` is STARTTLS and requires it,
 //! `imap://host:143?tls=none` is plain text and only for loopback or for a host that was named for it.
+//! `?compress=on` or `off` says what else mailhaul finds out (RFC 4978).
 //! A password in a URL would stand in the process list and in the shell's history, so it is refused.
 
-use mailhaul_imap::TlsMode;
+use mailhaul_imap::{Compress, TlsMode};
 use percent_encoding::percent_decode_str;
 use std::net::IpAddr;
 use url::{Host, Url};
@@ -20,6 +21,8 @@ pub struct EndpointUrl {
     pub tls: TlsMode,
     /// The user in front of the host; empty if there is none.
     pub user: String,
+    /// Whether octets are compressed on the way; `None` if the URL does not say.
+    pub compress: Option<Compress>,
 }
 
 /// What is wrong with an endpoint's URL.
@@ -68,7 +71,8 @@ impl EndpointUrl {
         }
         let tls = tls_mode(&url, implicit, &host, plaintext_hosts).map_err(wrong)?;
         let port = url.port().unwrap_or(if implicit { 993 } else { 143 });
-        Ok(Self { host, port, tls, user })
+        let compress = compression(&url).map_err(wrong)?;
+        Ok(Self { host, port, tls, user, compress })
     }
 }
 
@@ -80,6 +84,7 @@ fn tls_mode(url: &Url, implicit: bool, host: &str, plaintext_hosts: &[String]) -
                 return Err("imaps:// and tls=none contradict each other; use imap://".to_owned());
             }
             ("tls", "none") => mode = TlsMode::Plain,
+            ("compress", _) => {}
             (name, _) => return Err(format!("`{name}` is not an option of an endpoint")),
         }
     }
@@ -91,6 +96,17 @@ fn tls_mode(url: &Url, implicit: bool, host: &str, plaintext_hosts: &[String]) -
         ));
     }
     Ok(mode)
+}
+
+fn compression(url: &Url) -> Result<Option<Compress>, String> {
+    let said = url.query_pairs().filter(|(name, _)| name == "compress").last();
+    said.map(|(_, value)| match value.as_ref() {
+        "auto" => Ok(Compress::Auto),
+        "on" => Ok(Compress::On),
+        "off" => Ok(Compress::Off),
+        other => Err(format!("compress is `auto`, `on` or `off`, and not `{other}`")),
+    })
+    .transpose()
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -106,6 +122,15 @@ mod tests {
     }
 
     #[test]
+    fn reads_what_is_wanted_of_compression() {
+        for (word, expected) in [("auto", Compress::Auto), ("on", Compress::On), ("off", Compress::Off)] {
+            let url = parsed(&format!("imap://a@127.0.0.1:1143?tls=none&compress={word}")).expect("a URL");
+            assert_eq!((url.compress, url.tls), (Some(expected), TlsMode::Plain));
+        }
+        assert!(parsed("imaps://a@old.example?compress=gzip").is_err());
+    }
+
+    #[test]
     fn reads_the_three_kinds_of_endpoint() {
         for (text, host, port, tls, user) in [
             ("imaps://alice@old.example", "old.example", 993, TlsMode::Implicit, "alice"),
@@ -117,7 +142,7 @@ mod tests {
             ("imap://a@[::1]:1143?tls=none", "::1", 1143, TlsMode::Plain, "a"),
             ("imap://a@old.lan?tls=none", "old.lan", 143, TlsMode::Plain, "a"),
         ] {
-            let expected = EndpointUrl { host: host.into(), port, tls, user: user.into() };
+            let expected = EndpointUrl { host: host.into(), port, tls, user: user.into(), compress: None };
             assert_eq!(parsed(text), Ok(expected), "{text}");
         }
     }

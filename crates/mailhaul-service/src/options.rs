@@ -67,6 +67,9 @@ pub struct CopyOptions {
     /// Go on in source mailboxes that were renumbered or made anew and hold little of what was copied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accept_source_change: Option<bool>,
+    /// How many connections to each of its servers one account may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_connections: Option<u32>,
     /// Source mailboxes whose doubtful number of messages was checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accept_view: Option<Vec<String>>,
@@ -145,6 +148,7 @@ impl CopyOptions {
             max_deletions_percent: self.max_deletions_percent.or(next.max_deletions_percent),
             switched: self.switched.or(next.switched),
             accept_source_change: self.accept_source_change.or(next.accept_source_change),
+            account_connections: self.account_connections.or(next.account_connections),
             accept_view: self.accept_view.or(next.accept_view),
         }
     }
@@ -158,6 +162,14 @@ impl CopyOptions {
             exclude: self.exclude.clone().unwrap_or_default(),
             all_namespaces: self.all_namespaces.unwrap_or_default(),
         }
+    }
+
+    /// How many connections one account may have.
+    #[must_use]
+    pub fn connections(&self) -> mailhaul_copy::Connections {
+        let usual = mailhaul_copy::Connections::default();
+        let most = self.account_connections.and_then(|most| usize::try_from(most).ok());
+        mailhaul_copy::Connections { most: most.unwrap_or(usual.most), ..usual }
     }
 
     /// Which messages.

@@ -5,8 +5,8 @@ use crate::display::Display;
 use crate::exit::{CommandError, Exit, of_run};
 use crate::{changes, output, setup};
 use mailhaul_copy::{
-    CopyJob, FollowOptions, Oversight, Progress, RetryExceptions, StopSwitch, copy_account, follow_account,
-    plan_account,
+    Connections, CopyJob, FollowOptions, Oversight, Progress, RetryExceptions, StopSwitch, copy_account,
+    follow_account, plan_account,
 };
 use mailhaul_db::{DbError, Ledger, OpenOptions};
 use mailhaul_report::{PlanReport, Verdict};
@@ -25,6 +25,7 @@ pub(crate) async fn run(args: &CopyArgs, state: Option<&std::path::Path>) -> Res
         accept_target_change: args.accept_target_change,
         accept_mass_absence: args.accept_mass_absence,
         copy_deleted_flag: args.copy_deleted_flag,
+        connections: Connections { most: usize::from(args.connections), ..Connections::default() },
         recognise_only: false,
     };
     let (switch, stop) = StopSwitch::new();

@@ -155,6 +155,7 @@ pub(crate) fn copying(options: &CopyOptions) -> Vec<String> {
     words.extend(options.deletions.map(|how| format!("--deletions {how}")));
     words.extend(options.max_deletions.map(|number| format!("--max-deletions {number}")));
     words.extend(options.max_deletions_percent.map(|percent| format!("--max-deletions-percent {percent}")));
+    words.extend(options.account_connections.map(|number| format!("--account-connections {number}")));
     globs(&mut words, "accept-view", &options.accept_view);
     words
 }

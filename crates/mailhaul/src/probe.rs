@@ -46,7 +46,8 @@ async fn probe_url(url: &str, args: &ProbeArgs) -> Result<ProbeReport, CommandEr
     })?;
     let trust = setup::trust("--pin", &args.pin, args.ca_file.as_deref())?;
     let timeouts = setup::timeouts(Duration::from_secs(args.timeout));
-    let endpoint = Endpoint { host: url.host, port: url.port, tls: url.tls, trust, dial: Dial::Tcp };
+    let compress = url.compress.unwrap_or_default();
+    let endpoint = Endpoint { host: url.host, port: url.port, tls: url.tls, trust, dial: Dial::Tcp, compress };
     if url.user.is_empty() {
         return Ok(probe_without_sign_in(&endpoint, &timeouts).await);
     }

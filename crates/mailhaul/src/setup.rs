@@ -37,9 +37,10 @@ pub(crate) fn accounts(args: &EndpointArgs) -> Result<AccountPair, CommandError>
     let target_trust = trust("--to-pin", &args.to_pin, args.ca_file.as_deref())?;
     let build = |side, url: EndpointUrl, trust, secret: &SecretSource, identity: &Option<String>| {
         let password = secrets::read(side, &url.user, &url.host, secret)?;
+        let compress = url.compress.or(args.compress).unwrap_or_default();
         Ok::<_, CommandError>(Account {
             credentials: Credentials { user: url.user, password, authorization_identity: identity.clone() },
-            endpoint: Endpoint { host: url.host, port: url.port, tls: url.tls, trust, dial: Dial::Tcp },
+            endpoint: Endpoint { host: url.host, port: url.port, tls: url.tls, trust, dial: Dial::Tcp, compress },
             owner: None,
         })
     };

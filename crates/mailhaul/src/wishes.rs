@@ -29,6 +29,7 @@ pub(crate) fn copy(args: &CopyWishArgs, whom: &str) -> Result<CopyChange, Comman
         remap: args.remap,
         accept_target_change: args.accept_target_change,
         accept_mass_absence: args.accept_mass_absence,
+        account_connections: args.account_connections,
         ..changes::wishes(&args.changes, whom)?
     };
     Ok(CopyChange { inherit: args.inherit, say })

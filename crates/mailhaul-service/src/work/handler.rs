@@ -1,5 +1,6 @@
 //! One job from claim to end: read what applies to the account, do what the kind says, report how it ended.
 
+use super::crowd::Crowd;
 use super::ends;
 use super::live::{Live, LiveJob};
 use super::rates::Rates;
@@ -24,6 +25,7 @@ pub(crate) struct Worker {
     vault: Arc<Vault>,
     live: Arc<Live>,
     rates: Arc<Rates>,
+    crowd: Arc<Crowd>,
 }
 
 /// What one job works with.
@@ -40,8 +42,14 @@ struct Task<'a> {
 }
 
 impl Worker {
-    pub(crate) fn new(service: Service, vault: Arc<Vault>, live: Arc<Live>, rates: Arc<Rates>) -> Self {
-        Self { service, vault, live, rates }
+    pub(crate) fn new(
+        service: Service,
+        vault: Arc<Vault>,
+        live: Arc<Live>,
+        rates: Arc<Rates>,
+        crowd: Arc<Crowd>,
+    ) -> Self {
+        Self { service, vault, live, rates, crowd }
     }
 
     /// Reads the job and everything that applies to it; or how it ends because that cannot be done.
@@ -83,10 +91,12 @@ impl Worker {
             since: Instant::now(),
             progress: Arc::clone(&progress),
         });
+        let _place = self.crowd.enter([prepared.source.id, prepared.target.id]);
         let (switch, stop) = StopSwitch::new();
         let supervisor: Arc<dyn Supervisor> = Arc::new(JobSupervisor {
             control: control.clone(),
             rates: Arc::clone(&self.rates),
+            crowd: Arc::clone(&self.crowd),
             account: job.account,
             source: prepared.source.id,
             target: prepared.target.id,
@@ -160,6 +170,7 @@ impl Task<'_> {
             accept_target_change: options.accept_target_change.unwrap_or_default(),
             accept_mass_absence: options.accept_mass_absence.unwrap_or_default(),
             copy_deleted_flag: options.copy_deleted_flag.unwrap_or_default(),
+            connections: options.connections(),
             recognise_only: false,
             resync: options.resync(self.kind == JobKind::Final),
         }

@@ -1,6 +1,7 @@
 //! Workers: a process that takes jobs and does them.
 
 mod bell;
+mod crowd;
 mod ends;
 mod handler;
 mod live;
@@ -12,6 +13,7 @@ pub use live::{LiveJob, LiveView};
 
 use crate::error::ServiceError;
 use crate::service::Service;
+use crowd::Crowd;
 use handler::Worker;
 use live::Live;
 use mailhaul_db::queue::WorkerGuard;
@@ -79,7 +81,8 @@ impl Service {
         let hold_off = self.hold_off().await?;
         let live = Arc::new(Live::default());
         let rates = Arc::new(Rates::new(Arc::clone(&self.clock)));
-        let worker = Worker::new(self.clone(), vault, Arc::clone(&live), Arc::clone(&rates));
+        let crowd = Arc::new(Crowd::new(options.slots, Arc::clone(&rates)));
+        let worker = Worker::new(self.clone(), vault, Arc::clone(&live), Arc::clone(&rates), crowd);
         let lengths = EngineOptions {
             slots: options.slots,
             scope: options.scope,

@@ -2,8 +2,9 @@
 //!
 //! Several processes divide an endpoint's rate evenly among them.
 
+use mailhaul_db::DbError;
 use mailhaul_db::queue::Queue;
-use mailhaul_queue::{AccountId, Clock, EndpointId, Limits, RateBucket};
+use mailhaul_queue::{AccountId, BreakerState, Clock, EndpointId, HostHealth, HostPolicy, Limits, RateBucket};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,8 +24,16 @@ pub(crate) struct Rates {
 struct Known {
     workers: u64,
     limits: BTreeMap<EndpointId, Limits>,
+    hosts: BTreeMap<EndpointId, Host>,
     endpoints: BTreeMap<EndpointId, Buckets>,
     accounts: BTreeMap<(AccountId, EndpointId), Buckets>,
+}
+
+/// The host of an endpoint, and what it has shown.
+#[derive(Debug, Clone)]
+pub(super) struct Host {
+    pub(super) name: String,
+    pub(super) health: HostHealth,
 }
 
 /// Messages and octets.
@@ -54,18 +63,18 @@ impl Buckets {
 
 impl Rates {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        let known =
-            Known { workers: 1, limits: BTreeMap::new(), endpoints: BTreeMap::new(), accounts: BTreeMap::new() };
+        let (limits, hosts) = (BTreeMap::new(), BTreeMap::new());
+        let known = Known { workers: 1, limits, hosts, endpoints: BTreeMap::new(), accounts: BTreeMap::new() };
         Self { clock, known: Mutex::new(known) }
     }
 
     /// Takes up what operators change, for as long as the engine lives.
     pub(crate) async fn follow(self: Arc<Self>, queue: Queue, mut workers: watch::Receiver<u32>) {
         loop {
-            match queue.endpoints().await {
-                Ok(endpoints) => {
-                    let limits = endpoints.into_iter().map(|endpoint| (endpoint.id, endpoint.limits)).collect();
+            match read(&queue).await {
+                Ok((limits, hosts)) => {
                     self.set(limits, u64::from(*workers.borrow_and_update()));
+                    self.set_hosts(hosts);
                 }
                 Err(error) => tracing::warn!(%error, "the limits could not be read; those known are kept"),
             }
@@ -76,10 +85,38 @@ impl Rates {
         }
     }
 
-    fn set(&self, limits: BTreeMap<EndpointId, Limits>, workers: u64) {
+    pub(super) fn set(&self, limits: BTreeMap<EndpointId, Limits>, workers: u64) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.limits = limits;
         known.workers = workers.max(1);
+    }
+
+    pub(super) fn set_hosts(&self, hosts: BTreeMap<EndpointId, Host>) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).hosts = hosts;
+    }
+
+    /// How many connections this process may have at once to the host of this endpoint, and which endpoints are on that
+    /// host. None while the host is left alone, while one job shows whether it serves again, or if nothing is known of it.
+    pub(crate) fn room_at(&self, end: EndpointId) -> (usize, Vec<EndpointId>) {
+        let now_unix_ms = self.clock.now().unix_ms;
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(host) = known.hosts.get(&end) else { return (0, Vec::new()) };
+        let on_host = known.hosts.iter().filter(|(_, other)| other.name == host.name).map(|(end, _)| *end).collect();
+        let bears = match host.health.breaker(now_unix_ms) {
+            BreakerState::Closed => u64::from(host.health.cap(None, &HostPolicy::default())) / known.workers,
+            BreakerState::Open { .. } | BreakerState::HalfOpen { .. } => 0,
+        };
+        (usize::try_from(bears).unwrap_or(usize::MAX), on_host)
+    }
+
+    /// Whether the operator has named a number of connections for one of these endpoints, or may have.
+    pub(crate) fn are_connections_limited(&self, ends: [EndpointId; 2]) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.iter().any(|end| {
+            known.limits.get(end).is_none_or(|limits| {
+                limits.connections.is_some() || limits.bulk_connections.is_some() || limits.resync_connections.is_some()
+            })
+        })
     }
 
     /// Forgets an account that is not worked on any more.
@@ -92,7 +129,7 @@ impl Rates {
     pub(crate) fn take(&self, account: AccountId, ends: [EndpointId; 2], messages: u64, bytes: u64) -> Duration {
         let now_ms = self.clock.now().boot_ms;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let Known { workers, limits, endpoints, accounts } = &mut *known;
+        let Known { workers, limits, endpoints, accounts, .. } = &mut *known;
         let share = |rate: Option<u64>| rate.map(|rate| rate.div_ceil(*workers));
         let mut wait = Duration::ZERO;
         for end in ends {
@@ -105,6 +142,20 @@ impl Rates {
         }
         wait
     }
+}
+
+/// The limits of every endpoint, and what its host has shown.
+async fn read(queue: &Queue) -> Result<(BTreeMap<EndpointId, Limits>, BTreeMap<EndpointId, Host>), DbError> {
+    let (mut limits, mut hosts) = (BTreeMap::new(), BTreeMap::new());
+    for endpoint in queue.endpoints().await? {
+        let health = queue.host_health(&endpoint.host).await?;
+        // What a newer program has written there is not known: nothing further is opened.
+        if let Ok(health) = serde_json::from_str(health.as_deref().unwrap_or("{}")) {
+            hosts.insert(endpoint.id, Host { name: endpoint.host, health });
+        }
+        limits.insert(endpoint.id, endpoint.limits);
+    }
+    Ok((limits, hosts))
 }
 
 #[cfg(test)]

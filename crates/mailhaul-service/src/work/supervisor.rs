@@ -1,7 +1,8 @@
 //! What the walkers are told by the queue: may they write, how fast, do they begin another mailbox.
 
+use super::crowd::Crowd;
 use super::rates::Rates;
-use mailhaul_copy::{Progress, ServerSign, Supervisor};
+use mailhaul_copy::{Progress, ServerSign, Supervisor, Widened};
 use mailhaul_queue::{AccountId, EndpointId, HostSign, JobControl, Pulse};
 use mailhaul_types::Side;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,7 @@ const SERVED_EVERY: Duration = Duration::from_secs(30);
 pub(crate) struct JobSupervisor {
     pub(crate) control: JobControl,
     pub(crate) rates: Arc<Rates>,
+    pub(crate) crowd: Arc<Crowd>,
     pub(crate) account: AccountId,
     pub(crate) source: EndpointId,
     pub(crate) target: EndpointId,
@@ -47,6 +49,15 @@ impl Supervisor for JobSupervisor {
 
     fn goes_on(&self) -> bool {
         !self.control.options_changed()
+    }
+
+    fn widen(&self) -> Option<Widened> {
+        let place = self.crowd.widen([self.source, self.target])?;
+        Some(Box::new(place))
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.crowd.is_crowded([self.source, self.target])
     }
 
     fn sign(&self, side: Side, sign: ServerSign) {

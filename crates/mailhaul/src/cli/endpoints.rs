@@ -163,6 +163,10 @@ pub(crate) struct CopyWishArgs {
     /// Believe a source mailbox that has lost nearly everything that was copied from it.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) accept_mass_absence: Option<bool>,
+    /// How many connections to each of its servers one account may have; further ones take only slots that no job wants,
+    /// and none at an endpoint with a limit of connections.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) account_connections: Option<u32>,
     /// Forget what was said here before, so that what is next in line is asked.
     #[arg(long)]
     pub(crate) inherit: bool,

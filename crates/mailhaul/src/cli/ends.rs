@@ -8,7 +8,8 @@ use std::path::PathBuf;
 pub(super) const COPY_HELP: &str = "\
 Exceptions lead to exit code 5, `mailbox stopped` to 6:
   refused             the target would not have this message
-  unreadable          the source lists this message and does not hand it out
+  unreadable          the source lists this message and does not hand it out,
+                      or the target does not hand out what may be its copy
   possible duplicate  an unanswered copy may have been stored and then moved
                       or deleted by its owner; the message was sent again
   view incomplete     the source lists fewer messages than it says it has
@@ -52,6 +53,13 @@ pub(crate) struct EndpointArgs {
     /// Whose mail to write, when the user of --to signs in as an administrator.
     #[arg(long, value_name = "USER")]
     pub(crate) to_authorization_identity: Option<String>,
+    /// Compress what goes over the line (COMPRESS=DEFLATE): `auto`, `on`, or `off`. With `auto` never to a server next door (a
+    /// round trip below 2 ms), and elsewhere only after a mailbox's mail has flowed for a few seconds, if this line was waited
+    /// for most of that time, the mail would shrink enough to be a fifth faster, and this process keeps less than half of
+    /// the processors busy. `on` asks at sign-in, which is one round trip, and a server that does not take it is an error.
+    /// For one server alone, end its URL with `?compress=on`.
+    #[arg(long, value_name = "WHEN", value_parser = super::parse::compress())]
+    pub(crate) compress: Option<mailhaul_imap::Compress>,
     /// PEM file with the certificate authorities to trust, in place of the system's, for both servers.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
@@ -101,7 +109,8 @@ pub(crate) struct SelectionArgs {
 pub(crate) struct CopyArgs {
     /// Try messages again that were refused or unreadable in an earlier run.
     ///
-    /// Also clears what stands there as `possible duplicate`, once you have looked at it.
+    /// Also clears what stands there as `possible duplicate`, once you have looked at it. A message that was set aside because
+    /// the target does not hand out what may be its copy is sent, and may be there twice then.
     #[arg(long)]
     pub(crate) retry_exceptions: bool,
     /// Accept that mailboxes now map to other names than in an earlier run.
@@ -117,6 +126,10 @@ pub(crate) struct CopyArgs {
     /// Copy the \Deleted flag too. Without it, mail marked for deletion arrives unmarked.
     #[arg(long)]
     pub(crate) copy_deleted_flag: bool,
+    /// The most connections to each server. A first copy begins with one (with two where four mailboxes or more are 20 ms
+    /// away or farther), tries a second, and opens further ones while that makes it faster; each takes a mailbox of its own.
+    #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) connections: u8,
     /// Write nothing anywhere: show the mapping and what would be copied.
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -57,6 +57,16 @@ pub(crate) fn parse_pin(option: &str, text: &str) -> Result<[u8; 32], CommandErr
     if digits.len() == 64 { octets.try_into().map_err(|_| wrong()) } else { Err(wrong()) }
 }
 
+/// Whether a line is compressed.
+pub(super) fn compress() -> impl TypedValueParser<Value = mailhaul_imap::Compress> {
+    use mailhaul_imap::Compress;
+    PossibleValuesParser::new(["auto", "on", "off"]).map(|word| match word.as_str() {
+        "on" => Compress::On,
+        "off" => Compress::Off,
+        _ => Compress::Auto,
+    })
+}
+
 /// A number, or `none`.
 pub(crate) fn wish_number<T: std::str::FromStr + PartialOrd + From<u8>>(text: &str) -> Result<Change<T>, String> {
     if is_none(text) {

@@ -48,6 +48,7 @@ fn job(args: &RebuildArgs) -> Result<CopyJob, CommandError> {
         accept_target_change: args.accept_target_change,
         accept_mass_absence: args.accept_mass_absence,
         copy_deleted_flag: false,
+        connections: mailhaul_copy::Connections::ONE,
         recognise_only: true,
     })
 }
