@@ -33,11 +33,43 @@ pub(crate) struct Cost {
     pub(crate) peak_kib: u64,
 }
 
-/// How the product reaches both servers.
+impl Cost {
+    /// The peak in MiB.
+    pub(crate) fn peak_mib(&self) -> f64 {
+        f64::from(u32::try_from(self.peak_kib).unwrap_or(u32::MAX)) / 1024.0
+    }
+}
+
+/// How both servers are reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Over {
     PlainText,
     Tls,
+}
+
+impl Over {
+    /// In the names of figures.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Over::PlainText => "plain",
+            Over::Tls => "TLS",
+        }
+    }
+}
+
+/// One account to be copied.
+#[derive(Clone, Copy)]
+pub(crate) struct Copying<'a> {
+    pub(crate) source: &'a Account,
+    pub(crate) target: &'a Account,
+    /// The name of a folder for the state.
+    pub(crate) state: &'a str,
+    /// How many messages must be copied.
+    pub(crate) copied: u64,
+    /// Whether the memory is looked at from time to time, which costs a little.
+    pub(crate) watch: bool,
+    /// The words of a command that runs the product under itself, such as a profiler.
+    pub(crate) under: &'a [&'a str],
 }
 
 impl Haul {
@@ -54,28 +86,27 @@ impl Haul {
         Ok(Haul { program, folder: folder.to_owned(), password_file, ca_file })
     }
 
-    /// Copies one account with the state in a folder of this name, and makes sure that all of it was copied or, with
-    /// `copied` 0, that nothing was left to copy. `watch` looks at the memory from time to time, which costs a little.
-    pub(crate) fn copy(
-        &self,
-        source: &Account,
-        target: &Account,
-        over: Over,
-        state: &str,
-        copied: u64,
-        watch: bool,
-    ) -> io::Result<Cost> {
+    /// Copies one account, and makes sure that all of it was copied or, with `copied` 0, that nothing was left to copy.
+    pub(crate) fn copy(&self, copying: &Copying<'_>) -> io::Result<Cost> {
+        let Copying { source, target, state, copied, watch, under } = *copying;
         let state = self.folder.join(state);
         fs::create_dir_all(&state)?;
         let (output, errors) = (self.folder.join("stdout"), self.folder.join("stderr"));
-        let mut command = Command::new(&self.program);
+        let mut command = match under {
+            [] => Command::new(&self.program),
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(&self.program);
+                command
+            }
+        };
         // Rows of exactly 10,000 messages look like a server that cuts off; here the number is meant.
         command.args(["copy", "--json", "--accept-view", "INBOX"]);
-        command.arg("--from").arg(url(source, over)).arg("--to").arg(url(target, over));
+        command.arg("--from").arg(url(source)).arg("--to").arg(url(target));
         command.arg("--from-password-file").arg(&self.password_file);
         command.arg("--to-password-file").arg(&self.password_file);
         command.arg("--state").arg(state.join("ledger.db"));
-        if over == Over::Tls {
+        if source.tls.is_some() || target.tls.is_some() {
             command.arg("--ca-file").arg(&self.ca_file);
         }
         command.stdin(Stdio::null()).stdout(File::create(&output)?).stderr(File::create(&errors)?);
@@ -109,17 +140,40 @@ impl Haul {
         Err(io::Error::new(io::ErrorKind::NotFound, hint))
     }
 
+    /// The authority that both servers' certificates are from.
+    pub(crate) fn ca_file(&self) -> &Path {
+        &self.ca_file
+    }
+
+    /// Where something beside the command is put.
+    pub(crate) fn place_beside(&self, name: &str) -> PathBuf {
+        self.program.with_file_name(name)
+    }
+
+    /// How large the state under this name is.
+    pub(crate) fn state_octets(&self, state: &str) -> io::Result<u64> {
+        Ok(fs::metadata(self.folder.join(state).join("ledger.db"))?.len())
+    }
+
     pub(crate) fn forget(&self, state: &str) {
         // It is in a temporary folder, which goes at the end in any case.
         drop(fs::remove_dir_all(self.folder.join(state)));
     }
 }
 
-fn url(account: &Account, over: Over) -> String {
-    let Account { address, user, .. } = account;
-    match over {
-        Over::PlainText => format!("imap://{user}@127.0.0.1:{}?tls=none", address.port()),
-        Over::Tls => format!("imaps://{user}@127.0.0.1:{}", address.port()),
+/// The server of an account as an endpoint names it.
+pub(crate) fn url_of_server(account: &Account) -> String {
+    match account.tls {
+        None => format!("imap://127.0.0.1:{}?tls=none", account.address.port()),
+        Some(_) => format!("imaps://127.0.0.1:{}", account.address.port()),
+    }
+}
+
+fn url(account: &Account) -> String {
+    let Account { address, user, tls, .. } = account;
+    match tls {
+        None => format!("imap://{user}@127.0.0.1:{}?tls=none", address.port()),
+        Some(_) => format!("imaps://{user}@127.0.0.1:{}", address.port()),
     }
 }
 

@@ -33,6 +33,29 @@ pub(crate) fn messages(count: usize, sizes: Range<u64>) -> Vec<Mail> {
         .collect()
 }
 
+/// What an account that has grown over years holds: so many times 2,000 messages and 148 MiB, of which a fifth of the
+/// octets stands in mails over 5 MiB. Each with the mailbox of forty that it is in; the first of them are the largest.
+pub(crate) fn mixed(times: usize) -> Vec<(usize, Mail)> {
+    let mut numbers = Numbers::new(0x6d69_7865);
+    let mut mails = Vec::new();
+    for at in 0..2_000 * times {
+        let sizes = match at % 400 {
+            0 => 5_300_000..6_900_000,
+            _ => match numbers.below(100) {
+                0..70 => 3_000..20_000,
+                70..95 => 20_000..100_000,
+                _ => 300_000..1_500_000,
+            },
+        };
+        let octets = sizes.start + numbers.below(sizes.end - sizes.start);
+        let mail = message(&mut numbers, FLAGS[at % FLAGS.len()], usize::try_from(octets).unwrap_or(0));
+        // The square of an evenly distributed number: most of the mail is in a few mailboxes.
+        let place = numbers.below(1_000) * numbers.below(1_000) * 40 / 1_000_000;
+        mails.push((usize::try_from(place).unwrap_or(0), mail));
+    }
+    mails
+}
+
 /// One message of about this many octets.
 pub(crate) fn large(octets: usize) -> Vec<Mail> {
     vec![message(&mut Numbers::new(1), "\\Seen", octets)]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! make bench
-//! cargo run --release -p mailhaul-testing --example bench -- [--quick] [--row NAME]...
+//! cargo run --release -p mailhaul-testing --example bench -- [--quick] [--plain | --tls] [--row NAME]...
 //! ```
 //!
 //! Starts two private Dovecots (sdbox, nothing written through to disk) on a tmpfs, runs the built command
@@ -10,26 +10,26 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own, whose output is its purpose")]
 
 mod canned;
+mod contest;
 mod haul;
 mod mail;
-mod many;
-mod queue;
+mod peers;
 mod raw;
-mod resync;
 mod rig;
 mod rows;
+mod scale;
+mod stage;
 mod table;
 
 use std::io;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use haul::Over;
 use rig::Rig;
-use rows::{ROWS, Scale};
+use rows::ROWS;
+use scale::Scale;
 use table::Table;
-
-const FULL: Scale = Scale { rounds: 5, divisor: 1 };
-const QUICK: Scale = Scale { rounds: 3, divisor: 2 };
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,11 +37,11 @@ fn main() -> ExitCode {
         Ok(read) => read,
         Err(words) => {
             let names: Vec<&str> = ROWS.iter().map(|(name, _)| *name).collect();
-            eprintln!("bench: {words}\nusage: bench [--quick] [--row NAME]...; rows: {}", names.join(", "));
+            eprintln!("bench: {words}\n{USAGE}; rows: {}", names.join(", "));
             return ExitCode::from(2);
         }
     };
-    match measure(scale, &wanted) {
+    match measure(&scale, &wanted) {
         Ok(table) => {
             print!("{table}");
             ExitCode::from(u8::from(!table.all_hold()))
@@ -53,12 +53,20 @@ fn main() -> ExitCode {
     }
 }
 
+const USAGE: &str = "usage: bench [--quick] [--plain | --tls] [--imapsync PATH] [--row NAME]...";
+
 fn read(arguments: &[String]) -> Result<(Scale, Vec<String>), String> {
-    let (mut scale, mut wanted) = (FULL, Vec::new());
+    let (mut scale, mut wanted) = (Scale::full(), Vec::new());
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--quick" => scale = QUICK,
+            "--quick" => scale.quick(),
+            "--plain" => scale.ways = vec![Over::PlainText],
+            "--tls" => scale.ways = vec![Over::Tls],
+            "--imapsync" => {
+                let path = arguments.next().ok_or("--imapsync wants a path")?;
+                scale.imapsync = Some(std::path::absolute(path).map_err(|error| error.to_string())?);
+            }
             "--row" => {
                 let name = arguments.next().filter(|name| ROWS.iter().any(|(known, _)| known == name));
                 wanted.push(name.ok_or("--row wants the name of a row")?.clone());
@@ -69,7 +77,7 @@ fn read(arguments: &[String]) -> Result<(Scale, Vec<String>), String> {
     Ok((scale, wanted))
 }
 
-fn measure(scale: Scale, wanted: &[String]) -> io::Result<Table> {
+fn measure(scale: &Scale, wanted: &[String]) -> io::Result<Table> {
     let mut table = Table::default();
     let rig = Rig::start()?;
     for (name, row) in ROWS {

@@ -1,73 +1,143 @@
-//! Two private Dovecots on a tmpfs, and accounts that come and go.
+//! Two private Dovecots on a tmpfs, the command, and accounts that come and go.
 
-use std::cell::Cell;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use mailhaul_testing::{Dovecot, Store, TestAuthority};
+use mailhaul_testing::{Cyrus, Dovecot, DovecotBuilder, Store, TestAuthority};
 use tempfile::TempDir;
+use tokio_rustls::TlsConnector;
 
-use crate::haul::{Haul, Over};
+use crate::haul::Haul;
 use crate::mail::Mail;
-use crate::raw::{self, Account};
+use crate::raw::{self, Account, Composed, Letters};
+
+/// A server that mail is copied from or to.
+pub(crate) enum Server {
+    Dovecot(Box<Dovecot>),
+    Cyrus(Box<Cyrus>),
+}
+
+impl Server {
+    pub(crate) fn address(&self) -> SocketAddr {
+        match self {
+            Server::Dovecot(dovecot) => dovecot.address(),
+            Server::Cyrus(cyrus) => cyrus.address(),
+        }
+    }
+
+    pub(crate) fn tls_address(&self) -> Option<SocketAddr> {
+        match self {
+            Server::Dovecot(dovecot) => dovecot.tls_address(),
+            Server::Cyrus(_) => None,
+        }
+    }
+
+    /// Removes what an account holds, where that can be done from outside.
+    pub(crate) fn discard(&self, user: &str) {
+        if let Server::Dovecot(dovecot) = self {
+            drop(std::fs::remove_dir_all(dovecot.home(user)));
+        }
+    }
+}
+
+/// An account of the source and what is in it.
+pub(crate) struct Stock {
+    pub(crate) account: Account,
+    pub(crate) letters: Vec<Letters>,
+}
+
+impl Stock {
+    pub(crate) fn messages(&self) -> u64 {
+        self.letters.iter().map(Letters::messages).sum()
+    }
+}
 
 /// The servers, the command, and a folder for what the command keeps.
 pub(crate) struct Rig {
-    pub(crate) source: Dovecot,
-    pub(crate) target: Dovecot,
+    pub(crate) source: Server,
+    pub(crate) target: Server,
     pub(crate) haul: Haul,
+    pub(crate) connector: TlsConnector,
     pub(crate) folder: TempDir,
-    turn: Cell<u32>,
+    authority: Arc<TestAuthority>,
+    password: String,
+    turn: AtomicU32,
 }
 
 impl Rig {
-    pub(crate) fn start() -> io::Result<Rig> {
-        let memory = Path::new("/dev/shm");
-        let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    /// With mail and state in this folder.
+    pub(crate) fn start_in(place: &Path, change: impl Fn(DovecotBuilder) -> DovecotBuilder) -> io::Result<Rig> {
         let authority = Arc::new(TestAuthority::new());
-        let server = || Dovecot::builder().store(Store::Sdbox).under(&place).tls(&authority).try_start();
+        let server = || change(Dovecot::builder().store(Store::Sdbox).under(place).tls(&authority)).try_start();
         let (source, target) = (server()?, server()?);
-        let folder = tempfile::Builder::new().prefix("mh-bench-").tempdir_in(&place)?;
+        let folder = tempfile::Builder::new().prefix("mh-bench-").tempdir_in(place)?;
         let ca_file: PathBuf = authority.ca_file();
-        // The authority's files are wanted for as long as the servers run.
-        std::fs::copy(&ca_file, folder.path().join("ca.pem"))?;
-        let haul = Haul::find(folder.path(), source.password(), folder.path().join("ca.pem"))?;
-        Ok(Rig { source, target, haul, folder, turn: Cell::new(0) })
+        let password = source.password().to_owned();
+        let haul = Haul::find(folder.path(), &password, ca_file.clone())?;
+        let connector = raw::connector(&ca_file)?;
+        let (source, target) = (Server::Dovecot(Box::new(source)), Server::Dovecot(Box::new(target)));
+        Ok(Rig { source, target, haul, connector, folder, authority, password, turn: AtomicU32::new(0) })
     }
 
-    /// An account of the source that holds these messages.
-    pub(crate) fn filled(&self, user: &str, mails: &[Mail]) -> io::Result<Account> {
-        let account = account(&self.source, user);
-        raw::append(&account, &raw::compose(mails), false)?;
+    /// With mail and state in memory.
+    pub(crate) fn start() -> io::Result<Rig> {
+        Rig::start_in(&in_memory(), |builder| builder)
+    }
+
+    /// Another target, in the same place and under the same authority.
+    pub(crate) fn another(&self, change: impl FnOnce(DovecotBuilder) -> DovecotBuilder) -> io::Result<Server> {
+        let builder = Dovecot::builder().store(Store::Sdbox).under(self.folder.path()).tls(&self.authority);
+        Ok(Server::Dovecot(Box::new(change(builder).try_start()?)))
+    }
+
+    /// An account of the source that holds these messages in INBOX.
+    pub(crate) fn filled(&self, user: &str, mails: &[Mail]) -> io::Result<Stock> {
+        self.filled_with(user, [("INBOX".to_owned(), mails.iter().collect())])
+    }
+
+    /// An account of the source with these mailboxes.
+    pub(crate) fn filled_with<'a>(
+        &self,
+        user: &str,
+        mailboxes: impl IntoIterator<Item = (String, Vec<&'a Mail>)>,
+    ) -> io::Result<Stock> {
+        let account = self.account(&self.source, user);
+        let (mut composed, mut letters) = (Composed::empty(), Vec::new());
+        for (mailbox, mails) in mailboxes {
+            if mailbox != "INBOX" {
+                composed.create(&mailbox);
+            }
+            let sizes = mails.iter().map(|mail| mail.octets.len()).collect();
+            composed.add(&mailbox, mails.into_iter());
+            letters.push(Letters { mailbox, sizes });
+        }
+        raw::append(&account, &composed, false)?;
         // The first reading of a fresh mailbox is not what is measured.
-        raw::drain(&account)?;
-        Ok(account)
+        raw::drain(&account, letters.iter().map(|letters| letters.mailbox.as_str()))?;
+        Ok(Stock { account, letters })
     }
 
-    /// An account of the source that nobody has used yet.
-    pub(crate) fn account_of_source(&self, user: &str) -> Account {
-        account(&self.source, user)
+    /// An account of a server, in plain text.
+    pub(crate) fn account(&self, server: &Server, user: &str) -> Account {
+        Account { address: server.address(), user: user.to_owned(), password: self.password.clone(), tls: None }
     }
 
-    /// An account of the target that nobody has used.
-    pub(crate) fn fresh(&self) -> Account {
-        self.turn.set(self.turn.get() + 1);
-        account(&self.target, &format!("t{}", self.turn.get()))
+    /// The name of an account that nobody has used.
+    pub(crate) fn fresh_user(&self) -> String {
+        format!("t{}", self.turn.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Throws an account of the target away.
-    pub(crate) fn discard(&self, account: &Account) {
-        drop(std::fs::remove_dir_all(self.target.home(&account.user)));
-    }
-
-    /// The same account by the port that the product is to use.
-    pub(crate) fn over(&self, account: &Account, dovecot: &Dovecot, over: Over) -> Account {
-        let tls = dovecot.tls_address().filter(|_| over == Over::Tls);
-        Account { address: tls.unwrap_or(account.address), ..account.clone() }
+    /// Throws an account of the source away.
+    pub(crate) fn forget(&self, stock: &Stock) {
+        self.source.discard(&stock.account.user);
     }
 }
 
-fn account(dovecot: &Dovecot, user: &str) -> Account {
-    Account { address: dovecot.address(), user: user.to_owned(), password: dovecot.password().to_owned() }
+/// A tmpfs where there is one.
+pub(crate) fn in_memory() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
 }

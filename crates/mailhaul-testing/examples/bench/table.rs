@@ -16,9 +16,19 @@ impl Samples {
         Samples(self.0.iter().zip(&other.0).map(|(mine, theirs)| mine / theirs).collect())
     }
 
-    /// The larger of both in each round.
-    pub(crate) fn larger(&self, other: &Samples) -> Samples {
-        Samples(self.0.iter().zip(&other.0).map(|(mine, theirs)| mine.max(*theirs)).collect())
+    /// Each less its neighbour of the same round; as it is where there is none.
+    pub(crate) fn minus(&self, other: &Samples) -> Samples {
+        let others = other.0.iter().copied().chain(std::iter::repeat(0.0));
+        Samples(self.0.iter().zip(others).map(|(mine, theirs)| mine - theirs).collect())
+    }
+
+    /// Each less this much.
+    pub(crate) fn less(&self, amount: f64) -> Samples {
+        Samples(self.0.iter().map(|mine| mine - amount).collect())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// What one more unit costs, between two sizes `units` apart: of the medians, because single differences of

@@ -110,6 +110,8 @@ pub enum Alters {
     IgnoresDates,
     /// Of the header only From, To, Date, Subject, Message-ID and what describes the content stay.
     DropsHeaders,
+    /// A Message-ID is put before the first line of mail that has none.
+    NamesMail,
     /// A line is put before the first one of the body, another for every message, as if it had been taken apart and put
     /// together again.
     RebuildsBody,

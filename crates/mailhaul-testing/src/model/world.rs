@@ -231,6 +231,12 @@ fn altered(mut message: Incoming, alters: Alters, now: i64, number: u64) -> Inco
         Alters::DropsKeywords => message.flags = without_keywords(message.flags),
         Alters::IgnoresDates => message.date = now,
         Alters::DropsHeaders => message.octets = with_few_fields(&message.octets),
+        Alters::NamesMail => {
+            if super::section::fields(&message.octets, &["MESSAGE-ID".to_owned()], false).trim_ascii().is_empty() {
+                let added = format!("Message-ID: <model-stored-{number}@model.example>\r\n");
+                message.octets = [added.as_bytes(), &message.octets].concat().into();
+            }
+        }
         Alters::RebuildsBody => {
             let (header, body) = message.octets.split_at(super::section::header_octets(&message.octets));
             message.octets = [header, format!("rebuilt as number {number}\r\n").as_bytes(), body].concat().into();

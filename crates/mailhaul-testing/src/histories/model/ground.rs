@@ -63,11 +63,12 @@ pub(super) fn carry_over(
             waiting = fewer;
         }
     }
+    let open = told_by_nothing(world, &target, &records, mailbox, &carried, &waiting, name == DRAFTS);
     // What had left together with its mailbox is not missed, once it was concluded from.
     let forgotten = |record: &&Record| record.stale;
     let concluded = records.iter().any(|record| record.stale) && choices.either();
     let missed = |all: usize, stale: usize| if concluded { all - stale } else { all };
-    let found = missed(carried.len(), carried.values().filter(forgotten).count());
+    let found = open + missed(carried.len(), carried.values().filter(forgotten).count());
     let known = missed(records.len(), records.iter().filter(forgotten).count());
     if found * 100 < known * FOUND_PERCENT && !passing.policy.accept_source_change {
         return false;
@@ -92,6 +93,35 @@ pub(super) fn carry_over(
     pair.uid_validity = mailbox.uid_validity;
     pair.records = carried;
     true
+}
+
+/// How many messages that were not found again are here under a header that says nothing: another edition of a draft has
+/// the same, and other mail may have that of a nameless message whose copy is gone. They are copied again, and make no
+/// other mailbox of it.
+fn told_by_nothing(
+    world: &mut World,
+    target: &str,
+    records: &[Record],
+    mailbox: &MailboxView,
+    carried: &BTreeMap<u32, Record>,
+    waiting: &BTreeMap<Content, Vec<Record>>,
+    for_drafts: bool,
+) -> usize {
+    let same = |one: Content, other: Content| one.serial == other.serial && one.named == other.named;
+    let rest = mailbox.messages.iter().filter(|(uid, _)| !carried.contains_key(uid));
+    let mut here: Vec<Content> = rest.map(|(_, message)| message.content).collect();
+    let mut count = 0;
+    for record in waiting.values().flatten().filter(|record| !record.stale) {
+        let is_draft = for_drafts || has_drafts_header(records, mailbox, record.content);
+        let is_nameless = !record.content.named && world.copy_in(target, record.copy).is_none();
+        if (is_draft || is_nameless)
+            && let Some(place) = here.iter().position(|content| same(*content, record.content))
+        {
+            here.swap_remove(place);
+            count += 1;
+        }
+    }
+    count
 }
 
 /// Whether a draft has this header, now or when it was copied. Of several messages with one header none speaks for itself

@@ -12,7 +12,7 @@ use mailhaul_testing::many::{ManyAccounts, TwoServers};
 
 use crate::haul;
 use crate::rig::Rig;
-use crate::rows::Scale;
+use crate::scale::Scale;
 use crate::table::{Bound, Table};
 
 const ACCOUNTS: u16 = 500;
@@ -36,7 +36,7 @@ pub(crate) fn roomy(builder: DovecotBuilder, place: &Path) -> DovecotBuilder {
     )
 }
 
-pub(crate) fn many(rig: &Rig, scale: Scale, table: &mut Table) -> io::Result<()> {
+pub(crate) fn many(rig: &Rig, scale: &Scale, table: &mut Table) -> io::Result<()> {
     let mails = MAILS / u16::try_from(scale.divisor).unwrap_or(1);
     let place = rig.folder.path();
     let servers = ManyAccounts::new(ACCOUNTS.into())

@@ -8,19 +8,19 @@ use std::process::Command;
 
 use crate::haul::{self, Cost};
 use crate::rig::Rig;
-use crate::rows::Scale;
+use crate::scale::Scale;
 use crate::table::{Bound, Samples, Table};
 
 const ACCOUNTS: usize = 10_000;
 const IMPORT_SECS_MOST: f64 = 5.0;
 
 /// Lists and claims, inside the process.
-pub(crate) fn inside(rig: &Rig, _: Scale, table: &mut Table) -> io::Result<()> {
+pub(crate) fn inside(rig: &Rig, _: &Scale, table: &mut Table) -> io::Result<()> {
     figures(rig, &["lists", "claims"], table)
 }
 
 /// How large the state file is.
-pub(crate) fn state(rig: &Rig, _: Scale, table: &mut Table) -> io::Result<()> {
+pub(crate) fn state(rig: &Rig, _: &Scale, table: &mut Table) -> io::Result<()> {
     figures(rig, &["state"], table)
 }
 
@@ -57,7 +57,7 @@ fn take(line: &str, table: &mut Table) -> Option<()> {
 }
 
 /// Commands as an operator gives them, their start included.
-pub(crate) fn commands(rig: &Rig, scale: Scale, table: &mut Table) -> io::Result<()> {
+pub(crate) fn commands(rig: &Rig, scale: &Scale, table: &mut Table) -> io::Result<()> {
     let mut taken: Vec<Samples> = STEPS.iter().map(|_| Samples::default()).collect();
     for round in 0..scale.rounds {
         let folder = rig.folder.path().join(format!("lists-{round}"));

@@ -1,0 +1,4 @@
+//! Other tools on the same mail.
+
+pub(crate) mod imapsync;
+pub(crate) mod mbsync;
