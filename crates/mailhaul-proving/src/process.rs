@@ -30,9 +30,15 @@ pub fn send(child: &Child, signal: Signal) {
     kill_process(pid, signal).expect("a process that was not waited for is there");
 }
 
-/// The most memory that a process has held so far, in octets (`VmHWM`); nothing once it has ended.
+/// The most memory that a process has held so far, in octets (`VmHWM`); nothing once it has ended, and nothing before it has
+/// become the program that it was started as: the kernel lets its parent go on a moment earlier, and until then it is said
+/// to have the parent's memory.
 #[must_use]
 pub fn memory_peak(child: &Child) -> Option<u64> {
+    let program = |process: &str| std::fs::read_link(format!("/proc/{process}/exe")).ok();
+    if program(&child.id().to_string())? == program("self")? {
+        return None;
+    }
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

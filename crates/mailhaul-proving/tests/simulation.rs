@@ -52,6 +52,22 @@ fn changed_flags_are_not_forgotten_when_the_source_answers_without_them() {
 }
 
 #[test]
+fn a_changed_flag_is_not_forgotten_when_the_source_says_only_that_something_has_changed() {
+    for qresync in [false, true] {
+        let mut stage = Stage::new(Traits { qresync, ..Traits::default() }, Traits::default(), &few());
+        stage.clean_pass();
+        let uid = stage.source.contents()["INBOX"][0].uid;
+        stage.source.set_flags("INBOX", uid, &["\\Answered"]);
+        let reply = Reply { side: Side::Source, name: "UID FETCH".to_owned(), nth: 1, answer: Answer::WithoutData };
+        let second = stage.pass(Order { replies: vec![reply], ..Order::default() });
+        let asked = second.commands.iter().find(|received| received.name == "UID FETCH").expect("asked for changes");
+        assert!(asked.arguments.contains("CHANGEDSINCE"), "{asked:?}");
+        let last = stage.clean_pass();
+        assert!(last.is_complete() && stage.judge().is_equal(), "{}{}", stage.judge(), last.in_words());
+    }
+}
+
+#[test]
 fn a_target_that_lists_nothing_is_asked_for_its_mailboxes_by_name() {
     let lists = Script::Moved.undisturbed().count(Side::Target, "LIST") as u64;
     assert!(lists > 0);
@@ -77,7 +93,7 @@ fn a_target_that_lists_nothing_gets_its_first_copy_all_the_same() {
 
 /// The names of all kinds of commits, as the ledger's writer gives them to failpoints.
 fn commits() -> BTreeSet<&'static str> {
-    let source = include_str!("../../mailhaul-db/src/writer.rs");
+    let source = include_str!("../../mailhaul-db/src/writer/change.rs");
     let body = source.split("fn name(&self) -> &'static str {").nth(1).expect("names of failpoints");
     let body = body.split("\n    }\n").next().unwrap_or_default();
     body.lines().filter_map(|line| line.split("=> \"").nth(1)?.split('"').next()).collect()

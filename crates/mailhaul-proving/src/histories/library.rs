@@ -75,6 +75,7 @@ fn job(request: &Request<'_>) -> CopyJob {
             tls: TlsMode::Plain,
             trust: Trust::System,
             dial: Dial::Tcp,
+            compress: mailhaul_imap::Compress::Auto,
         },
         credentials: Credentials {
             user: request.user.to_owned(),
@@ -93,6 +94,7 @@ fn job(request: &Request<'_>) -> CopyJob {
         accept_target_change: false,
         accept_mass_absence: false,
         copy_deleted_flag: false,
+        connections: mailhaul_copy::Connections::default(),
         recognise_only: false,
         resync: resync(request.policy),
     }

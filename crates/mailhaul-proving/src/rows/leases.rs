@@ -35,7 +35,7 @@ const MINUTE_IN: u64 = 30;
 const AT_ONCE: usize = 3;
 /// How often a trouble may find nobody at work before the wave is given up.
 const TRIES: usize = 3;
-/// Slow enough that a wave is still under way after its last trouble.
+/// Slow enough that a wave is under way for as long as most troubles last; whoever is done before gets more mail.
 const SLOW_BYTES_PER_SEC: u64 = 6_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -48,6 +48,9 @@ struct Figures {
     minutes: u64,
     /// Processes that were seen alone after their jobs had gone to others.
     ghosts: u64,
+    /// Those among them whose successors had sent again what they had not found: what the loser still completes is
+    /// there twice.
+    late_ghosts: u64,
     lost: usize,
     /// Writes of theirs that the ledger has refused.
     refused: usize,
@@ -60,6 +63,7 @@ impl Figures {
         self.locks += other.locks;
         self.minutes += other.minutes;
         self.ghosts += other.ghosts;
+        self.late_ghosts += other.late_ghosts;
         self.lost += other.lost;
         self.refused += other.refused;
     }
@@ -73,6 +77,13 @@ struct Plan {
     has_minute: bool,
     /// Long waits are in it.
     is_long: bool,
+}
+
+impl Plan {
+    /// Whether its first loser is kept back until its successors have sent again what they did not find.
+    fn is_patient(&self) -> bool {
+        self.is_long && !self.has_minute
+    }
 }
 
 /// What is written down of a wave.
@@ -121,10 +132,11 @@ fn plans(ask: &Ask) -> Vec<Plan> {
 
 /// A row that has met nothing has shown nothing.
 fn conclude(plans: &[Plan], figures: &Figures, ask: &Ask, outcome: &mut Outcome) {
-    let Figures { stops, jumps, locks, minutes, ghosts, lost, refused } = *figures;
+    let Figures { stops, jumps, locks, minutes, ghosts, late_ghosts, lost, refused } = *figures;
     outcome.figure(format!(
         "{stops} stops, {jumps} clock jumps, {locks} locks ({minutes} of a minute) met a process at work; \
-         {lost} leases lost, {ghosts} losers seen alone, {refused} of their writes refused"
+         {lost} leases lost, {ghosts} losers seen alone, {late_ghosts} of them after their mail was sent again, {refused} \
+         of their writes refused"
     ));
     let repeat = format!("--row 6 --seed {} --runs {}{}", ask.seed, ask.runs(5, 30, 500), ask.scale.word());
     let wanted = plans.iter().filter(|plan| plan.has_minute).count() as u64;
@@ -132,6 +144,10 @@ fn conclude(plans: &[Plan], figures: &Figures, ask: &Ask, outcome: &mut Outcome)
         (lost > 0, "no lease was lost"),
         (refused > 0, "no write of a process that had lost its lease was refused"),
         (ghosts > 0, "no process was seen that had lost its lease"),
+        (
+            late_ghosts > 0 || !plans.iter().any(Plan::is_patient),
+            "no process that had lost its lease was seen after others had sent its mail again",
+        ),
         (minutes >= wanted, "no lock of a minute met a process at work"),
     ] {
         if !met {
@@ -167,7 +183,7 @@ fn one_wave(plan: &Plan, shim: &Shim, scale: Scale) -> Book {
 }
 
 fn make_troubles(plan: &Plan, state: &State, crew: &mut Crew<'_>, dice: &mut Dice, book: &mut Book) {
-    let (mut met, mut tries) = (0, plan.troubles * TRIES);
+    let (mut met, mut tries, mut idle) = (0, plan.troubles * TRIES, 0);
     while met < plan.troubles && tries > 0 {
         tries -= 1;
         let trouble = Trouble::of(dice, plan, met);
@@ -177,10 +193,17 @@ fn make_troubles(plan: &Plan, state: &State, crew: &mut Crew<'_>, dice: &mut Dic
         if (met == 0 || step.wait(crew.wave(), state)) && trouble.make(crew, state, book) {
             met += 1;
         }
+        idle += usize::from(state.holders().is_empty());
     }
     book.outcome.runs += met as u64;
     if met < plan.troubles {
-        book.outcome.fail(&book.repeat, format!("only {met} of {} troubles met a process at work", plan.troubles));
+        let short = format!(
+            "only {met} of {} troubles met a process at work; after {idle} of the tries nobody held a job, and {} jobs \
+             are not done",
+            plan.troubles,
+            state.open_jobs()
+        );
+        book.outcome.fail(&book.repeat, short);
     }
 }
 

@@ -119,6 +119,9 @@ enum Hostility {
     LiteralNobodyAskedFor,
     LiteralOfHalfAGigabyte,
     LiteralLargerThanSaid,
+    LiteralFarLargerThanListed,
+    EndlessLiteral,
+    NonsenseForEver,
     EndlessListing,
     EndlessAnswerToAppend,
     EndlessUidsOfAppend,
@@ -139,6 +142,9 @@ const HOSTILITIES: &[Hostility] = &[
     H::LiteralNobodyAskedFor,
     H::LiteralOfHalfAGigabyte,
     H::LiteralLargerThanSaid,
+    H::LiteralFarLargerThanListed,
+    H::EndlessLiteral,
+    H::NonsenseForEver,
     H::EndlessListing,
     H::EndlessAnswerToAppend,
     H::EndlessUidsOfAppend,
@@ -228,6 +234,13 @@ fn answer(hostility: Hostility, endless: usize, command: &Command, session: &mut
         (H::LiteralLargerThanSaid, "UID FETCH") if command.text.contains("BODY.PEEK[]") => {
             pour(session, "* 1 FETCH (UID 1 BODY[] {99999999999}\r\n", "x", endless)
         }
+        (H::LiteralFarLargerThanListed, "UID FETCH") if command.text.contains("BODY.PEEK[]") => {
+            pour(session, "* 1 FETCH (UID 1 FLAGS () BODY[] {4000000000}\r\n", "x", FOR_EVER_BYTES)
+        }
+        (H::EndlessLiteral, "UID FETCH") if command.text.contains("BODY.PEEK[]") => {
+            pour(session, "* 1 FETCH (UID 1 BODY[] {4000000000000000000}\r\n", "x", FOR_EVER_BYTES)
+        }
+        (H::NonsenseForEver, "UID FETCH") => pour(session, "", "Mailbox 7 OK, or so\r\n", FOR_EVER_BYTES),
         (H::EndlessListing, "UID FETCH") => pour(session, "", "* 1 FETCH (UID 1 FLAGS ())\r\n", FOR_EVER_BYTES),
         (H::EndlessAnswerToAppend, "APPEND") => pour(session, &format!("{} OK ", command.tag), "x", endless),
         (H::EndlessUidsOfAppend, "APPEND") => {

@@ -2,8 +2,8 @@
 //! the engine dies, mail comes and goes, servers number anew, answers fail, and an old state is put back.
 
 use crate::simulation::{
-    Ended, Lenience, Named, Received, expect_good_end, expect_no_lies, mixed, one_case, play_all, possible_duplicates,
-    say_pace,
+    Ended, Lenience, Named, Received, expect_good_end, expect_kept_word, expect_no_lies, mixed, one_case, play_all,
+    possible_duplicates, say_pace,
 };
 use crate::{Ask, Outcome, Row};
 use mailhaul_testing::histories::Dice;
@@ -20,10 +20,14 @@ fn play(ask: &Ask) -> Outcome {
     let seeds: Vec<u64> = ask.seeds(40, 5_000, 200_000).collect();
     let (alike, repeated) = (AtomicU64::new(0), AtomicU64::new(0));
     let mut outcome = play_all(&seeds, |seed| {
-        let (outcome, trace) = play_one(*seed);
+        let (mut outcome, trace) = play_one(*seed);
         if seed % REPEATED_EVERY == 0 {
             repeated.fetch_add(1, Ordering::Relaxed);
-            alike.fetch_add(u64::from(play_one(*seed).1 == trace), Ordering::Relaxed);
+            let is_alike = play_one(*seed).1 == trace;
+            alike.fetch_add(u64::from(is_alike), Ordering::Relaxed);
+            if !is_alike {
+                outcome.fail(format!("--row 16 --seed {seed}"), "played a second time, it goes otherwise");
+            }
         }
         outcome
     });
@@ -48,6 +52,7 @@ fn play_one(seed: u64) -> (Outcome, Trace) {
             told.push(format!("{story}: {}", in_short(&ended)));
             named.extend(possible_duplicates(&ended));
             expect_no_lies(outcome, &repeat, &world.stage, &ended);
+            expect_kept_word(outcome, &repeat, &world.stage, &ended, world.may_double.then_some(&named));
             trace.push((ended.commands, ended.millis));
             told.extend(world.between(&mut dice));
         }

@@ -9,6 +9,7 @@ pub(super) fn essence(alters: Alters, octets: &[u8]) -> Vec<u8> {
     match alters {
         Alters::Nothing | Alters::DropsKeywords | Alters::IgnoresDates => octets.to_vec(),
         Alters::AddsHeader => [without_lines(header, b"X-Model-Stored:"), body.to_vec()].concat(),
+        Alters::NamesMail => [without_lines(header, b"Message-ID: <model-stored-"), body.to_vec()].concat(),
         Alters::DropsHeaders => [without_lines(header, b"X-"), body.to_vec()].concat(),
         Alters::RebuildsBody => [header.to_vec(), without_lines(body, b"rebuilt as number ")].concat(),
         Alters::EightBitHeaders => {
@@ -35,6 +36,7 @@ mod tests {
                 Alters::AddsHeader,
                 b"X-Model-Stored: number 7\r\nX-Odd: 1\r\nSubject: \xe4\r\n\r\nBody \xe4\r\n".as_slice(),
             ),
+            (Alters::NamesMail, b"Message-ID: <model-stored-7@x>\r\nX-Odd: 1\r\nSubject: \xe4\r\n\r\nBody \xe4\r\n"),
             (Alters::DropsHeaders, b"Subject: \xe4\r\n\r\nBody \xe4\r\n"),
             (Alters::EightBitHeaders, b"X-Odd: 1\r\nSubject: X\r\n\r\nBody \xe4\r\n"),
             (Alters::RebuildsBody, b"X-Odd: 1\r\nSubject: \xe4\r\n\r\nrebuilt as number 7\r\nBody \xe4\r\n"),

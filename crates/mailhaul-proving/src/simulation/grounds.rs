@@ -22,6 +22,31 @@ pub(super) fn die_in_flight(stage: &mut Stage) {
     assert!(stage.target.appended() > 0, "nothing was stored");
 }
 
+/// Another tool brings a message of INBOX, a twin, while the one before it is being stored; the run is told of the UIDs on
+/// both sides of it, and dies before it comes to that message itself.
+pub(super) fn die_beside_another_tool(stage: &mut Stage) {
+    let [_, second, twin, _] = &stage.source.contents()["INBOX"][..] else { panic!("four messages") };
+    let (subject, twin) = (String::from_utf8_lossy(&second.octets).into_owned(), twin.clone());
+    let brings = Trigger {
+        side: Side::Target,
+        name: "APPEND",
+        containing: subject,
+        what: Box::new(move |_, target, _| {
+            let flags: Vec<&str> = twin.flags.iter().map(String::as_str).collect();
+            target.deliver("INBOX", &twin.octets, twin.date, &flags);
+        }),
+    };
+    let silent = Reply { side: Side::Target, name: "APPEND".to_owned(), nth: 3, answer: Answer::Silence };
+    let died = stage.pass(Order {
+        replies: vec![silent],
+        triggers: vec![brings],
+        dies_at_millis: Some(DEATH_MILLIS),
+        ..Order::default()
+    });
+    assert!(died.report.is_none(), "{}", died.in_words());
+    assert_eq!(stage.target.contents()["INBOX"].len(), 3, "two of ours, and one of the other tool");
+}
+
 /// A name and two numberings are not what they were.
 pub(super) fn move_everything(stage: &mut Stage) {
     copy_for_the_first_time(stage);
@@ -71,8 +96,7 @@ pub(super) fn stand_in_the_way(stage: &mut Stage) {
     copy_for_the_first_time(stage);
     rename_work(stage);
     let own = later(31);
-    stage.target.deliver(&stage.spell(Side::Target, &["Work"]), &own, 1_000_200_000, &[]);
-    stage.own.push(own);
+    stage.deliver_own(&stage.spell(Side::Target, &["Work"]), &own, 1_000_200_000);
     let new = stage.spell(Side::Source, &["What?"]);
     stage.source.create(&new);
     stage.source.deliver(&new, &later(32), 1_000_200_060, &[]);

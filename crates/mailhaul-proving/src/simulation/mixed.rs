@@ -7,10 +7,11 @@ use super::pass::{Deed, Happening, MALFORMED, Order, READS, Reply};
 use super::plan::{Cut, How, Way, Weather};
 use super::stage::{Stage, expunge, move_message};
 use super::strike::Striking;
+use super::truth::forget_what_it_forgot;
 use mailhaul_testing::histories::Dice;
 use mailhaul_testing::model::{Alters, Answer, Duplicates, Landing, Literals, Traits};
 use mailhaul_types::Side;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Targets that take no large messages refuse what is larger.
 const LARGE_OCTETS: u64 = 2_000;
@@ -29,8 +30,6 @@ pub struct World {
     number: u32,
     /// Whether somebody lives on the target.
     inhabited: bool,
-    /// Whether the ledger may have forgotten what it knew: it was put back, or the source was numbered anew.
-    forgetful: bool,
     append_limit: Option<u64>,
 }
 
@@ -114,8 +113,11 @@ impl World {
         let kinds = format!("source: {}\ntarget: {} {odd}", source.capabilities(), target.capabilities());
         let append_limit = target.append_limit;
         let shelf = small(dice);
-        let stage = Stage::new(source, target, &shelf);
-        World { stage, kinds, may_double, kept: None, number: 1_000, inhabited, forgetful: false, append_limit }
+        let mut stage = Stage::new(source, target, &shelf);
+        if inhabited {
+            put_look_alikes(&mut stage);
+        }
+        World { stage, kinds, may_double, kept: None, number: 1_000, inhabited, append_limit }
     }
 
     /// What is permitted in the end, and nothing more.
@@ -127,10 +129,6 @@ impl World {
     /// What comes to pass behind the trouble, so that a pass can complete.
     pub fn relent(&mut self) {
         self.stage.target.change_traits(|traits| traits.quota_messages = None);
-        if self.forgetful {
-            // What the ledger does not know any more may come back.
-            self.stage.doings().taken_for_good.clear();
-        }
     }
 
     /// A pass in which anything may happen, and what does, for people.
@@ -156,6 +154,7 @@ impl World {
             "pass: {weather:?}, dies at {:?}, {:?}, {:?}, agreed {}, happens {happenings:?}",
             order.dies_at_millis, order.strikings, order.replies, order.agreed
         );
+        order.connections = 1 + usize::try_from(weather.seed % 3).unwrap_or(0);
         order.weather = weather;
         order.happenings = happenings;
         (order, told)
@@ -175,6 +174,7 @@ impl World {
             self.stage.observe();
             told.push(format!("between: {}", happening.told));
             (happening.what)(&self.stage.source, &self.stage.target, &self.stage.ever);
+            self.stage.observe();
         }
         match dice.below(8) {
             0 => {
@@ -183,8 +183,10 @@ impl World {
             }
             1 => {
                 if let Some(kept) = self.kept.take() {
+                    // What the target is still storing then, for a run that the old state knows nothing of, is not promised.
+                    self.stage.wait_for_landings();
                     self.stage.put_state_back(&kept);
-                    self.forgetful = true;
+                    forget_what_it_forgot(&self.stage);
                     told.push("the kept state is put back".to_owned());
                 }
             }
@@ -210,8 +212,9 @@ impl World {
         self.number += 1;
         if self.inhabited && dice.once_in(3) {
             let (whim, notes) = (self.whim(dice), self.stage.notes());
-            let (told, known) = (whim.told(), BTreeSet::new());
-            let what: Deed = Box::new(move |_, target, _| whim.carry_out(target, &notes, &known));
+            let (told, known) = (whim.told(), BTreeMap::new());
+            let what: Deed =
+                Box::new(move |source, target, ever| whim.carry_out((source, target), ever, &notes, &known));
             return Happening { at_millis: dice.below(2_000) as u64, told, what };
         }
         let path: &[&str] = dice.one_of(&[&["INBOX"] as &[&str], &["Work"], &["Work", "Old"]]);
@@ -258,13 +261,10 @@ impl World {
                     }),
                 )
             }
-            10 => {
-                self.forgetful = true;
-                (
-                    format!("{source} is numbered anew at the source"),
-                    Box::new(move |server, _, _| server.renumber(&source)),
-                )
-            }
+            10 => (
+                format!("{source} is numbered anew at the source"),
+                Box::new(move |server, _, _| server.renumber(&source)),
+            ),
             _ => {
                 let told = format!("{target} is numbered anew on the target");
                 (
@@ -278,6 +278,17 @@ impl World {
             }
         };
         Happening { at_millis: dice.below(2_000) as u64, told, what }
+    }
+}
+
+/// Puts mail of its owner into the target's INBOX that bears the Message-ID of another mail of the source, and is not it.
+fn put_look_alikes(stage: &mut Stage) {
+    for held in &stage.source.contents()["INBOX"] {
+        let text = String::from_utf8_lossy(&held.octets).into_owned();
+        let Some(name) = text.lines().find(|line| line.starts_with("Message-ID:")) else { continue };
+        let octets = format!("From: b@example.org\r\n{name}\r\nSubject: the owner's\r\n\r\nUnder a known name.\r\n");
+        stage.deliver_own("INBOX", octets.as_bytes(), held.date);
+        return;
     }
 }
 

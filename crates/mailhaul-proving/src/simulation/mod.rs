@@ -9,6 +9,7 @@
 
 mod cases;
 mod corpus;
+mod denials;
 mod essence;
 mod grounds;
 mod judge;
@@ -19,20 +20,24 @@ mod pass;
 mod past;
 mod plan;
 mod script;
+mod sharing;
 mod stage;
 mod stream;
 mod strike;
+#[cfg(test)]
+mod tests;
 mod truth;
 
 pub use cases::{
-    Lenience, Named, expect_good_end, expect_no_lies, one_case, play_all, possible_duplicates, sample, say_pace,
-    sets_aside, stretches,
+    Lenience, Named, expect_good_end, expect_kept_word, expect_no_lies, one_case, play_all, possible_duplicates,
+    sample, say_pace, sets_aside, stretches,
 };
 pub use corpus::{Mail, Shelf, few, small, with_large};
+pub use denials::Denials;
 pub use judge::{Extra, Finding, Findings, judge};
 pub use network::{Network, Passed};
 pub use pass::{Deed, Ended, Happening, MALFORMED, Order, READS, Received, Reply, Trigger};
-pub use past::{Doings, Former, Memory, Past};
+pub use past::{Departure, Doings, ForGood, Former, KeptFlags, Learned, Memory, Own, Past};
 pub use plan::{Cut, How, Way, Weather};
 pub use script::Script;
 pub use stage::{Stage, expunge, move_message};

@@ -1,13 +1,15 @@
 //! What the target's owner does to copies: he deletes them, moves them, changes their flags. Whatever he does is noted for
 //! the judge.
 
-use super::past::Doings;
+use super::past::{Doings, ForGood, Past, Shared};
 use super::stage::Stage;
-use super::truth::settled_targets;
+use super::truth::{KnownCopies, settled_targets};
 use mailhaul_testing::histories::Dice;
 use mailhaul_testing::model::{Held, ModelServer};
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// The flags that he gives.
+pub(super) const HIS_FLAGS: [&str; 3] = ["\\Seen", "\\Flagged", "Mine"];
 
 /// One thing that he does.
 #[derive(Clone, Debug)]
@@ -40,30 +42,38 @@ impl Whim {
         format!("the target's owner {:?} a message of {}", self.kind, self.from)
     }
 
-    /// Does it. `known` are the copies that the ledger knows of, by UIDVALIDITY and UID.
-    pub(super) fn carry_out(&self, target: &ModelServer, noted: &Mutex<Doings>, known: &BTreeSet<(u32, u32)>) {
+    /// Does it. `known` are the copies that the ledger knows of.
+    pub(super) fn carry_out(
+        &self,
+        (source, target): (&ModelServer, &ModelServer),
+        ever: &Past,
+        noted: &Mutex<Doings>,
+        known: &KnownCopies,
+    ) {
         let contents = target.contents();
         let Some(held) = contents.get(&self.from).filter(|held| !held.is_empty()) else { return };
         let Held { uid, octets, .. } = &held[self.place % held.len()];
         let former = |mailbox: &String| (mailbox.clone(), octets.to_vec());
+        let at_source = ever.and_present(source);
         let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
         match &self.kind {
             Kind::Flags => {
-                target.set_flags(&self.from, *uid, &["\\Seen", "\\Flagged", "Mine"]);
+                target.set_flags(&self.from, *uid, &HIS_FLAGS);
                 noted.flagged.push(former(&self.from));
                 return;
             }
             Kind::Moves(to) if contents.contains_key(to) => {
                 target.move_(&self.from, &[*uid], to);
                 noted.brought.push(former(to));
-                noted.flagged.push(former(to));
             }
             Kind::Moves(_) => return,
             Kind::Deletes => target.expunge(&self.from, &[*uid]),
         }
         noted.taken.push(former(&self.from));
-        if target.uid_validity(&self.from).is_some_and(|validity| known.contains(&(validity, *uid))) {
-            noted.taken_for_good.push(former(&self.from));
+        noted.shared.push(Shared { former: former(&self.from), at_source });
+        let place = target.uid_validity(&self.from).map(|validity| (validity, *uid));
+        if let Some((place, from)) = place.and_then(|place| Some((place, known.get(&place)?.clone()))) {
+            noted.taken_for_good.push(ForGood { former: former(&self.from), place, from });
         }
     }
 }
@@ -72,7 +82,7 @@ impl Stage {
     /// The target's owner does something while no pass is at work: what the ledger knows of does not come back.
     pub(super) fn between_passes(&self, whim: &Whim) {
         self.observe();
-        whim.carry_out(&self.target, &self.doings, &settled_targets(self));
+        whim.carry_out((&self.source, &self.target), &self.ever, &self.doings, &settled_targets(self));
     }
 
     /// Where his doings are noted.

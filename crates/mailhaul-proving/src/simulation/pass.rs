@@ -1,11 +1,14 @@
 //! One pass of the engine: a runtime of its own, a network, what happens meanwhile, and perhaps a death.
 
+use super::denials::Denials;
 use super::network::{Network, Passed};
 use super::past::Past;
 use super::plan::Weather;
 use super::stage::Stage;
 use super::strike::{Fate, Reached, Striking, Witness};
-use mailhaul_copy::{Account, AccountPair, CopyJob, Oversight, Progress, RetryExceptions, StopSwitch, copy_account};
+use mailhaul_copy::{
+    Account, AccountPair, Connections, CopyJob, Oversight, Progress, RetryExceptions, StopSwitch, copy_account,
+};
 use mailhaul_db::{Ledger, OpenOptions};
 use mailhaul_imap::{Credentials, Dial, Endpoint, Timeouts, TlsMode, Trust};
 use mailhaul_plan::mailboxes::MappingRules;
@@ -18,7 +21,7 @@ use mailhaul_types::{Secret, Side};
 use std::collections::BTreeMap;
 use std::mem::take;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -104,6 +107,10 @@ pub struct Order {
     pub agreed: bool,
     /// Whether what is deleted at the source is deleted on the target too.
     pub mirrors: bool,
+    /// What is done otherwise with what is deleted at the source.
+    pub deletions: DeletionPolicy,
+    /// How many connections to each server are open from the beginning where there is work for them; 0 is 1.
+    pub connections: usize,
 }
 
 /// A command that a server received.
@@ -117,6 +124,8 @@ pub struct Received {
     pub name: String,
     /// The beginning of what follows, and how much it is.
     pub arguments: String,
+    /// When it had come to the server, in simulated milliseconds from the beginning of the pass.
+    pub at_millis: u64,
 }
 
 /// How a pass ended.
@@ -132,6 +141,10 @@ pub struct Ended {
     pub commands: Vec<Received>,
     /// Every failpoint that was reached.
     pub reached: Vec<Reached>,
+    /// What the source has said OK to and left out, asked by UID FETCH and by UID SEARCH.
+    pub denied: Denials,
+    /// Whether nothing was to happen on the servers meanwhile.
+    pub undisturbed: bool,
     /// Simulated milliseconds that it took, with what came in behind it.
     pub millis: u64,
 }
@@ -190,13 +203,16 @@ impl Stage {
         let (weather, happenings, strikings) =
             (take(&mut order.weather), take(&mut order.happenings), take(&mut order.strikings));
         self.observe();
-        let commands = record_commands(self, &order.replies, take(&mut order.triggers));
+        let undisturbed = happenings.is_empty() && order.triggers.is_empty();
+        let denials = Arc::new(Mutex::new(Denials::default()));
+        let beginning = Arc::new(OnceLock::new());
+        let commands = record_commands(self, &order.replies, take(&mut order.triggers), &denials, &beginning);
         let next = self.folder.path().join(format!("state-{}", self.state + 1));
         let witness = Witness::default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime");
         let (outcome, passed, millis, dead) = runtime.block_on(async {
-            let began = Instant::now();
+            let began = *beginning.get_or_init(Instant::now);
             let network = Network::new(&self.source, &self.target, weather);
             let fate = Fate::new(&network, self.state_folder(), next);
             witness.watch(strikings, &fate);
@@ -225,7 +241,8 @@ impl Stage {
             Ok(report) => (Some(report), String::new()),
             Err(trouble) => (None, trouble),
         };
-        Ended { report, trouble, passed, commands, reached: witness.reached(), millis }
+        let denied = take(&mut *denials.lock().unwrap_or_else(PoisonError::into_inner));
+        Ended { report, trouble, passed, commands, reached: witness.reached(), denied, undisturbed, millis }
     }
 }
 
@@ -270,6 +287,8 @@ impl Left<'_> {
             self.network.catch_up();
             self.stage.observe();
             (happening.what)(&self.stage.source, &self.stage.target, &self.stage.ever);
+            // What has new UIDs now may have left before the pass is over.
+            self.stage.observe();
         }
     }
 }
@@ -283,20 +302,31 @@ impl Drop for Left<'_> {
 }
 
 /// Notes every command, and answers some of them otherwise.
-fn record_commands(stage: &Stage, replies: &[Reply], mut triggers: Vec<Trigger>) -> Arc<Mutex<Vec<Received>>> {
+/// `denials` learns by which reading commands the source has denied its messages.
+fn record_commands(
+    stage: &Stage,
+    replies: &[Reply],
+    mut triggers: Vec<Trigger>,
+    denials: &Arc<Mutex<Denials>>,
+    beginning: &Arc<OnceLock<Instant>>,
+) -> Arc<Mutex<Vec<Received>>> {
     let commands = Arc::new(Mutex::new(Vec::new()));
     for (side, server) in [(Side::Source, &stage.source), (Side::Target, &stage.target)] {
-        let commands = Arc::clone(&commands);
+        let (commands, denials) = (Arc::clone(&commands), Arc::clone(denials));
         let replies: Vec<Reply> = replies.iter().filter(|reply| reply.side == side).cloned().collect();
         let (mut counts, mut reads): (BTreeMap<String, u64>, u64) = (BTreeMap::new(), 0);
         let mut triggers: Vec<Trigger> = triggers.extract_if(.., |trigger| trigger.side == side).collect();
         let (source, target, ever) = (stage.source.clone(), stage.target.clone(), stage.ever.clone());
         let (at_source, on_target) = (stage.at_source.clone(), stage.on_target.clone());
-        server.on_command(move |Seen { name, connection, arguments, .. }| {
+        let beginning = Arc::clone(beginning);
+        server.on_command(move |seen| {
+            let Seen { name, connection, arguments, .. } = seen;
             let whole = String::from_utf8_lossy(arguments).into_owned();
             let shown = String::from_utf8_lossy(&arguments[..arguments.len().min(SHOWN_MAX)]);
             let arguments = format!("{shown} ({} octets)", arguments.len());
-            let received = Received { side, connection: *connection, name: name.clone(), arguments };
+            let passed = beginning.get().map_or(0, |began| began.elapsed().as_millis());
+            let at_millis = u64::try_from(passed).unwrap_or(u64::MAX);
+            let received = Received { side, connection: *connection, name: name.clone(), arguments, at_millis };
             commands.lock().unwrap_or_else(PoisonError::into_inner).push(received);
             let met = |trigger: &mut Trigger| trigger.name == name && whole.contains(&trigger.containing);
             for trigger in triggers.extract_if(.., met) {
@@ -314,10 +344,23 @@ fn record_commands(stage: &Stage, replies: &[Reply], mut triggers: Vec<Trigger>)
                 known => known == name && reply.nth == nth,
             };
             let reply = replies.iter().find(is_meant);
+            if side == Side::Source {
+                let mut denials = denials.lock().unwrap_or_else(PoisonError::into_inner);
+                denials.hear(seen);
+                if reply.is_some_and(denies) {
+                    denials.deny(seen);
+                }
+            }
             reply.map_or(Answer::AsUsual, |reply| reply.answer.clone())
         });
     }
     commands
+}
+
+/// Whether the source says OK and leaves the messages out, whichever way it is asked.
+fn denies(reply: &Reply) -> bool {
+    let without_data = matches!(reply.answer, Answer::WithoutData | Answer::Malformed(_));
+    reply.side == Side::Source && reply.name == READS && without_data
 }
 
 /// Whose mail is copied where, over which network.
@@ -329,6 +372,7 @@ pub(super) fn accounts(network: &Network) -> AccountPair {
             tls: TlsMode::Plain,
             trust: Trust::System,
             dial: Dial::Through(Arc::new(network.clone())),
+            compress: mailhaul_imap::Compress::Auto,
         },
         credentials: Credentials {
             user: "alice".to_owned(),
@@ -346,8 +390,8 @@ pub(super) fn accounts(network: &Network) -> AccountPair {
 }
 
 fn job(network: &Network, order: &Order) -> CopyJob {
-    let Order { retries, agreed, mirrors, .. } = *order;
-    let deletions = if mirrors { DeletionPolicy::Mirror } else { DeletionPolicy::Ignore };
+    let Order { retries, agreed, mirrors, deletions, connections, .. } = *order;
+    let deletions = if mirrors { DeletionPolicy::Mirror } else { deletions };
     CopyJob {
         accounts: accounts(network),
         rules: MappingRules::default(),
@@ -357,6 +401,7 @@ fn job(network: &Network, order: &Order) -> CopyJob {
         accept_target_change: agreed,
         accept_mass_absence: agreed,
         copy_deleted_flag: true,
+        connections: Connections { most: connections.max(1), first: connections.max(1) },
         recognise_only: false,
         resync: ResyncPolicy { accept_source_change: agreed, deletions, ..ResyncPolicy::default() },
     }

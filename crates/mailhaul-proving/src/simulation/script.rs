@@ -16,6 +16,8 @@ pub enum Script {
     FirstCopy,
     /// The same to and from servers without any extension.
     FirstCopyBare,
+    /// The same as the first, with every mailbox over connections of its own.
+    FirstCopyWide,
     /// Mail has come, gone, moved and changed since.
     Resync,
     /// The same between servers without any extension.
@@ -24,6 +26,9 @@ pub enum Script {
     Recovery,
     /// The same between servers without any extension: what was stored has to be recognised by looking.
     RecoveryBare,
+    /// The run before has died while another tool was bringing the same mail: between two copies that the target has
+    /// confirmed stands one that only looking finds.
+    Accompanied,
     /// A mailbox was renamed and another renumbered at the source, and one renumbered on the target.
     Moved,
     /// A re-sync that deletes on the target what was deleted at the source, where moves have to be made of copies.
@@ -38,13 +43,15 @@ pub enum Script {
 
 impl Script {
     /// Every session.
-    pub const ALL: [Script; 11] = [
+    pub const ALL: [Script; 13] = [
         Script::FirstCopy,
         Script::FirstCopyBare,
+        Script::FirstCopyWide,
         Script::Resync,
         Script::ResyncBare,
         Script::Recovery,
         Script::RecoveryBare,
+        Script::Accompanied,
         Script::Moved,
         Script::Mirrored,
         Script::Retried,
@@ -56,6 +63,7 @@ impl Script {
     fn traits(self) -> [Traits; 2] {
         match self {
             Script::FirstCopyBare | Script::ResyncBare | Script::RecoveryBare => [Traits::bare(), Traits::bare()],
+            Script::Accompanied => [Traits::default(), Traits { multiappend: false, ..Traits::default() }],
             Script::Mirrored => [Traits::default(), Traits { move_: false, ..Traits::default() }],
             Script::Elusive => [Traits::default(), Traits { outlives_mailbox: true, ..Traits::default() }],
             Script::Stubborn => {
@@ -81,9 +89,10 @@ impl Script {
         let shelf = if self == Script::Retried { with_large() } else { few() };
         let mut stage = Stage::new(source, target, &shelf);
         match self {
-            Script::FirstCopy | Script::FirstCopyBare | Script::Elusive => {}
+            Script::FirstCopy | Script::FirstCopyBare | Script::FirstCopyWide | Script::Elusive => {}
             Script::Resync | Script::ResyncBare | Script::Mirrored => grounds::change(&mut stage),
             Script::Recovery | Script::RecoveryBare => grounds::die_in_flight(&mut stage),
+            Script::Accompanied => grounds::die_beside_another_tool(&mut stage),
             Script::Moved => grounds::move_everything(&mut stage),
             Script::Retried => grounds::refuse_large_mail(&mut stage),
             Script::Stubborn => grounds::stand_in_the_way(&mut stage),
@@ -98,6 +107,7 @@ impl Script {
             triggers: if self == Script::Elusive { grounds::elude(stage) } else { Vec::new() },
             retries: self.retries(),
             mirrors: self.mirrors(),
+            connections: if self == Script::FirstCopyWide { 4 } else { 1 },
             ..Order::default()
         }
     }
@@ -105,7 +115,7 @@ impl Script {
     /// Whether nothing was copied before.
     #[must_use]
     pub fn is_first_copy(self) -> bool {
-        matches!(self, Script::FirstCopy | Script::FirstCopyBare)
+        matches!(self, Script::FirstCopy | Script::FirstCopyBare | Script::FirstCopyWide)
     }
 
     /// Whether what was refused is tried again.

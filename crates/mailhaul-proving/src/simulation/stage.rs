@@ -4,7 +4,7 @@ use super::corpus::{Shelf, fill};
 use super::essence::essence;
 use super::judge::{Extra, Findings, judge};
 use super::pass::Ended;
-use super::past::{Doings, Former, Memory, Past};
+use super::past::{Doings, Former, Learned, Memory, Own, Past};
 use super::plan::place;
 use mailhaul_db::{Ledger, OpenOptions};
 use mailhaul_testing::model::{Alters, Duplicates, ModelServer, Traits};
@@ -28,9 +28,11 @@ pub struct Stage {
     /// Everything that was ever seen on the target.
     pub on_target: Memory,
     /// What the target's owner has put there himself: it stays there, wherever he has it, and belongs to nobody else.
-    pub own: Vec<Vec<u8>>,
+    pub own: Vec<Own>,
     /// What the target's owner has done to copies.
     pub doings: Arc<Mutex<Doings>>,
+    /// What the ledger has shown.
+    learned: Arc<Mutex<Learned>>,
     /// How the target alters what it is given.
     alters: Alters,
     /// Whether the target keeps of equal messages in one mailbox one only.
@@ -68,6 +70,7 @@ impl Stage {
             on_target,
             own,
             doings: Arc::default(),
+            learned: Arc::default(),
             merges,
             alters,
             aliases,
@@ -98,6 +101,7 @@ impl Stage {
             names: self.names.clone(),
             folder: new_folder(),
             doings: Arc::new(Mutex::new(self.doings().clone())),
+            learned: Arc::new(Mutex::new(self.learned().clone())),
             alters: self.alters,
             merges: self.merges,
             state: self.state,
@@ -120,6 +124,12 @@ impl Stage {
         let (delimiter, prefix) = &self.names[0];
         let path: Vec<&str> = source.strip_prefix(prefix.as_str()).unwrap_or(source).split(*delimiter).collect();
         self.spell(Side::Target, &path)
+    }
+
+    /// Puts mail of its owner into a mailbox of the target.
+    pub fn deliver_own(&mut self, mailbox: &str, octets: &[u8], date: i64) {
+        self.target.deliver(mailbox, octets, date, &[]);
+        self.own.push(Own { mailbox: mailbox.to_owned(), octets: octets.to_vec(), date, flags: Vec::new() });
     }
 
     pub(super) fn state_folder(&self) -> PathBuf {
@@ -155,11 +165,16 @@ impl Stage {
         self.doings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the ledger has shown.
+    pub fn learned(&self) -> MutexGuard<'_, Learned> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether the target's owner has put this message there.
     #[must_use]
     pub fn is_own(&self, octets: &[u8]) -> bool {
         let is_it = |(_, known): &Former| *known == octets;
-        self.own.iter().any(|own| own == octets) || self.doings().brought.iter().any(is_it)
+        self.own.iter().any(|own| own.octets == octets) || self.doings().brought.iter().any(is_it)
     }
 
     /// The name on the target, where a report may tell another than follows from the source's: only what the world knows to
@@ -191,9 +206,12 @@ impl Stage {
     }
 
     fn judge_with(&self, named: impl Fn(&str) -> String, spare: &[Former], refused: &[Former]) -> Findings {
-        let doings = self.doings();
+        let (doings, learned) = (self.doings(), self.learned());
         let (alters, merges) = (self.alters, self.merges);
-        let extra = Extra { ever: &self.ever.all(), spare, refused, own: &self.own, doings: &doings, alters, merges };
+        let ever = self.ever.all();
+        let (own, doings, at_source) = (&self.own, &doings, &self.at_source);
+        let (adopted, validities) = (&learned.adopted, &learned.validities);
+        let extra = Extra { ever: &ever, spare, refused, own, doings, adopted, validities, at_source, alters, merges };
         judge(&self.source, &self.target, named, &extra)
     }
 
@@ -237,6 +255,14 @@ impl Stage {
         }
     }
 
+    /// Lets everything land that the target was given and has not stored yet.
+    pub fn wait_for_landings(&self) {
+        while let Some(millis) = self.target.due() {
+            self.wait(millis.max(1));
+        }
+        self.observe();
+    }
+
     /// Lets time pass between two passes.
     pub fn wait(&self, millis: u64) {
         self.source.advance(millis);
@@ -246,19 +272,19 @@ impl Stage {
 
 /// Deletes messages at the source, and remembers that they were there.
 pub fn expunge(source: &ModelServer, ever: &Past, mailbox: &str, uids: &[u32]) {
-    leave(source, ever, mailbox, uids);
+    leave(source, ever, mailbox, uids, None);
     source.expunge(mailbox, uids);
 }
 
 /// Moves a message at the source, and remembers where it was.
 pub fn move_message(source: &ModelServer, ever: &Past, from: &str, uid: u32, to: &str) {
-    leave(source, ever, from, &[uid]);
+    leave(source, ever, from, &[uid], Some(to));
     source.move_(from, &[uid], to);
 }
 
-fn leave(source: &ModelServer, ever: &Past, mailbox: &str, uids: &[u32]) {
+fn leave(source: &ModelServer, ever: &Past, mailbox: &str, uids: &[u32], to: Option<&str>) {
     let held = source.contents().remove(mailbox).unwrap_or_default();
-    held.iter().filter(|held| uids.contains(&held.uid)).for_each(|held| ever.add(mailbox, &held.octets));
+    held.iter().filter(|held| uids.contains(&held.uid)).for_each(|held| ever.add(mailbox, &held.octets, to));
 }
 
 fn new_folder() -> TempDir {

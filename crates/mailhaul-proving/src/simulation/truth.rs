@@ -1,8 +1,10 @@
 //! The ledger's rows, held against what really was on both servers: whatever is struck, nothing may stand in them that is
 //! not so. The judge remembers both servers by UIDVALIDITY and UID, and reads the rows as any other reader would.
 
+use super::denials::Denials;
 use super::network::Network;
-use super::pass::accounts;
+use super::pass::{Ended, accounts};
+use super::past::KeptFlags;
 use super::plan::Weather;
 use super::stage::Stage;
 use crate::Outcome;
@@ -24,12 +26,15 @@ struct Rows {
 /// * a message called gone or departed that is at the source,
 /// * a mark above a copy that nobody has accounted for, or above UIDNEXT,
 /// * a mailbox called in step while a message below its UIDNEXT is neither settled nor set aside.
-pub fn expect_true_ledger(outcome: &mut Outcome, repeat: &str, stage: &Stage) {
+pub fn expect_true_ledger(outcome: &mut Outcome, repeat: &str, stage: &Stage, ended: &Ended) {
     match read(stage) {
         Err(error) => outcome.fail(repeat, format!("the ledger cannot be read: {error}")),
         Ok(mailboxes) => {
+            learn(stage, &mailboxes);
             for rows in mailboxes {
-                let wrong = Truth::about(stage, &rows).wrong();
+                let truth = Truth::about(stage, &rows);
+                truth.excuse_denied(&ended.denied);
+                let wrong = truth.wrong();
                 if !wrong.is_empty() {
                     let name = &rows.source;
                     outcome.fail(repeat, format!("the ledger is not true of {name}: {}", wrong.join("; ")));
@@ -39,13 +44,64 @@ pub fn expect_true_ledger(outcome: &mut Outcome, repeat: &str, stage: &Stage) {
     }
 }
 
-/// The copies that the ledger knows of, by UIDVALIDITY and UID.
-pub(super) fn settled_targets(stage: &Stage) -> BTreeSet<(u32, u32)> {
-    let uids = |rows: Rows| {
-        let validity = rows.state.target_uid_validity.map_or(0, |validity| validity.0);
-        rows.settled.into_iter().filter_map(move |settled| Some((validity, settled.target_uid?.0)))
+/// Remembers what was found rather than confirmed since the ledger was looked at last, and with which flags that the source
+/// had taken away by then.
+fn learn(stage: &Stage, mailboxes: &[Rows]) {
+    let mut learned = stage.learned();
+    for rows in mailboxes {
+        let Some(validity) = rows.state.source_uid_validity else { continue };
+        learned.validities.insert(rows.source.clone(), validity.0);
+        for settled in &rows.settled {
+            if learned.known.insert((validity.0, settled.source_uid.0)) && settled.state != SettledState::Copied {
+                learned.adopted.extend(kept_flags(stage, rows, settled));
+            }
+        }
+    }
+}
+
+/// The flags that a copy has, that its message once had at the source, and has there no more.
+fn kept_flags(stage: &Stage, rows: &Rows, settled: &Settled) -> Option<KeptFlags> {
+    let octets = stage.at_source.octets(rows.state.source_uid_validity?.0, settled.source_uid.0)?;
+    let essence = stage.essence(&octets);
+    let is_it = |held: &&Held| stage.essence(&held.octets) == essence;
+    let target = stage.target.contents().remove(&rows.state.mapping.target)?;
+    let copies = target.iter().filter(is_it).filter(|held| settled.target_uid.is_none_or(|uid| uid.0 == held.uid));
+    let source = stage.source.contents().remove(&rows.source)?;
+    let now = &source.iter().find(|held| held.uid == settled.source_uid.0)?.flags;
+    let once = stage.at_source.flags_of(|known| stage.essence(known) == essence);
+    let flags = copies.flat_map(|held| held.flags.iter().filter(|flag| !now.contains(flag) && once.contains(*flag)));
+    let flags: BTreeSet<String> = flags.cloned().collect();
+    (!flags.is_empty()).then_some(KeptFlags { essence, flags })
+}
+
+/// An old state was put back: what it does not know of may come back, and may be found rather than confirmed. What it
+/// knows is held to.
+pub(super) fn forget_what_it_forgot(stage: &Stage) {
+    let known = settled_targets(stage);
+    stage.doings().taken_for_good.retain_mut(|gone| {
+        let Some(from) = known.get(&gone.place) else { return false };
+        gone.from.clone_from(from);
+        true
+    });
+    let rows = read(stage).unwrap_or_default();
+    let of = |rows: &Rows| {
+        let validity = rows.state.source_uid_validity.map_or(0, |validity| validity.0);
+        rows.settled.iter().map(|settled| (validity, settled.source_uid.0)).collect::<Vec<_>>()
     };
-    read(stage).unwrap_or_default().into_iter().flat_map(uids).collect()
+    stage.learned().known = rows.iter().flat_map(of).collect();
+}
+
+/// The copies that the ledger knows of, by UIDVALIDITY and UID; and of which source mailbox under which UIDVALIDITY.
+pub(super) type KnownCopies = BTreeMap<(u32, u32), (String, u32)>;
+
+pub(super) fn settled_targets(stage: &Stage) -> KnownCopies {
+    let copies = |rows: Rows| {
+        let target = rows.state.target_uid_validity.map_or(0, |validity| validity.0);
+        let source = (rows.source, rows.state.source_uid_validity.map_or(0, |validity| validity.0));
+        let copies = rows.settled.into_iter().filter_map(move |settled| Some((target, settled.target_uid?.0)));
+        copies.map(move |copy| (copy, source.clone()))
+    };
+    read(stage).unwrap_or_default().into_iter().flat_map(copies).collect()
 }
 
 fn read(stage: &Stage) -> Result<Vec<Rows>, String> {
@@ -126,7 +182,6 @@ impl<'a> Truth<'a> {
             };
             match copy {
                 None => Some(format!("{uid} is settled as {:?}, which was never on the target", settled.target_uid)),
-                Some(_) if settled.state == SettledState::AdoptedAltered => None,
                 Some(copy) if self.stage.essence(&copy) == octets => None,
                 Some(_) => Some(format!("{uid} is settled as {:?}, which is another message", settled.target_uid)),
             }
@@ -134,13 +189,41 @@ impl<'a> Truth<'a> {
         self.rows.settled.iter().filter_map(untrue).collect()
     }
 
+    /// Of a source that leaves messages out of UID FETCH and of UID SEARCH alike there is no telling that they are not
+    /// gone: what is called gone behind such answers is excused, for ever and by its UID, if both have asked for it in this
+    /// mailbox. That they are taken up again once they are listed is for the end to show.
+    fn excuse_denied(&self, denials: &Denials) {
+        let called_gone = self.called_gone();
+        if denials.is_empty() {
+            return;
+        }
+        let mut learned = self.stage.learned();
+        let is_denied =
+            |held: &&Held| called_gone.contains(Uid(held.uid)) && denials.cover(&self.rows.source, held.uid);
+        for held in self.source.iter().flatten().filter(is_denied) {
+            learned.denied.extend(self.place(held.uid));
+        }
+    }
+
+    /// A message of the source mailbox as it is now numbered.
+    fn place(&self, uid: u32) -> Option<(String, u32, u32)> {
+        Some((self.rows.source.clone(), self.rows.state.source_uid_validity?.0, uid))
+    }
+
+    fn called_gone(&self) -> UidSet {
+        let exceptions = self.rows.state.exceptions.iter().map(|stored| &stored.exception);
+        let gone = exceptions.filter(|exception| exception.state == ExceptionState::Gone);
+        gone.filter_map(|exception| exception.uid).collect()
+    }
+
     fn untrue_departures(&self) -> Vec<String> {
         let Some(held) = &self.source else { return Vec::new() };
-        let state = &self.rows.state;
-        let exceptions = state.exceptions.iter().map(|stored| &stored.exception);
-        let gone = exceptions.filter(|exception| exception.state == ExceptionState::Gone);
-        let gone: UidSet = gone.filter_map(|exception| exception.uid).collect();
-        let untrue = |held: &&Held| gone.contains(Uid(held.uid)) || state.departed.contains(Uid(held.uid));
+        let (gone, departed, learned) = (self.called_gone(), &self.rows.state.departed, self.stage.learned());
+        let excused = |uid: u32| self.place(uid).is_some_and(|place| learned.denied.contains(&place));
+        let untrue = |held: &&Held| {
+            let uid = Uid(held.uid);
+            departed.contains(uid) || (gone.contains(uid) && !excused(held.uid))
+        };
         held.iter().filter(untrue).map(|held| format!("{} is taken for gone, and is there", held.uid)).collect()
     }
 

@@ -91,3 +91,14 @@ pub(super) fn more(stage: &Stage, dice: &mut Dice) {
         stage.source.deliver(&inbox, &mail.octets, mail.date, &mail.flags);
     }
 }
+
+/// A message that looks like this one and is another: the same header over another body, or the same body under another
+/// subject, if there is one.
+pub(super) fn look_alike(octets: &[u8], same_header: bool) -> Vec<u8> {
+    const SUBJECT: &[u8] = b"Subject: ";
+    let subject = octets.windows(SUBJECT.len()).position(|window| window == SUBJECT).filter(|_| !same_header);
+    match subject {
+        Some(at) => [&octets[..at + SUBJECT.len()], b"somebody else's, not ", &octets[at + SUBJECT.len()..]].concat(),
+        None => [octets, b"Somebody else has written this.\r\n"].concat(),
+    }
+}

@@ -9,12 +9,12 @@ mod mail;
 
 use crate::simulation::{Ended, Order, Reply, Stage, one_case, play_all, say_pace};
 use crate::{Ask, Outcome, Row, Scale};
-use judge::survivors;
-use mail::{more, shelf};
+use judge::{Survivors, survivors};
+use mail::{look_alike, more, shelf};
 use mailhaul_testing::histories::Dice;
-use mailhaul_testing::model::{Alters, Answer, Traits};
+use mailhaul_testing::model::{Alters, Answer, Held, Traits};
 use mailhaul_types::Side;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -45,20 +45,24 @@ enum Trouble {
     TargetRenumbered,
     /// The source does.
     SourceRenumbered,
+    /// Copies land unanswered, some of their originals leave the source, and somebody puts mail on the target that looks
+    /// like what is still to be copied.
+    Foreign,
 }
 
-const TROUBLES: [Trouble; 6] = [
+const TROUBLES: [Trouble; 7] = [
     Trouble::Lost,
     Trouble::Forgotten,
     Trouble::Old,
     Trouble::Later,
     Trouble::TargetRenumbered,
     Trouble::SourceRenumbered,
+    Trouble::Foreign,
 ];
 
 fn play(ask: &Ask) -> Outcome {
     let began = Instant::now();
-    let seeds: Vec<u64> = ask.seeds(84, 840, 20_000).collect();
+    let seeds: Vec<u64> = ask.seeds(98, 980, 20_000).collect();
     let twice = AtomicU64::new(0);
     let mut outcome = play_all(&seeds, |seed| play_one(*seed, &twice));
     if ask.scale != Scale::Quick {
@@ -81,7 +85,17 @@ fn play_one(seed: u64, twice: &AtomicU64) -> Outcome {
         let mut dice = Dice::of(seed);
         let traits = if named { Traits::default() } else { Traits::bare() };
         let stage = Stage::new(traits.clone(), Traits { alters, ..traits }, &shelf(&mut dice));
-        let mut scene = Scene { stage, alters, said: 0, twice, repeat: &repeat, outcome };
+        let mut scene = Scene {
+            stage,
+            alters,
+            said: 0,
+            twice,
+            foreign: Vec::new(),
+            left: Vec::new(),
+            agreed: BTreeMap::new(),
+            repeat: &repeat,
+            outcome,
+        };
         scene.trouble(trouble, &mut dice);
         scene.expect_survival(trouble);
     })
@@ -95,6 +109,12 @@ struct Scene<'a> {
     said: u64,
     /// How many are there twice after that was said.
     twice: &'a AtomicU64,
+    /// Mail that somebody else has put on the target.
+    foreign: Vec<Vec<u8>>,
+    /// What was expunged at the source, by mailbox on the target: its copies stay.
+    left: Vec<(String, Survivors)>,
+    /// What may be there once more, and how often, because somebody has agreed that a mailbox is another one by now.
+    agreed: BTreeMap<(String, Survivors), u64>,
     repeat: &'a str,
     outcome: &'a mut Outcome,
 }
@@ -120,7 +140,34 @@ impl Scene<'_> {
                 ["INBOX", "Work"].iter().for_each(|mailbox| server.renumber(mailbox));
                 more(&self.stage, dice);
             }
+            Trouble::Foreign => self.put_look_alikes(dice),
         }
+    }
+
+    /// Some copies have landed and nobody knows it; what was copied leaves the source here and there, and beside what was
+    /// not stands foreign mail under its header, or nearly.
+    fn put_look_alikes(&mut self, dice: &mut Dice) {
+        let nth = 1 + dice.below(3) as u64;
+        let reply = Reply { side: Side::Target, name: "APPEND".to_owned(), nth, answer: Answer::DoneThenSilence };
+        let dies = Some(1_000 + dice.below(1_000) as u64);
+        self.pass(Order { replies: vec![reply], dies_at_millis: dies, ..Order::default() });
+        for (mailbox, held) in self.stage.source.contents() {
+            let there = self.stage.named(&mailbox);
+            for held in held {
+                if dice.once_in(6) {
+                    self.left.push((there.clone(), survivors(self.alters, &held, Side::Source)));
+                    self.stage.source.expunge(&mailbox, &[held.uid]);
+                } else if dice.once_in(2) && self.stage.target.contents().contains_key(&there) {
+                    // Where bodies are rebuilt, nobody can tell a rebuilt one from another one.
+                    let same_header = self.alters != Alters::RebuildsBody && dice.once_in(2);
+                    let octets = look_alike(&held.octets, same_header);
+                    let flags: Vec<&str> = held.flags.iter().map(String::as_str).collect();
+                    self.stage.target.deliver(&there, &octets, held.date, &flags);
+                    self.foreign.push(octets);
+                }
+            }
+        }
+        more(&self.stage, dice);
     }
 
     /// Answers to APPEND are lost, and the run may be killed besides.
@@ -164,8 +211,8 @@ impl Scene<'_> {
         let renumbered = matches!(trouble, Trouble::SourceRenumbered | Trouble::TargetRenumbered);
         if rebuilds && renumbered && !last.is_complete() {
             // It asked, and somebody has said yes: what cannot be recognised is copied once more.
+            self.agreed = self.copied_of_what_is_asked(&last);
             last = self.pass(Order { agreed: true, ..Order::default() });
-            self.said = u64::MAX;
         }
         if !last.is_complete() {
             self.outcome.fail(self.repeat, format!("the pass without faults did not complete:\n{}", last.in_words()));
@@ -184,6 +231,28 @@ impl Scene<'_> {
         }
     }
 
+    /// The messages that are on both sides, by mailbox on the target: of those mailboxes of which it is asked whether the
+    /// source has another one by now. Each may be copied a second time, and nothing else may.
+    fn copied_of_what_is_asked(&self, ended: &Ended) -> BTreeMap<(String, Survivors), u64> {
+        let exceptions = ended.report.iter().flat_map(|report| &report.exceptions);
+        let asks = exceptions.filter(|one| one.uid.is_none() && one.reason.contains("--accept-source-change"));
+        let asked: BTreeSet<&String> = asks.map(|one| &one.mailbox).collect();
+        let mut both: BTreeMap<_, u64> = BTreeMap::new();
+        for (mailbox, held) in self.stage.source.contents().into_iter().filter(|(name, _)| asked.contains(name)) {
+            let there = self.stage.named(&mailbox);
+            let mut copies = self.stage.target.contents().remove(&there).unwrap_or_default();
+            for held in held {
+                let what = survivors(self.alters, &held, Side::Source);
+                let is_it = |copy: &Held| survivors(self.alters, copy, Side::Target) == what;
+                if let Some(place) = copies.iter().position(is_it) {
+                    copies.swap_remove(place);
+                    *both.entry((there.clone(), what)).or_default() += 1;
+                }
+            }
+        }
+        both
+    }
+
     /// How many are lost, how many doubled, and what, for people.
     fn compare(&self) -> (u64, u64, String) {
         let mut balance: BTreeMap<_, i64> = BTreeMap::new();
@@ -193,13 +262,35 @@ impl Scene<'_> {
                 *balance.entry((self.stage.named(&mailbox), what)).or_default() += 1;
             }
         }
+        let mut foreign = self.foreign.clone();
         for (mailbox, held) in self.stage.target.contents() {
             for held in held {
+                if let Some(place) = foreign.iter().position(|octets| octets[..] == held.octets[..]) {
+                    foreign.swap_remove(place);
+                    continue;
+                }
                 let what = survivors(self.alters, &held, Side::Target);
                 *balance.entry((mailbox.clone(), what)).or_default() -= 1;
             }
         }
+        for left in &self.left {
+            // Its copy may be there or not.
+            if let Some(count) = balance.get_mut(left).filter(|count| **count < 0) {
+                *count += 1;
+            }
+        }
+        for (what, times) in &self.agreed {
+            if let Some(count) = balance.get_mut(what).filter(|count| **count < 0) {
+                let asked = count.unsigned_abs().min(*times);
+                *count += i64::try_from(asked).unwrap_or(i64::MAX);
+                self.twice.fetch_add(asked, Ordering::Relaxed);
+            }
+        }
         let (mut lost, mut doubled, mut seen) = (0, 0, String::new());
+        if !foreign.is_empty() {
+            lost += foreign.len() as u64;
+            seen += &format!("{} that somebody else had put there are gone\n", foreign.len());
+        }
         for ((mailbox, (octets, date, flags)), count) in balance.into_iter().filter(|(_, count)| *count != 0) {
             *(if count > 0 { &mut lost } else { &mut doubled }) += count.unsigned_abs();
             let text = String::from_utf8_lossy(&octets);

@@ -12,6 +12,8 @@ const PROCESSES: usize = 3;
 const WORKERS: &str = "6";
 /// How a process may end: it has settled, or the lock was held for too long, or the wave waits for somebody.
 const DOCUMENTED: [i32; 4] = [0, 4, 5, 6];
+/// New mail of each account once all have theirs.
+const MORE_MAILS: usize = 40;
 /// What the ledger says to a process whose claim of an account is not the newest.
 const REFUSED: &str = "is no longer the newest";
 
@@ -21,6 +23,8 @@ pub(super) struct Crew<'a> {
     pub(super) hands: Vec<Hand>,
     /// Refused writes of those who have ended.
     refused: usize,
+    /// Whether all had their mail once, and more has come since.
+    has_more: bool,
 }
 
 /// Who is to be hit.
@@ -39,13 +43,13 @@ pub(super) struct Hand {
 impl<'a> Crew<'a> {
     /// The first of them.
     pub(super) fn of(wave: &'a Wave, shim: &'a Shim) -> Crew<'a> {
-        Crew { wave, shim, hands: vec![begin(wave, shim)], refused: 0 }
+        Crew { wave, shim, hands: vec![begin(wave, shim, false)], refused: 0, has_more: false }
     }
 
     /// The others come.
     pub(super) fn complete(&mut self) {
         while self.hands.len() < PROCESSES {
-            self.hands.push(begin(self.wave, self.shim));
+            self.hands.push(begin(self.wave, self.shim, self.has_more));
         }
     }
 
@@ -62,8 +66,14 @@ impl<'a> Crew<'a> {
         }
     }
 
-    /// Replaces those who have ended because of what was done to them, and has jobs tried again that were put aside.
+    /// Replaces those who have ended because of what was done to them, has jobs tried again that were put aside, and
+    /// brings more mail where nothing is left to do.
     pub(super) fn keep_at_work(&mut self, state: &State, book: &mut Book) {
+        if state.open_jobs() == 0 {
+            let servers = &self.wave.servers;
+            servers.accounts.iter().for_each(|account| servers.deliver(account, MORE_MAILS));
+            self.has_more = true;
+        }
         if state.failed() > 0 {
             let _ = self.wave.say(&["retry", "--failed"]);
         }
@@ -72,7 +82,7 @@ impl<'a> Crew<'a> {
                 let code = hand.worker.code(Duration::ZERO).unwrap_or(-1);
                 judge_end(hand, code, book);
                 self.refused += hand.refused_writes();
-                *hand = begin(self.wave, self.shim);
+                *hand = begin(self.wave, self.shim, self.has_more);
             }
         }
     }
@@ -106,10 +116,14 @@ impl Hand {
     }
 }
 
-fn begin(wave: &Wave, shim: &Shim) -> Hand {
+fn begin(wave: &Wave, shim: &Shim, resync: bool) -> Hand {
     let control = shim.control();
     let lease = LEASE.as_millis().to_string();
-    let mut command = wave.run_command(&["--workers", WORKERS, "--lease-ms", &lease]);
+    let mut words = vec!["--workers", WORKERS, "--lease-ms", &lease];
+    if resync {
+        words.extend(["--kind", "resync"]);
+    }
+    let mut command = wave.run_command(&words);
     control.rule(&mut command, Path::new("/nowhere"));
     Hand { worker: wave.start(command), control }
 }

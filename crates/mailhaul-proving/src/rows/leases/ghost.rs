@@ -22,8 +22,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(3);
 /// A process that is stopped while it writes keeps everybody waiting, and nobody comes.
 const NOBODY_AFTER: Duration = Duration::from_secs(2);
-/// How long a successor waits for what may still land from a process that lives, and a little.
-const BEGUN_WITHIN: Duration = Duration::from_secs(14);
+/// How long a successor waits for what may still land from a process that lives, and as long again for what it then
+/// does on a busy machine.
+const BEGUN_WITHIN: Duration = Duration::from_secs(25);
 /// Shorter than the others' leases last.
 const ALONE_FOR: Duration = Duration::from_millis(600);
 /// So many accounts are held with a command open, and so many with an answer on its way.
@@ -67,6 +68,7 @@ pub(super) fn haunt(crew: &mut Crew<'_>, place: usize, state: &State, patient: b
     let taken = wait_for_successors(state, &before, jobs.len());
     if patient && !taken.is_empty() {
         wait_at_most(BEGUN_WITHIN, || have_begun(&state.accounts(), &before, &taken));
+        book.figures.late_ghosts += u64::from(have_begun(&state.accounts(), &before, &taken));
     }
     let (written, now) = see_alone(crew, place, state);
     for pair in &taken {

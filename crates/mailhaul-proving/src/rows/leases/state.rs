@@ -75,6 +75,11 @@ impl State {
         self.number("SELECT COUNT(*) FROM job WHERE state = 'failed'")
     }
 
+    /// Jobs that are not done.
+    pub(super) fn open_jobs(&self) -> i64 {
+        self.number("SELECT COUNT(*) FROM job WHERE state <> 'done'")
+    }
+
     fn number(&self, sql: &str) -> i64 {
         let rows = self.rows(&format!("SELECT CAST(({sql}) AS INTEGER), 0, ''"));
         rows.first().map_or(0, |(number, _, _)| *number)

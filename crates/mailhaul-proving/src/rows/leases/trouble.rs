@@ -43,7 +43,7 @@ impl Trouble {
         let is_last = turn > 0 && turn + 1 == plan.troubles;
         let some_leases = |dice: &mut Dice| LEASE / 2 + LEASE * u32::try_from(dice.below(2_501)).unwrap_or(0) / 1_000;
         let kind = match dice.below(10) {
-            _ if turn == 0 => Kind::Ghost { patient: plan.is_long && !plan.has_minute },
+            _ if turn == 0 => Kind::Ghost { patient: plan.is_patient() },
             _ if is_last && plan.has_minute => Kind::Lock(LOCK_OF_A_MINUTE),
             _ if is_last && plan.is_long && dice.once_in(2) => Kind::Lock(LONG_LOCK),
             0 => Kind::Ghost { patient: false },

@@ -36,6 +36,7 @@ async fn ask_everything(server: Arc<Spoilt>) {
         tls: TlsMode::Plain,
         trust: Trust::System,
         dial: Dial::Through(Arc::new(ToSpoilt(server))),
+        compress: mailhaul_imap::Compress::Auto,
     };
     let credentials = Credentials {
         user: "alice".to_owned(),
@@ -83,7 +84,7 @@ async fn read(connection: &mut Connection) {
     for large in [false, true] {
         let mut fetcher = connection.fetch_bodies(FetchOptions::default());
         let uids = if large { std::iter::once(Uid(1)).collect() } else { uids() };
-        fetcher.push(FetchBatch { id: 1, uids, bytes_expected: 1_000, large });
+        fetcher.push(FetchBatch { id: 1, uids, bytes_expected: 1_000, large, octets_max: u64::MAX });
         while let Ok(Some(_)) = fetcher.next().await {}
     }
 }

@@ -1,7 +1,13 @@
 //! The judge: what stands in both models, held against each other message by message. Shares no code with the product.
+//! What may be otherwise than at the source is in `leave.rs`, one function for each reason.
+
+mod leave;
+#[cfg(test)]
+mod tests;
 
 use super::essence::essence;
-use super::past::{Doings, Former};
+use super::past::{Departure, Doings, Former, KeptFlags, Memory, Own};
+use leave::Leave;
 use mailhaul_testing::model::{Alters, Held, ModelServer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -55,15 +61,21 @@ type Looks = (i64, Vec<String>);
 #[derive(Clone, Copy, Debug)]
 pub struct Extra<'a> {
     /// What was ever at the source, by the source's mailbox: it may be on the target and need not.
-    pub ever: &'a [Former],
+    pub ever: &'a [Departure],
     /// What may be there once more, by the source's mailbox.
     pub spare: &'a [Former],
     /// What the target has refused, by the source's mailbox: it may be missing.
     pub refused: &'a [Former],
-    /// What the target's owner has put there: it must be there, wherever he has it.
-    pub own: &'a [Vec<u8>],
+    /// What the target's owner has put there: it must be there as it was, where he has put it last.
+    pub own: &'a [Own],
     /// What the target's owner has done to copies.
     pub doings: &'a Doings,
+    /// Copies that were found on the target rather than confirmed by it, with flags that the source had taken away by then.
+    pub adopted: &'a [KeptFlags],
+    /// Under which UIDVALIDITY the ledger knows each source mailbox.
+    pub validities: &'a BTreeMap<String, u32>,
+    /// Everything that was ever seen at the source.
+    pub at_source: &'a Memory,
     /// How the target alters what it is given.
     pub alters: Alters,
     /// Whether the target keeps of equal messages in one mailbox one only.
@@ -78,79 +90,82 @@ pub fn judge(
     named: impl Fn(&str) -> String,
     extra: &Extra<'_>,
 ) -> Findings {
-    let essence = |octets: &[u8]| essence(extra.alters, octets);
-    let mut wanted: BTreeMap<Facts, Vec<Looks>> = BTreeMap::new();
-    for (mailbox, held) in source.contents() {
-        for held in held {
-            wanted.entry((named(&mailbox), essence(&held.octets))).or_default().push(looks(&held, extra.alters));
-        }
-    }
-    let mut found: BTreeMap<Facts, Vec<Looks>> = BTreeMap::new();
-    for (mailbox, held) in target.contents() {
-        for held in held {
-            found.entry((mailbox.clone(), essence(&held.octets))).or_default().push(looks(&held, extra.alters));
-        }
-    }
-    let mut findings = Findings::default();
-    for octets in extra.own {
-        let of_him: Vec<Facts> = found.keys().filter(|(_, held)| held == octets).cloned().collect();
-        if of_him.iter().map(|facts| found.remove(facts).map_or(0, |looks| looks.len())).sum::<usize>() == 0 {
-            findings.0.push((Finding::Lost(1), describe(&("its owner's".to_owned(), octets.clone()))));
-        }
-    }
-    let count = |facts: &Facts, of: &[Former], named: &dyn Fn(&str) -> String| {
-        of.iter().filter(|(mailbox, octets)| essence(octets) == facts.1 && named(mailbox) == facts.0).count() as u64
-    };
-    let of_source = |facts: &Facts, of: &[Former]| count(facts, of, &|name| named(name));
-    let of_target = |facts: &Facts, of: &[Former]| count(facts, of, &|name| name.to_owned());
-    let anywhere =
-        |facts: &Facts, of: &[Former]| of.iter().filter(|(_, octets)| essence(octets) == facts.1).count() as u64;
+    let mut wanted = held(source, &named, extra.alters);
+    let mut found = held(target, str::to_owned, extra.alters);
+    let mut leave = Leave::new(&named, extra);
+    let mut findings = Findings(leave.own_mail(&mut found));
+    let mut open = Vec::new();
     let all: BTreeSet<Facts> = wanted.keys().chain(found.keys()).cloned().collect();
     for facts in all {
         let looks = wanted.remove(&facts).unwrap_or_default();
         let there = found.remove(&facts).unwrap_or_default();
         let (many, few) = (looks.len() as u64, there.len() as u64);
-        let doings = extra.doings;
         let kept = if extra.merges { many.min(1) } else { many };
-        // What has moved at the source stays where its owner has put its copy.
-        let has_moved = extra.ever.iter().any(|(_, octets)| essence(octets) == facts.1);
-        let taken = if has_moved { anywhere(&facts, &doings.taken) } else { of_target(&facts, &doings.taken) };
-        let least = kept.saturating_sub(taken + of_source(&facts, extra.refused));
-        let more = of_source(&facts, extra.ever) + of_source(&facts, extra.spare) + of_target(&facts, &doings.brought);
-        let most = (many + more).saturating_sub(of_target(&facts, &doings.taken_for_good));
-        if few < least {
-            findings.0.push((Finding::Lost(least - few), describe(&facts)));
-        } else if few > most {
+        let lacking = leave.refused(&facts, kept.saturating_sub(few));
+        let lacking = leave.taken_here(&facts, lacking);
+        if lacking > 0 {
+            open.push((facts.clone(), lacking));
+        }
+        let most = leave.most(&facts, many);
+        if few > most {
             findings.0.push((Finding::Doubled(few - most), describe(&facts)));
         }
-        if anywhere(&facts, &doings.flagged) > 0 {
-            continue;
-        }
-        let differ = missing(&looks, &there).saturating_sub(many.saturating_sub(few));
+        let (mut differing, mut others) = apart(&looks, &there);
+        leave.reflagged(&facts.1, &mut differing, &mut others);
+        leave.kept_flags(&facts.1, &mut differing, &mut others);
+        let differ = (differing.len() as u64).saturating_sub(many.saturating_sub(few));
         if differ > 0 {
             findings.0.push((Finding::Altered(differ), format!("{}: {looks:?} became {there:?}", describe(&facts))));
+        }
+    }
+    for (facts, lacking) in open {
+        let lacking = leave.taken_before_it_moved(&facts, lacking);
+        if lacking > 0 {
+            findings.0.push((Finding::Lost(lacking), describe(&facts)));
         }
     }
     findings
 }
 
-/// How many of these are not among those.
-fn missing(looks: &[Looks], there: &[Looks]) -> u64 {
-    let mut left = there.to_vec();
-    let is_missing = |wanted: &&Looks| match left.iter().position(|one| one == *wanted) {
+/// What a server holds, by mailbox and essence.
+fn held(server: &ModelServer, named: impl Fn(&str) -> String, alters: Alters) -> BTreeMap<Facts, Vec<Looks>> {
+    let mut all: BTreeMap<Facts, Vec<Looks>> = BTreeMap::new();
+    for (mailbox, held) in server.contents() {
+        for held in held {
+            all.entry((named(&mailbox), essence(alters, &held.octets))).or_default().push(looks(&held, alters));
+        }
+    }
+    all
+}
+
+/// Which of these are not among those, and which of those are not among these.
+fn apart(looks: &[Looks], there: &[Looks]) -> (Vec<Looks>, Vec<Looks>) {
+    let (mut open, mut left) = (looks.to_vec(), there.to_vec());
+    pair_off(&mut open, &mut left, |one, other| one == other);
+    (open, left)
+}
+
+/// Takes one of each away for every pair that fits.
+fn pair_off(open: &mut Vec<Looks>, left: &mut Vec<Looks>, mut fits: impl FnMut(&Looks, &Looks) -> bool) {
+    open.retain(|wanted| match left.iter().position(|one| fits(wanted, one)) {
         Some(place) => {
             left.swap_remove(place);
             false
         }
         None => true,
-    };
-    looks.iter().filter(is_missing).count() as u64
+    });
 }
 
 fn looks(held: &Held, alters: Alters) -> Looks {
-    let date = if alters == Alters::IgnoresDates { 0 } else { held.date };
+    looks_of(held.date, &held.flags, alters)
+}
+
+fn looks_of(date: i64, flags: &[String], alters: Alters) -> Looks {
+    let date = if alters == Alters::IgnoresDates { 0 } else { date };
     let keeps = |flag: &&String| alters != Alters::DropsKeywords || flag.starts_with('\\');
-    (date, held.flags.iter().filter(keeps).cloned().collect())
+    let mut flags: Vec<String> = flags.iter().filter(keeps).cloned().collect();
+    flags.sort();
+    (date, flags)
 }
 
 fn describe((mailbox, octets): &Facts) -> String {
