@@ -15,8 +15,8 @@ const LONG: Duration = Duration::from_secs(20);
 
 /// A message as a mailbox holds it.
 #[derive(Clone, Debug)]
-struct Held {
-    uid: u32,
+pub(crate) struct Held {
+    pub(crate) uid: u32,
     flags: String,
     date: String,
     octets: Vec<u8>,
@@ -24,23 +24,23 @@ struct Held {
 
 /// What both scripted servers keep.
 #[derive(Clone, Debug)]
-struct Mailbox {
-    messages: Vec<Held>,
-    uid_next: u32,
+pub(crate) struct Mailbox {
+    pub(crate) messages: Vec<Held>,
+    pub(crate) uid_next: u32,
     uid_validity: u32,
     /// Whether APPEND names UIDs.
-    names: bool,
+    pub(crate) names: bool,
 }
 
-type Shared = Arc<Mutex<Mailbox>>;
+pub(crate) type Shared = Arc<Mutex<Mailbox>>;
 
 impl Mailbox {
-    fn empty() -> Mailbox {
+    pub(crate) fn empty() -> Mailbox {
         Mailbox { messages: Vec::new(), uid_next: 1, uid_validity: 7, names: true }
     }
 
     /// With so many messages, the ones with these UIDs having a keyword.
-    fn with_messages(messages: u32, labelled: &[u32]) -> Mailbox {
+    pub(crate) fn with_messages(messages: u32, labelled: &[u32]) -> Mailbox {
         let mut mailbox = Mailbox::empty();
         for uid in 1..=messages {
             let flags = if labelled.contains(&uid) { "\\Seen $Label1" } else { "\\Seen" };
@@ -50,11 +50,29 @@ impl Mailbox {
         mailbox
     }
 
-    fn shared(self) -> Shared {
+    /// Mail as a scanner sends it: the same header each time, another length, another date.
+    pub(crate) fn with_pages(pages: u32) -> Mailbox {
+        let mut mailbox = Mailbox::empty();
+        for page in 1..=pages {
+            let body = "x".repeat(usize::try_from(page).expect("small"));
+            let octets = format!("From: scanner@answers\r\nSubject: Page\r\n\r\n{body}\r\n").into_bytes();
+            let date = format!("{page:02}-Mar-2024 10:00:00 +0000");
+            mailbox.store(Held { uid: 0, flags: "\\Draft".to_owned(), date, octets });
+        }
+        mailbox
+    }
+
+    /// All of them with these flags.
+    pub(crate) fn flagged(mut self, flags: &str) -> Mailbox {
+        self.messages.iter_mut().for_each(|held| flags.clone_into(&mut held.flags));
+        self
+    }
+
+    pub(crate) fn shared(self) -> Shared {
         Arc::new(Mutex::new(self))
     }
 
-    fn store(&mut self, message: Held) {
+    pub(crate) fn store(&mut self, message: Held) {
         self.messages.push(Held { uid: self.uid_next, ..message });
         self.uid_next += 1;
     }
@@ -106,21 +124,46 @@ impl Mailbox {
         session.tagged(command, "OK fetched");
     }
 
+    /// Bodies of these, as a part of an answer.
+    pub(crate) fn fetch_some(&self, session: &mut Session<'_>, wanted: impl Fn(u32) -> bool) {
+        for (number, held) in (1..).zip(&self.messages).filter(|(_, held)| wanted(held.uid)) {
+            let Held { uid, flags, date, octets } = held;
+            let before = format!("* {number} FETCH (UID {uid} FLAGS ({flags}) INTERNALDATE \"{date}\" BODY[] ");
+            session.literal(&before, octets, ")");
+        }
+    }
+
     fn search(&self, command: &Command, session: &mut Session<'_>) {
         let uids: Vec<String> = self.messages.iter().map(|held| held.uid.to_string()).collect();
         session.line(&format!("* SEARCH {}", uids.join(" ")));
         session.tagged(command, "OK searched");
     }
 
-    fn status(&self, command: &Command, session: &mut Session<'_>) {
+    fn status(&self, name: &str, command: &Command, session: &mut Session<'_>) {
         let Mailbox { messages, uid_next, uid_validity, .. } = self;
         let messages = messages.len();
-        session.line(&format!("* STATUS INBOX (MESSAGES {messages} UIDNEXT {uid_next} UIDVALIDITY {uid_validity})"));
+        session.line(&format!("* STATUS {name} (MESSAGES {messages} UIDNEXT {uid_next} UIDVALIDITY {uid_validity})"));
         session.tagged(command, "OK status");
     }
 
+    /// Answers what concerns a mailbox of this name.
+    pub(crate) fn answer(&mut self, name: &str, command: &Command, session: &mut Session<'_>) -> Handled {
+        match command.name.as_str() {
+            "SELECT" | "EXAMINE" => self.open(command, session),
+            "STATUS" => self.status(name, command, session),
+            "UID FETCH" => self.fetch(command, session),
+            "UID SEARCH" => self.search(command, session),
+            "APPEND" => {
+                let answer = self.append(command);
+                session.tagged(command, &answer);
+            }
+            _ => return Handled::No,
+        }
+        Handled::Yes
+    }
+
     /// The octets of everything in it, in an order of their own.
-    fn contents(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn contents(&self) -> Vec<Vec<u8>> {
         let mut contents: Vec<Vec<u8>> = self.messages.iter().map(|held| held.octets.clone()).collect();
         contents.sort();
         contents
@@ -128,7 +171,7 @@ impl Mailbox {
 }
 
 /// Which UIDs a UID FETCH asks for.
-fn set_of(command: &Command) -> impl Fn(u32) -> bool {
+pub(crate) fn set_of(command: &Command) -> impl Fn(u32) -> bool {
     let set = command.text.split(' ').nth(2).expect("UID FETCH set").to_owned();
     move |uid| {
         set.split(',').any(|range| {
@@ -139,12 +182,12 @@ fn set_of(command: &Command) -> impl Fn(u32) -> bool {
     }
 }
 
-fn lock(mailbox: &Shared) -> MutexGuard<'_, Mailbox> {
+pub(crate) fn lock(mailbox: &Shared) -> MutexGuard<'_, Mailbox> {
     mailbox.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A server with this mailbox; `odd` may answer a command in its own way first.
-fn serve(
+pub(crate) fn serve(
     mailbox: &Shared,
     capabilities: &str,
     mut odd: impl FnMut(&Command, &mut Session<'_>, &mut Mailbox) -> Handled + Send + 'static,
@@ -156,38 +199,27 @@ fn serve(
             Handled::No => {}
             handled => return handled,
         }
-        match command.name.as_str() {
-            "SELECT" | "EXAMINE" => mailbox.open(command, session),
-            "STATUS" => mailbox.status(command, session),
-            "UID FETCH" => mailbox.fetch(command, session),
-            "UID SEARCH" => mailbox.search(command, session),
-            "APPEND" => {
-                let answer = mailbox.append(command);
-                session.tagged(command, &answer);
-            }
-            _ => return Handled::No,
-        }
-        Handled::Yes
+        mailbox.answer("INBOX", command, session)
     });
     ScriptedServer::program(program.capabilities(capabilities))
 }
 
-const SINGLE: &str = "IMAP4rev1 LITERAL+ UIDPLUS";
-const MULTI: &str = "IMAP4rev1 LITERAL+ UIDPLUS MULTIAPPEND";
+pub(crate) const SINGLE: &str = "IMAP4rev1 LITERAL+ UIDPLUS";
+pub(crate) const MULTI: &str = "IMAP4rev1 LITERAL+ UIDPLUS MULTIAPPEND";
 
-fn plain(_: &Command, _: &mut Session<'_>, _: &mut Mailbox) -> Handled {
+pub(crate) fn plain(_: &Command, _: &mut Session<'_>, _: &mut Mailbox) -> Handled {
     Handled::No
 }
 
-fn between(source: &ScriptedServer, target: &ScriptedServer) -> Bench {
+pub(crate) fn between(source: &ScriptedServer, target: &ScriptedServer) -> Bench {
     Bench::between(source.address(), "x", target.address(), "x")
 }
 
-fn copy(bench: &Bench) -> (i32, Value) {
+pub(crate) fn copy(bench: &Bench) -> (i32, Value) {
     bench.copy(&["--timeout", "5"])
 }
 
-fn assert_same_mail(source: &Shared, target: &Shared) {
+pub(crate) fn assert_same_mail(source: &Shared, target: &Shared) {
     assert_eq!(lock(source).contents(), lock(target).contents());
 }
 
@@ -531,9 +563,12 @@ fn a_large_message_is_seen_to_move_while_it_streams() {
     let octets = format!("Subject: large\r\n\r\n{}", "All work and no play.\r\n".repeat(400_000)).into_bytes();
     lock(&from).store(Held { uid: 0, flags: String::new(), date: DATE.to_owned(), octets });
     let (source, target) = (serve(&from, MULTI, plain), serve(&to, MULTI, plain));
-    // The source stops in the middle, for longer than it takes until a line is written.
+    // The rest is swallowed, for longer than it takes until a line is written. It is not merely held up: a
+    // server that cannot write would keep the mailbox locked against the next connection.
     let proxy = Proxy::start(source.address());
-    proxy.set_next_plans([Plan::new().fault(Moment::InLiteral(Direction::ToClient, 1, 4 << 20), Fault::Stall)]);
+    proxy.set_next_plans([
+        Plan::new().fault(Moment::InLiteral(Direction::ToClient, 1, 4 << 20), Fault::Swallow(Direction::ToClient))
+    ]);
     let bench = Bench::between(proxy.address(), "x", target.address(), "x");
     let said = bench.run("copy", &["--timeout", "7"]);
     assert_eq!(said.code, 0, "{said:?}");

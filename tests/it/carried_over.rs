@@ -193,6 +193,30 @@ fn a_draft_edited_under_its_message_id_is_a_new_mail() {
 }
 
 #[test]
+fn a_draft_that_is_edited_while_both_sides_renumber_is_copied_and_one_that_is_not_is_not() {
+    let (stage, _) = copied(20);
+    let draft = |id: &str, body: &str| {
+        let text = format!("Message-ID: <{id}@x>\r\nSubject: draft\r\n\r\n{body}\r\n");
+        let date = Some("09-Sep-2001 01:46:40 +0000");
+        client(&stage.source).append("Mail", &["\\Draft"], date, text.as_bytes()).expect("append");
+    };
+    draft("left", "as it was");
+    draft("edited", "meet at 3");
+    stage.copy_completely();
+    let appends = stage.appends();
+    expunge(&stage.source, "Mail", "22");
+    draft("edited", "meet at 5");
+    for server in [&stage.source, &stage.target] {
+        client(server).renumber("Mail", "aside").expect("renumbered");
+    }
+    let json = stage.copy_completely();
+    let copied = json["messages"]["copied"].as_u64();
+    assert_eq!((stage.appends(), copied, count(&stage.target, "Mail")), (appends + 1, Some(1), 23), "{json:#}");
+    stage.copy_completely();
+    assert_eq!(stage.appends(), appends + 1);
+}
+
+#[test]
 fn what_had_left_the_source_before_is_not_missed_and_comes_back_to_its_copy() {
     let (mut stage, appends) = copied(20);
     append(&stage.source, "Mail", "Message-ID: <back@x>\r\nSubject: back\r\n\r\nback\r\n");

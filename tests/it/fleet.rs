@@ -218,12 +218,13 @@ impl Fleet {
     /// Waits until the jobs are as wanted.
     #[track_caller]
     pub(crate) fn wait_for_jobs(&self, what: &str, at_most: Duration, holds: impl Fn(&[Job]) -> bool) {
-        let mut last = Vec::new();
+        let (mut last, begun) = (Vec::new(), Instant::now());
         let came = until_in(at_most, || {
             last = self.jobs();
             holds(&last)
         });
         assert!(came, "{what}: not within {at_most:?}: {last:#?}");
+        tell(&format!("{what}: after {:?}", begun.elapsed()));
     }
 
     /// Messages that were sent to the target so far.
@@ -346,4 +347,10 @@ impl Random {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
+}
+
+/// Seen with `--nocapture`.
+#[expect(clippy::print_stderr, reason = "how long something took is told, and not asserted")]
+fn tell(words: &str) {
+    eprintln!("{words}");
 }

@@ -4,7 +4,9 @@
 
 mod answers;
 mod bad_input;
+mod bursts;
 mod carried_over;
+mod compressed;
 mod first_copy;
 mod fleet;
 mod ground;
@@ -22,6 +24,10 @@ mod renames;
 mod resync_options;
 mod second_visit;
 mod servers;
+mod side_by_side;
+mod spoilt;
+mod spoilt_moves;
+mod spoilt_reading;
 mod stage;
 mod steering;
 mod unusual;

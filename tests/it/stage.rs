@@ -26,8 +26,17 @@ impl Stage {
 
     /// The same with a target of one's own.
     pub(crate) fn build(messages: u32, target: DovecotBuilder) -> Self {
-        let source = Dovecot::start();
-        let target = target.start();
+        Self::between(messages, Dovecot::builder(), target, vec!["--timeout", "5"])
+    }
+
+    /// The same with both servers of one's own, and with options for every copy.
+    pub(crate) fn between(
+        messages: u32,
+        source: DovecotBuilder,
+        target: DovecotBuilder,
+        options: Vec<&'static str>,
+    ) -> Self {
+        let (source, target) = (source.start(), target.start());
         for mailbox in ["INBOX", "Archive", "Archive/2019 été"] {
             fill(&source, mailbox, messages);
         }
@@ -35,7 +44,7 @@ impl Stage {
         let target_proxy = Proxy::start(target.address());
         let bench =
             Bench::between(source_proxy.address(), source.password(), target_proxy.address(), target.password());
-        Self { source, target, source_proxy, target_proxy, bench, options: vec!["--timeout", "5"] }
+        Self { source, target, source_proxy, target_proxy, bench, options }
     }
 
     /// Copies through whatever the proxies do, and insists on the result.

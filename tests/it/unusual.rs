@@ -4,7 +4,7 @@ use crate::harness::{Said, USER};
 use crate::stage::Stage;
 use mailhaul_testing::corpus::Corpus;
 use mailhaul_testing::imap_client::Client;
-use mailhaul_testing::proxy::{Direction, Event, Fault, Moment, Plan, Reply, Which};
+use mailhaul_testing::proxy::{Event, Fault, Moment, Plan, Reply, Which};
 use rustix::process::{Pid, Signal, kill_process};
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -50,12 +50,15 @@ fn a_signal_ends_the_run_in_time_although_the_target_hangs_and_says_what_is_unan
 fn a_signal_after_the_target_was_given_up_says_what_may_be_unanswered() {
     let stage = Stage::with_messages(300);
     let hang = Plan::new().fault(Moment::BeforeAnswer("APPEND".to_owned(), 1), Fault::Stall);
-    stage.target_proxy.set_next_plans([hang]);
-    let child = stage.bench.start_copy(&["--json", "--timeout", "1"]);
+    stage.target_proxy.set_plan(hang);
+    let child = stage.bench.start_copy(&["--json", "--timeout", "2"]);
     // The connection is given up; what follows is a pause, and a long look at what may still land.
-    stage.target_proxy.wait_for(&Event::Ended(1));
+    stage.target_proxy.wait_for(&Event::Fault(1));
+    let given_up = stage.target_proxy.statistics().ended + 1;
+    stage.target_proxy.wait_for(&Event::Ended(given_up));
     signal(&child, Signal::INT);
     let said = end(child);
+    stage.target_proxy.set_plan(Plan::new());
     let json = said.json();
     assert_eq!(said.code, 130, "{json:#}");
     let reason = json["stop"]["reason"].as_str().expect("a reason");
@@ -69,21 +72,22 @@ fn a_hanging_server_is_given_up_after_the_deadline_and_nothing_is_doubled() {
     let stage = Stage::with_messages(30);
     let hang = Plan::new().fault(Moment::BeforeAnswer("APPEND".to_owned(), 1), Fault::Stall);
     stage.target_proxy.set_next_plans([hang]);
-    stage.bench.copy_completely(&["--timeout", "1"]);
+    stage.bench.copy_completely(&["--timeout", "2"]);
     stage.assert_exact();
 }
 
 #[test]
 fn mail_that_is_expunged_at_the_source_meanwhile_is_proved_gone() {
-    // More than all buffers on the way can hold, so that the source still has the last messages ahead of it.
+    // The source has listed all of them, and is held between the first bodies and the last.
     let stage = Stage::with_messages(0);
     Corpus::of_size(&["INBOX"], 400, 50_000).load(&mut source_client(&stage)).expect("the corpus is loaded");
-    stage.source_proxy.set_plan(Plan::new().bandwidth(Direction::ToClient, 5_000_000));
+    stage.source_proxy.set_plan(Plan::new().fault(Moment::BeforeCommand("UID FETCH".to_owned(), 5), Fault::Hold));
     let child = stage.bench.start_copy(&["--json"]);
-    stage.target_proxy.wait_for(&Event::AppendedMessage(5));
+    stage.source_proxy.wait_for(&Event::Fault(1));
     let mut owner = source_client(&stage);
     owner.select("INBOX").expect("select");
     owner.expunge("391:400").expect("expunge");
+    stage.source_proxy.release();
     let said = end(child);
     let json = said.json();
     assert_eq!((said.code, json["verdict"].as_str()), (0, Some("complete")), "{json:#}");

@@ -73,8 +73,10 @@ fn mail_marked_for_deletion_is_not_compared_in_silence() {
 #[test]
 fn what_copy_put_under_a_safer_name_is_found_there() {
     let stage = Stage::with_messages(8);
-    // The second CREATE is that of `Archive/2019 été`.
-    let refuse = Plan::new().reply("CREATE", Which::Nth(2), Reply::tagged("NO Invalid mailbox name"));
+    // The second CREATE is that of `Archive/2019 été`, and so is the third: what was refused among others is asked for
+    // alone.
+    let refusal = || Reply::tagged("NO Invalid mailbox name");
+    let refuse = Plan::new().reply("CREATE", Which::Nth(2), refusal()).reply("CREATE", Which::Nth(3), refusal());
     stage.target_proxy.set_next_plans([refuse]);
     let json = stage.copy_completely();
     let name = json["mailboxes"][2]["target"].as_str().expect("a name").to_owned();

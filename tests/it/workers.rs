@@ -1,6 +1,6 @@
 //! Processes that die, hang, stop and share: nothing is lost, nothing is doubled, and somebody goes on.
 
-use crate::fleet::{Fleet, Job, PATIENCE, Random, Worker, until};
+use crate::fleet::{Fleet, Job, PATIENCE, Random, WAVE, Worker, until};
 use crate::records::{is_writable, most_at_once};
 use mailhaul_testing::many::ManyAccounts;
 use mailhaul_testing::proxy::{Direction, Event, Plan, Reply, UserPlan};
@@ -210,4 +210,19 @@ fn serve_ends_within_ten_seconds_of_sigterm_and_charges_nothing() {
     run.ended_within(Duration::from_secs(10));
     let serve = fleet.start_serve(&["--workers", "4"]);
     ends_in_good_order(serve, &fleet);
+}
+
+#[test]
+fn a_panic_while_one_session_is_prepared_ends_that_attempt_alone() {
+    let fleet = Fleet::of(ManyAccounts::new(3).mails(5));
+    let mut command = fleet.command(&["run", "--wave", WAVE, "--poll-ms", "50", "--pause-percent", "1"]);
+    command.env("MAILHAUL_FAILPOINT", "target AUTHENTICATE sent:1:panic");
+    let output = command.output().expect("it can be started");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("made to panic"), "{stderr}");
+    // The others never noticed, and it was tried again like any other attempt that failed.
+    let standings: Vec<String> = fleet.copies().values().map(Job::standing).collect();
+    assert_eq!(standings, ["done", "done", "done"], "{stderr}");
+    assert!(fleet.copies().values().any(|job| job.attempts > 1), "nobody was tried again");
+    fleet.assert_exact();
 }
