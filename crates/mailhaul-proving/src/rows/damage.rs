@@ -1,10 +1,11 @@
 //! Row 8: the state file damaged, cut, put back, or gone, between runs of the real command.
 //!
 //! What must hold: either the next run ends as if nothing had happened, or it stops with a documented exit code and
-//! changes nothing; then `ledger rebuild` mends it. Whatever happens, in the end nothing is lost and nothing doubled,
+//! has sent nothing to the mailboxes whose rows are damaged; then `ledger rebuild` mends it. Whatever happens, in the end nothing is lost and nothing doubled,
 //! and a further run sends nothing.
 
 mod harm;
+mod spared;
 
 use crate::{Ask, Ended, Outcome, Row, Scene, mailhaul};
 use harm::{HARMS, Harm};
@@ -13,6 +14,7 @@ use mailhaul_testing::imap_client::{Client, Fetched};
 use mailhaul_testing::judge::Rules;
 use mailhaul_testing::proxy::{Direction, Event};
 use mailhaul_testing::{Corpus, Dovecot};
+use spared::{Spared, counted, touched};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -118,10 +120,11 @@ impl Run<'_> {
         if !matches!(checked.code, 0 | 2 | 6) || checked.stderr.contains("panicked") {
             outcome.fail(&what, format!("ledger check ended with {}: {}", checked.code, checked.stderr));
         }
-        let appends = self.scene.appends();
+        let before = counted(&mut self.sign_in(&self.scene.target));
         let next = self.copy();
         if !next.is_complete() {
-            self.look_at_refusal(&what, &next, &checked, self.scene.appends() - appends, outcome);
+            let after = counted(&mut self.sign_in(&self.scene.target));
+            look_at_refusal(&what, &next, &checked, &touched(&Spared::by(&checked.json), &before, &after), outcome);
         }
         // What a run had no need to read is damaged all the same.
         if !next.is_complete() || self.ledger(&["check"]).code != 0 {
@@ -224,20 +227,6 @@ impl Run<'_> {
         removed.into_iter().map(|message| message.octets.clone()).collect()
     }
 
-    /// A run that does not end as usual must say why, by a code that is documented, and have sent nothing.
-    fn look_at_refusal(&self, what: &str, next: &Ended, checked: &Ended, appends: u32, outcome: &mut Outcome) {
-        if !REFUSED.contains(&next.code) || next.stderr.contains("panicked") {
-            outcome.fail(what, format!("the run ended with {}: {} {}", next.code, next.json, next.stderr));
-        }
-        if checked.code == 0 {
-            outcome
-                .fail(what, format!("the run was refused and the check found nothing: {} {}", next.json, next.stderr));
-        }
-        if appends > 0 {
-            outcome.fail(what, format!("{appends} APPEND were sent by a run that found its state damaged"));
-        }
-    }
-
     /// Rebuilds the account. Nothing may be sent, nor have been by a rebuild that was killed before.
     fn rebuild(&self, what: &str, before: u32, outcome: &mut Outcome) {
         let rebuilt = Ended::of(self.start_rebuild());
@@ -274,5 +263,19 @@ impl Run<'_> {
 
     fn sign_in(&self, server: &Dovecot) -> Client {
         Client::sign_in(server.address(), &self.user, server.password()).expect("the server lets its owner in")
+    }
+}
+
+/// A run that does not end as usual must say why, by a code that is documented, and have sent nothing to where the damage
+/// is.
+fn look_at_refusal(what: &str, next: &Ended, checked: &Ended, touched: &[String], outcome: &mut Outcome) {
+    if !REFUSED.contains(&next.code) || next.stderr.contains("panicked") {
+        outcome.fail(what, format!("the run ended with {}: {} {}", next.code, next.json, next.stderr));
+    }
+    if checked.code == 0 {
+        outcome.fail(what, format!("the run was refused and the check found nothing: {} {}", next.json, next.stderr));
+    }
+    if !touched.is_empty() {
+        outcome.fail(what, format!("a run sent mail to {touched:?}, of which its state was damaged"));
     }
 }

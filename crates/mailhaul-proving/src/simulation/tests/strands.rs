@@ -63,14 +63,13 @@ fn a_run_that_has_no_connection_left_ends_with_the_error_and_loses_nothing() {
 }
 
 #[test]
-fn a_further_sign_in_that_is_refused_is_not_tried_again() {
+fn a_further_sign_in_that_is_refused_is_not_tried_again_and_fails_nobody() {
     let mut stage = stage();
     let replies = sign_ins_from(2, &Answer::No("[AUTHENTICATIONFAILED] Wrong password".to_owned()));
     let ended = stage.pass(Order { replies, connections: 4, ..Order::default() });
-    let cause = ended.report.as_ref().and_then(|report| report.stop.as_ref()).map(|stop| stop.cause);
-    assert_eq!(cause, Some(StopCause::SignIn), "{}", ended.in_words());
+    // Some servers say so of a connection too many, having taken the same password for the first one.
+    assert!(ended.is_complete() && stage.judge().is_equal(), "{}{}", stage.judge(), ended.in_words());
+    let asked = ended.count(Side::Target, "AUTHENTICATE") + ended.count(Side::Target, "LOGIN");
     // Those of one beginning are under way together.
-    assert!(ended.count(Side::Target, "AUTHENTICATE") + ended.count(Side::Target, "LOGIN") <= 4);
-    let last = stage.clean_pass();
-    assert!(last.is_complete() && stage.judge().is_equal(), "{}{}", stage.judge(), last.in_words());
+    assert!((2..=4).contains(&asked), "{asked} sign-ins: {}", ended.in_words());
 }
