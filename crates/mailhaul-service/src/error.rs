@@ -20,6 +20,14 @@ pub enum ServiceError {
         /// What to do instead.
         hint: String,
     },
+    /// There is nothing of this name: what, and what there is.
+    #[error("{what}")]
+    Unknown {
+        /// What there is not.
+        what: String,
+        /// What to do instead.
+        hint: String,
+    },
     /// Something that is stored cannot be read: what.
     #[error("{0}")]
     Stored(String),
@@ -37,6 +45,11 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
+    /// Something that is not there.
+    pub(crate) fn unknown(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Unknown { what: what.into(), hint: hint.into() }
+    }
+
     /// Something that cannot be meant.
     pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { what: what.into(), hint: hint.into() }

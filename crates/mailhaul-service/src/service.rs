@@ -58,6 +58,12 @@ impl Service {
         self
     }
 
+    /// The same service for somebody else: `who` stands in the event log.
+    #[must_use]
+    pub fn on_behalf_of(&self, who: &str) -> Self {
+        Self { queue: self.queue.on_behalf_of(who), ..self.clone() }
+    }
+
     /// The queue, for what needs no more than one question.
     #[must_use]
     pub fn queue(&self) -> &Queue {

@@ -44,6 +44,7 @@ pub(crate) async fn retry(args: &RetryArgs, at: &StoreArgs) -> Result<Exit, Comm
     let retry = Retry {
         wave: args.wave.clone(),
         account: args.account.clone(),
+        accounts: Vec::new(),
         failed: args.failed,
         class: args.class,
         exceptions: args.exceptions,
@@ -88,6 +89,7 @@ fn in_words(whom: &Whom) -> String {
     match whom {
         Whom::Job(id) => format!("job {id}"),
         Whom::Account(name) => format!("account {}", Escaped(name)),
+        Whom::Accounts(names) => mailhaul_report::count_of(names.len() as u64, "account"),
         Whom::Wave(name) => format!("wave {}", Escaped(name)),
         Whom::Endpoint(name) => format!("endpoint {}", Escaped(name)),
         Whom::Everything => "everything".to_owned(),

@@ -20,6 +20,7 @@ pub(crate) async fn run(args: &JobsArgs, at: &StoreArgs) -> Result<Exit, Command
         failed: args.failed,
         class: args.class,
         all: args.all,
+        after: None,
         limit: args.limit,
     };
     let service = store::open_to_look(at).await?;

@@ -81,7 +81,7 @@ impl From<ServiceError> for CommandError {
         let text = mailhaul_types::escape(&error.to_string());
         let hint = |exit, hint: Option<&str>| Self { exit, text: text.clone(), hint: hint.map(str::to_owned) };
         match &error {
-            ServiceError::Usage { hint, .. } => {
+            ServiceError::Usage { hint, .. } | ServiceError::Unknown { hint, .. } => {
                 Self { exit: Exit::Usage, text: text.clone(), hint: (!hint.is_empty()).then(|| hint.clone()) }
             }
             ServiceError::Db(error) => setup::ledger_error(error),

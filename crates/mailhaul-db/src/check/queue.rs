@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
 
 /// The tables, and the columns in them that hold JSON.
-const TABLES: [(&str, &[&str]); 14] = [
+const TABLES: [(&str, &[&str]); 15] = [
     ("endpoint", &["limits", "options"]),
     ("host", &["health"]),
     ("wave", &["options", "plan"]),
@@ -21,16 +21,20 @@ const TABLES: [(&str, &[&str]); 14] = [
     ("hold", &[]),
     ("usage", &[]),
     ("preflight", &["report"]),
+    ("access", &[]),
 ];
 
 /// Counts the rows of every table, and tries what is written in JSON.
 pub(super) async fn check_queue(db: &mut SqliteConnection) -> Result<QueueCheck, Fault> {
     let mut queue = QueueCheck::default();
-    let has = "SELECT COUNT(*) FROM main.sqlite_schema WHERE type = 'table' AND name = 'job'";
-    if keep(count(db, has).await, &mut queue.damage)? != Some(1) {
+    if !has_table(db, "job", &mut queue).await? {
         return Ok(queue);
     }
     for (table, columns) in TABLES {
+        // A file of an earlier schema has none; that is no damage.
+        if table == "access" && !has_table(db, table, &mut queue).await? {
+            continue;
+        }
         let rows = keep(count(db, &format!("SELECT COUNT(*) FROM main.{table} NOT INDEXED")).await, &mut queue.damage)?;
         queue.rows.extend(rows.map(|rows| (table.to_owned(), rows)));
         for column in columns {
@@ -43,6 +47,11 @@ pub(super) async fn check_queue(db: &mut SqliteConnection) -> Result<QueueCheck,
         }
     }
     Ok(queue)
+}
+
+async fn has_table(db: &mut SqliteConnection, table: &str, queue: &mut QueueCheck) -> Result<bool, Fault> {
+    let has = format!("SELECT COUNT(*) FROM main.sqlite_schema WHERE type = 'table' AND name = '{table}'");
+    Ok(keep(count(db, &has).await, &mut queue.damage)? == Some(1))
 }
 
 async fn count(db: &mut SqliteConnection, sql: &str) -> Result<u64, Fault> {

@@ -24,6 +24,22 @@ impl Queue {
         write!(self, change => change.pause(subject, why))
     }
 
+    /// The same for many subjects at once, in one go.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub async fn pause_each(&self, subjects: &[Subject], why: &str) -> Result<u64, DbError> {
+        write!(self, change => change.pause_each(subjects, why))
+    }
+
+    /// Takes the pauses of many subjects back at once, in one go.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub async fn resume_each(&self, subjects: &[Subject]) -> Result<u64, DbError> {
+        write!(self, change => change.resume_each(subjects))
+    }
+
     /// Takes a pause back. How many jobs go on: those that no other pause covers.
     ///
     /// # Errors
@@ -69,6 +85,22 @@ impl Queue {
 }
 
 impl Change<'_> {
+    async fn pause_each(&mut self, subjects: &[Subject], why: &str) -> Result<u64, Fault> {
+        let mut jobs = 0;
+        for subject in subjects {
+            jobs += self.pause(*subject, why).await?;
+        }
+        Ok(jobs)
+    }
+
+    async fn resume_each(&mut self, subjects: &[Subject]) -> Result<u64, Fault> {
+        let mut jobs = 0;
+        for subject in subjects {
+            jobs += self.resume(*subject).await?;
+        }
+        Ok(jobs)
+    }
+
     async fn pause(&mut self, subject: Subject, why: &str) -> Result<u64, Fault> {
         let (scope, id) = columns(subject);
         let (now, who) = (self.now.unix_ms, self.who());

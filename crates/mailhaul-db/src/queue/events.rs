@@ -78,7 +78,8 @@ impl Queue {
     pub async fn events(&self, filter: EventFilter) -> Result<Vec<EventRow>, DbError> {
         let mut db = self.inner.reader.begin().await?;
         let mut sql = QueryBuilder::new(
-            "SELECT event_id, at_ms, who, what, endpoint_id, wave_id, account_id, job_id, from_state, to_state, why \
+            "SELECT event_id, at_ms, who, what, endpoint_id, wave_id, account_id, job_id, from_state, to_state, why, \
+                    (SELECT a.name FROM account a WHERE a.account_id = event.account_id) \
              FROM event WHERE event_id > ",
         );
         sql.push_bind(filter.after.unwrap_or(0));
@@ -96,9 +97,13 @@ impl Queue {
         if let Some(endpoint) = filter.endpoint {
             sql.push(" AND endpoint_id = ").push_bind(endpoint.0);
         }
-        sql.push(" ORDER BY event_id DESC LIMIT ").push_bind(filter.limit.unwrap_or(LISTED));
-        let rows = sql.build().fetch_all(&mut *db).await.map_err(|error| self.inner.reader.fail(error.into()))?;
-        let events: Result<Vec<_>, Fault> = rows.iter().rev().map(event).collect();
+        let order = if filter.oldest_first { "ASC" } else { "DESC" };
+        sql.push(" ORDER BY event_id ").push(order).push(" LIMIT ").push_bind(filter.limit.unwrap_or(LISTED));
+        let mut rows = sql.build().fetch_all(&mut *db).await.map_err(|error| self.inner.reader.fail(error.into()))?;
+        if !filter.oldest_first {
+            rows.reverse();
+        }
+        let events: Result<Vec<_>, Fault> = rows.iter().map(event).collect();
         events.map_err(|fault| self.inner.reader.fail(fault))
     }
 }
@@ -112,5 +117,6 @@ fn event(row: &SqliteRow) -> Result<EventRow, Fault> {
     let job = cells.take::<Option<i64>>()?.map(|id| Subject::Job(JobId(id)));
     let subject = job.or(account.map(Subject::Account)).or(wave).or(endpoint).unwrap_or(Subject::Everything);
     let (from_state, to_state, why) = (cells.take()?, cells.take()?, cells.take()?);
-    Ok(EventRow { id, at_unix_ms, who, what, subject, account, from_state, to_state, why })
+    let account_name = cells.take()?;
+    Ok(EventRow { id, at_unix_ms, who, what, subject, account, account_name, from_state, to_state, why })
 }

@@ -14,6 +14,12 @@ pub(super) fn push_filter(sql: &mut QueryBuilder<Sqlite>, filter: &JobFilter) {
     if let Some(account) = filter.account {
         sql.push(" AND j.account_id = ").push_bind(account.0);
     }
+    if !filter.accounts.is_empty() {
+        // One argument, however many there are.
+        let ids: Vec<i64> = filter.accounts.iter().map(|id| id.0).collect();
+        sql.push(" AND j.account_id IN (SELECT value FROM json_each(");
+        sql.push_bind(serde_json::json!(ids).to_string()).push("))");
+    }
     if let Some(endpoint) = filter.endpoint {
         sql.push(" AND j.lane_id IN (SELECT lane_id FROM lane WHERE source_endpoint_id = ").push_bind(endpoint.0);
         sql.push(" OR target_endpoint_id = ").push_bind(endpoint.0).push(")");

@@ -30,6 +30,9 @@ impl Queue {
         let mut db = self.inner.reader.begin().await?;
         let mut sql = QueryBuilder::new(format!("SELECT {LISTED}, {STANDING} {JOINED}"));
         push_filter(&mut sql, &filter);
+        if let Some((account, job)) = &filter.after {
+            sql.push(" AND (a.name, j.job_id) > (").push_bind(account).push(", ").push_bind(job.0).push(")");
+        }
         sql.push(" ORDER BY a.name, j.job_id LIMIT ").push_bind(filter.limit.map_or(-1, i64::from));
         sql.push(" OFFSET ").push_bind(filter.offset);
         let rows = sql.build().fetch_all(&mut *db).await.map_err(|error| self.inner.reader.fail(error.into()))?;

@@ -76,6 +76,8 @@ pub struct JobFilter {
     pub wave: Option<WaveId>,
     /// Only those of this account.
     pub account: Option<AccountId>,
+    /// Only those of these accounts.
+    pub accounts: Vec<AccountId>,
     /// Only those that use this endpoint.
     pub endpoint: Option<EndpointId>,
     /// Only these kinds.
@@ -90,6 +92,8 @@ pub struct JobFilter {
     pub needs_attention: bool,
     /// Also those after which a later job of the same kind was queued.
     pub superseded: bool,
+    /// Only what comes after this account's name and this job, in the order of the list; listing only.
+    pub after: Option<(String, JobId)>,
     /// At most so many; listing only.
     pub limit: Option<u32>,
     /// After so many; listing only.
@@ -154,6 +158,8 @@ pub struct EventRow {
     pub subject: Subject,
     /// The account it was about, where there is one.
     pub account: Option<AccountId>,
+    /// That account's name, if it is there still.
+    pub account_name: Option<String>,
     /// The job's state before, by its word.
     pub from_state: Option<String>,
     /// The job's state after, by its word.
@@ -177,6 +183,8 @@ pub struct EventFilter {
     pub after: Option<i64>,
     /// The latest so many of them.
     pub limit: Option<u32>,
+    /// The oldest so many instead: whoever follows the events must not miss one.
+    pub oldest_first: bool,
 }
 
 /// A process that works.

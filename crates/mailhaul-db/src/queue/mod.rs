@@ -4,12 +4,14 @@
 //!  lists      endpoints  waves  accounts  import  secrets  preflights      what an operator keeps
 //!  jobs       enqueue  jobs  filter  events  totals                        what is to be done, and how it stands
 //!  control    control  bulk  rank                                          many jobs at once
+//!  door       access                                                   who may use the page and the API
 //!  store      tick: gates  claim  single  shown  workers                   what the engine asks
 //! ```
 //!
 //! A [`Queue`] is made by [`Ledger::queue`](crate::Ledger::queue) and shares the file with the ledger, over a writing
 //! connection of its own. Each verb is one transaction, and each change of a job leaves an event.
 
+mod access;
 mod accounts;
 mod bulk;
 mod change;
@@ -19,6 +21,7 @@ mod decode;
 mod endpoints;
 mod enqueue;
 mod events;
+mod figures;
 mod filter;
 mod gates;
 mod import;
@@ -35,6 +38,8 @@ mod totals;
 mod waves;
 mod workers;
 
+pub use access::{AccessKind, AccessRow, NewAccess};
+pub use figures::{AttemptFigure, JobFigure, Lane};
 pub use jobs_model::{
     AttemptRow, EventFilter, EventRow, JobCount, JobFilter, JobRow, PlaceInLine, Totals, WaveTotals, WorkerRow,
 };

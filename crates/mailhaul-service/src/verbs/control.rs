@@ -5,8 +5,9 @@ use crate::error::ServiceError;
 use crate::kinds::{JobKind, Payload};
 use crate::plan::new_job;
 use crate::service::Service;
-use mailhaul_db::queue::{HoldRow, JobCount, JobFilter, Subject};
-use mailhaul_queue::{FailureClass, JobId, NewJob, WaitReason};
+use mailhaul_db::queue::{AccountFilter, HoldRow, JobCount, JobFilter, Subject};
+use mailhaul_queue::{AccountId, FailureClass, JobId, NewJob, WaitReason};
+use std::collections::HashMap;
 
 /// What is paused, resumed or cancelled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum Whom {
     Job(JobId),
     /// The jobs of one account.
     Account(String),
+    /// The jobs of these accounts.
+    Accounts(Vec<String>),
     /// The jobs of one wave.
     Wave(String),
     /// The jobs that use one endpoint.
@@ -41,6 +44,8 @@ pub struct Retry {
     pub wave: Option<String>,
     /// Only this account.
     pub account: Option<String>,
+    /// Only these accounts; as with one, all of each is meant.
+    pub accounts: Vec<String>,
     /// What failed, and what waits for somebody.
     pub failed: bool,
     /// What failed, or waits, because of this class of trouble.
@@ -68,8 +73,7 @@ impl Service {
     /// # Errors
     /// If there is nothing of this name.
     pub async fn pause(&self, whom: &Whom, why: &str) -> Result<Controlled, ServiceError> {
-        let subject = self.subject(whom).await?;
-        let jobs = self.queue.pause(subject, why).await?;
+        let jobs = self.queue.pause_each(&self.subjects(whom).await?, why).await?;
         self.controlled(jobs).await
     }
 
@@ -78,8 +82,7 @@ impl Service {
     /// # Errors
     /// If there is nothing of this name.
     pub async fn resume(&self, whom: &Whom) -> Result<Controlled, ServiceError> {
-        let subject = self.subject(whom).await?;
-        let jobs = self.queue.resume(subject).await?;
+        let jobs = self.queue.resume_each(&self.subjects(whom).await?).await?;
         self.controlled(jobs).await
     }
 
@@ -89,12 +92,14 @@ impl Service {
     /// If there is nothing of this name.
     pub async fn cancel(&self, whom: &Whom, why: &str) -> Result<Controlled, ServiceError> {
         let mut filter = JobFilter::default();
-        match self.subject(whom).await? {
-            Subject::Everything => {}
-            Subject::Endpoint(id) => filter.endpoint = Some(id),
-            Subject::Wave(id) => filter.wave = Some(id),
-            Subject::Account(id) => filter.account = Some(id),
-            Subject::Job(id) => filter.job = Some(id),
+        for subject in self.subjects(whom).await? {
+            match subject {
+                Subject::Everything => {}
+                Subject::Endpoint(id) => filter.endpoint = Some(id),
+                Subject::Wave(id) => filter.wave = Some(id),
+                Subject::Account(id) => filter.accounts.push(id),
+                Subject::Job(id) => filter.job = Some(id),
+            }
         }
         let jobs = self.queue.cancel(filter, why).await?;
         self.controlled(jobs).await
@@ -112,9 +117,13 @@ impl Service {
         if let Some(name) = &retry.account {
             base.account = Some(self.account_named(name).await?.id);
         }
+        if !retry.accounts.is_empty() {
+            base.accounts = self.accounts_named(&retry.accounts).await?;
+        }
+        let names_accounts = retry.account.is_some() || !retry.accounts.is_empty();
         let wants_exceptions = retry.exceptions || !retry.mailboxes.is_empty();
         let mut retried = Retried::default();
-        if retry.failed || retry.class.is_some() || (retry.account.is_some() && !wants_exceptions) {
+        if retry.failed || retry.class.is_some() || (names_accounts && !wants_exceptions) {
             retried.jobs = self.retry_failed(&base, retry.class).await?;
         }
         if wants_exceptions {
@@ -135,7 +144,7 @@ impl Service {
             let failed = self.queue.retry(with(&["failed"], None, None)).await?;
             let parked = JobFilter { needs_attention: true, ..with(&["waiting"], None, None) };
             let parked = self.queue.retry(parked).await?;
-            if base.account.is_none() {
+            if base.account.is_none() && base.accounts.is_empty() {
                 return Ok(failed + parked);
             }
             // Whoever names an account means all of it: also what waits for its next attempt, and what was cancelled.
@@ -172,14 +181,34 @@ impl Service {
         Ok(Controlled { jobs, heard, holds: self.queue.holds().await? })
     }
 
-    async fn subject(&self, whom: &Whom) -> Result<Subject, ServiceError> {
+    /// Never empty: nobody who named nothing means everything.
+    async fn subjects(&self, whom: &Whom) -> Result<Vec<Subject>, ServiceError> {
         Ok(match whom {
-            Whom::Everything => Subject::Everything,
-            Whom::Endpoint(name) => Subject::Endpoint(self.endpoint_named(name).await?.id),
-            Whom::Wave(name) => Subject::Wave(self.wave_named(name).await?.id),
-            Whom::Account(name) => Subject::Account(self.account_named(name).await?.id),
-            Whom::Job(id) => Subject::Job(self.job(*id).await?.id),
+            Whom::Everything => vec![Subject::Everything],
+            Whom::Endpoint(name) => vec![Subject::Endpoint(self.endpoint_named(name).await?.id)],
+            Whom::Wave(name) => vec![Subject::Wave(self.wave_named(name).await?.id)],
+            Whom::Account(name) => vec![Subject::Account(self.account_named(name).await?.id)],
+            Whom::Accounts(names) => self.accounts_named(names).await?.into_iter().map(Subject::Account).collect(),
+            Whom::Job(id) => vec![Subject::Job(self.job(*id).await?.id)],
         })
+    }
+
+    /// Many accounts by their names; each must be there.
+    async fn accounts_named(&self, names: &[String]) -> Result<Vec<AccountId>, ServiceError> {
+        if names.is_empty() {
+            return Err(ServiceError::usage("no account is named", "name at least one"));
+        }
+        let rows = self.queue.accounts(AccountFilter::default()).await?;
+        let known: HashMap<&str, AccountId> = rows.iter().map(|row| (row.name.as_str(), row.id)).collect();
+        let mut ids = Vec::with_capacity(names.len());
+        for name in names {
+            ids.push(match known.get(name.as_str()) {
+                Some(id) => *id,
+                // Says which names are near.
+                None => self.account_named(name).await?.id,
+            });
+        }
+        Ok(ids)
     }
 }
 

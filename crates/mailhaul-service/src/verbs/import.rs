@@ -62,6 +62,36 @@ pub struct ImportReport {
     pub without_password: Vec<(String, Side)>,
     /// Whether nothing was stored because of a dry run.
     pub dry_run: bool,
+    /// In a dry run: every row, in the order of the list.
+    pub rows: Vec<ImportRow>,
+}
+
+/// What an import would make of one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportRow {
+    /// Its line in the list.
+    pub line: u32,
+    /// The account.
+    pub account: String,
+    /// Who signs in at the source, and at which endpoint.
+    pub source: (String, String),
+    /// The same for the target.
+    pub target: (String, String),
+    /// The wave.
+    pub wave: String,
+    /// What would become of it.
+    pub verdict: RowVerdict,
+}
+
+/// What would become of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowVerdict {
+    /// An account that is not stored yet.
+    New,
+    /// One that is stored; what is different now.
+    Changed(Vec<&'static str>),
+    /// One that is stored and the same, passwords apart.
+    Unchanged,
 }
 
 /// Why a list is not imported. Nothing of it was stored.
@@ -315,25 +345,35 @@ fn new_account(entry: &Entry, stored: &Stored, waves: &BTreeMap<String, WaveId>)
 /// What a dry run says: as the import would, but for passwords.
 fn compare(entries: &[Entry], stored: &Stored, report: &mut ImportReport) {
     for entry in entries {
-        let Some(row) = stored.accounts.get(&entry.account) else {
-            report.added += 1;
-            continue;
-        };
-        let differs = [
-            ("wave", row.wave_name != entry.wave),
-            ("from", row.source_name != entry.from),
-            ("to", row.target_name != entry.to),
-            ("source_user", row.source_user != entry.source_user),
-            ("target_user", row.target_user != entry.target_user),
-            ("priority", entry.priority.is_some_and(|priority| priority != row.priority.get())),
-        ];
-        let differs: Vec<&'static str> = differs.into_iter().filter(|(_, is)| *is).map(|(name, _)| name).collect();
-        if differs.is_empty() {
-            report.unchanged += 1;
-        } else {
-            report.changed.push((entry.account.clone(), differs));
+        let verdict = verdict(entry, stored);
+        match &verdict {
+            RowVerdict::New => report.added += 1,
+            RowVerdict::Changed(differs) => report.changed.push((entry.account.clone(), differs.clone())),
+            RowVerdict::Unchanged => report.unchanged += 1,
         }
+        report.rows.push(ImportRow {
+            line: entry.line,
+            account: entry.account.clone(),
+            source: (entry.source_user.clone(), entry.from.clone()),
+            target: (entry.target_user.clone(), entry.to.clone()),
+            wave: entry.wave.clone(),
+            verdict,
+        });
     }
+}
+
+fn verdict(entry: &Entry, stored: &Stored) -> RowVerdict {
+    let Some(row) = stored.accounts.get(&entry.account) else { return RowVerdict::New };
+    let differs = [
+        ("wave", row.wave_name != entry.wave),
+        ("from", row.source_name != entry.from),
+        ("to", row.target_name != entry.to),
+        ("source_user", row.source_user != entry.source_user),
+        ("target_user", row.target_user != entry.target_user),
+        ("priority", entry.priority.is_some_and(|priority| priority != row.priority.get())),
+    ];
+    let differs: Vec<&'static str> = differs.into_iter().filter(|(_, is)| *is).map(|(name, _)| name).collect();
+    if differs.is_empty() { RowVerdict::Unchanged } else { RowVerdict::Changed(differs) }
 }
 
 /// The sealed passwords that are stored.

@@ -25,6 +25,8 @@ pub struct JobQuery {
     pub class: Option<FailureClass>,
     /// Also those that a later one of their kind has followed.
     pub all: bool,
+    /// Only what comes after this account's name and this job, in the order of the list.
+    pub after: Option<(String, JobId)>,
     /// At most so many.
     pub limit: Option<u32>,
 }
@@ -40,6 +42,7 @@ impl Service {
             needs_attention: query.failed,
             failure_class: query.class,
             superseded: query.all,
+            after: query.after.clone(),
             limit: query.limit,
             ..JobFilter::default()
         };
@@ -70,7 +73,7 @@ impl Service {
     /// If there is no such job.
     pub async fn job(&self, id: JobId) -> Result<JobRow, ServiceError> {
         let row = self.queue.find_job(id).await?;
-        row.ok_or_else(|| ServiceError::usage(format!("there is no job {id}"), "`mailhaul jobs` shows what there is"))
+        row.ok_or_else(|| ServiceError::unknown(format!("there is no job {id}"), "`mailhaul jobs` shows what there is"))
     }
 }
 

@@ -3,12 +3,15 @@
 //! Whatever changes jobs rings the doorbells of running processes afterwards, so that it takes effect at once. When
 //! nothing runs, the change lies in the state file until something does.
 
+mod access;
 mod accounts;
 mod change;
 mod close;
 mod control;
 mod endpoints;
+mod events;
 mod explain;
+mod hosts;
 mod import;
 mod in_force;
 mod init;
@@ -21,16 +24,20 @@ mod report;
 mod run;
 mod standing;
 mod status;
+mod table;
 mod waves;
 mod words;
 
+pub use access::{Role, TokenView, Visitor};
 pub use accounts::{AccountChange, AccountView, PasswordsStored};
 pub use change::{Change, CopyChange};
 pub use close::Closed;
 pub use control::{Controlled, Retried, Retry, Whom};
 pub use endpoints::{EndpointChange, EndpointView};
+pub use events::{EventQuery, EventView};
 pub use explain::Explained;
-pub use import::{ImportFault, ImportReport, ImportRequest};
+pub use hosts::{EndpointStanding, HostState};
+pub use import::{ImportFault, ImportReport, ImportRequest, ImportRow, RowVerdict};
 pub use init::Initialised;
 pub use jobs::JobQuery;
 pub use key::Rotated;
@@ -38,11 +45,12 @@ pub use log::{LogEntry, LogEntryKind, account_log_file};
 pub use look::PreflightView;
 pub use run::RunPrepared;
 pub use status::Watch;
+pub use table::{AccountStanding, AccountTable, TableFilter, TablePage, TableSort};
 pub use waves::{WaveChange, WaveView};
 
 pub use mailhaul_db::queue::{
-    AccountRow, AttemptRow, EndpointRow, EventRow, HoldRow, JobCount, JobRow, PlaceInLine, Subject, WaveOrder, WaveRow,
-    WorkerRow,
+    AccountRow, AttemptFigure, AttemptRow, EndpointRow, EventRow, HoldRow, JobCount, JobFigure, JobRow, Lane,
+    PlaceInLine, Subject, WaveOrder, WaveRow, WorkerRow,
 };
 pub use mailhaul_queue::{
     AccountId, EndpointId, EngineHandle, EngineOptions, FailureClass, JobId, JobState, Limits, Priority, Scope,

@@ -67,7 +67,7 @@ fn unknown(what: &str, name: &str, names: &[String], list: &str) -> ServiceError
         let near: Vec<String> = near.iter().map(|name| format!("`{}`", Escaped(name))).collect();
         format!("did you mean {}? `{list}` shows all", near.join(" or "))
     };
-    ServiceError::usage(format!("there is no {what} `{}`", Escaped(name)), hint)
+    ServiceError::unknown(format!("there is no {what} `{}`", Escaped(name)), hint)
 }
 
 /// Names that differ little, the nearest first.
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(near("staff", &names), ["staff-2026"]);
         assert!(near("zacharias", &names).is_empty());
         let error = unknown("account", "alcie", &names, "mailhaul accounts list");
-        assert!(matches!(&error, ServiceError::Usage { hint, .. } if hint.contains("`alice`")), "{error:?}");
+        assert!(matches!(&error, ServiceError::Unknown { hint, .. } if hint.contains("`alice`")), "{error:?}");
     }
 
     #[test]

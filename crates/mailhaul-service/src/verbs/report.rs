@@ -6,7 +6,7 @@ use crate::kinds::JobKind;
 use crate::service::Service;
 use mailhaul_db::queue::{AccountFilter, AccountRow, AttemptRow, JobFilter, JobRow};
 use mailhaul_db::{ExceptionState as Stored, MailboxReport, PairReport};
-use mailhaul_queue::{AccountId, JobState};
+use mailhaul_queue::{AccountId, JobId, JobState};
 use mailhaul_report::{
     AccountLine, Changes, Counts, Exception, ExceptionState, MailboxLine, Remark, Standing, WaveReport, count_of,
 };
@@ -39,17 +39,7 @@ impl Service {
         let mut lines = Vec::with_capacity(accounts.len());
         for account in &accounts {
             let of_account = jobs.remove(&account.id).unwrap_or_default();
-            let (mut attempts, mut last) = (Vec::new(), None);
-            let ended = ended_last(&of_account).map(|job| job.id);
-            for job in of_account.iter().filter(|job| job.attempts > 0) {
-                let of_job = self.queue.attempts(job.id).await?;
-                if Some(job.id) == ended {
-                    last = of_job.last().map(counts);
-                }
-                attempts.extend(of_job);
-            }
-            attempts.sort_by_key(|attempt| attempt.started_unix_ms);
-            let found = Found { attempts, last: last.unwrap_or_default() };
+            let found = self.found(&of_account).await?;
             let attempts = &found.attempts;
             started = started.into_iter().chain(attempts.first().map(|first| first.started_unix_ms)).min();
             finished = finished.into_iter().chain(attempts.iter().filter_map(|attempt| attempt.ended_unix_ms)).max();
@@ -73,6 +63,50 @@ impl Service {
             made_unix_secs: self.now_unix_ms() / 1_000,
             made_by: made_by.to_owned(),
         })
+    }
+}
+
+impl Service {
+    /// One account as the report of its wave has it.
+    ///
+    /// # Errors
+    /// If there is no such account, or its ledger cannot be read.
+    pub async fn account_line(&self, name: &str) -> Result<AccountLine, ServiceError> {
+        let account = self.account_named(name).await?;
+        let filter = JobFilter { account: Some(account.id), superseded: true, ..JobFilter::default() };
+        let mut jobs = self.queue.jobs(filter).await?;
+        jobs.retain(|job| job.kind != JobKind::Preflight.word());
+        let found = self.found(&jobs).await?;
+        let known = self.queue.account_report(account.id).await?;
+        let endpoints = self.queue.endpoints().await?;
+        let host = |id| endpoints.iter().find(|row| row.id == id).map(|row| row.host.as_str()).unwrap_or_default();
+        let ends = [
+            format!("{} at {}", account.source_user, host(account.source)),
+            format!("{} at {}", account.target_user, host(account.target)),
+        ];
+        Ok(line(&account, ends, &jobs, &found, known.as_ref()))
+    }
+
+    /// The attempts at a job, the first one first.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn attempts(&self, job: JobId) -> Result<Vec<AttemptRow>, ServiceError> {
+        Ok(self.queue.attempts(job).await?)
+    }
+
+    async fn found(&self, jobs: &[JobRow]) -> Result<Found, ServiceError> {
+        let (mut attempts, mut last) = (Vec::new(), None);
+        let ended = ended_last(jobs).map(|job| job.id);
+        for job in jobs.iter().filter(|job| job.attempts > 0) {
+            let of_job = self.queue.attempts(job.id).await?;
+            if Some(job.id) == ended {
+                last = of_job.last().map(counts);
+            }
+            attempts.extend(of_job);
+        }
+        attempts.sort_by_key(|attempt| attempt.started_unix_ms);
+        Ok(Found { attempts, last: last.unwrap_or_default() })
     }
 }
 

@@ -44,9 +44,10 @@ pub(super) fn of_database(error: &DbError) -> JobEnd {
 pub(super) fn of_service(error: &ServiceError) -> JobEnd {
     match error {
         ServiceError::Db(error) => of_database(error),
-        ServiceError::Vault(_) | ServiceError::Stored(_) | ServiceError::Usage { .. } => {
-            failed(FailureClass::Usage, error.to_string())
-        }
+        ServiceError::Vault(_)
+        | ServiceError::Stored(_)
+        | ServiceError::Usage { .. }
+        | ServiceError::Unknown { .. } => failed(FailureClass::Usage, error.to_string()),
         ServiceError::Io { .. } | ServiceError::Local(_) => failed(FailureClass::Local, error.to_string()),
     }
 }

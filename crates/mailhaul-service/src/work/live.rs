@@ -52,6 +52,12 @@ impl LiveView {
         Self(live)
     }
 
+    /// The view of a process that does nothing.
+    #[must_use]
+    pub fn of_nothing() -> Self {
+        Self(Arc::default())
+    }
+
     /// What is being done right now.
     #[must_use]
     pub fn jobs(&self) -> Vec<LiveJob> {
