@@ -33,6 +33,7 @@ mod setup;
 mod signals;
 mod status;
 mod store;
+mod token;
 mod verify;
 mod wave;
 mod wishes;
@@ -113,5 +114,6 @@ async fn run(cli: &Cli) -> Result<Exit, CommandError> {
         Command::Report(args) => report::run(args, at).await,
         Command::Ledger(command) => ledger::run(command, at).await,
         Command::Key(command) => key::run(command, at).await,
+        Command::Token(command) => token::run(command, at).await,
     }
 }

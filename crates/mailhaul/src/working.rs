@@ -4,7 +4,7 @@ use crate::cli::LengthArgs;
 use crate::exit::{CommandError, Exit};
 use crate::run_display::RunDisplay;
 use mailhaul_service::{
-    EngineOptions, FailureClass, JobKind, JobState, Scope, Service, WaitReason, Work, WorkEnd, WorkOptions,
+    EngineOptions, FailureClass, JobKind, JobState, LiveView, Scope, Service, WaitReason, Work, WorkEnd, WorkOptions,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -36,6 +36,31 @@ pub(crate) struct Shown<'a> {
     pub(crate) kind: Option<JobKind>,
 }
 
+/// Work that was begun, and is shown.
+pub(crate) struct Begun {
+    work: Work,
+    display: RunDisplay,
+}
+
+impl Begun {
+    /// What is being done.
+    pub(crate) fn view(&self) -> LiveView {
+        self.work.view()
+    }
+
+    /// Ends it as a signal would.
+    pub(crate) fn stop(&self) {
+        self.work.handle().stop();
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn finished(self) -> Result<WorkEnd, CommandError> {
+        let end = self.work.finished().await;
+        self.display.end().await;
+        Ok(end?)
+    }
+}
+
 /// Works until everything in scope has settled, or a signal comes.
 pub(crate) async fn work(
     service: &Service,
@@ -46,6 +71,19 @@ pub(crate) async fn work(
     args: &LengthArgs,
     shown: Shown<'_>,
 ) -> Result<WorkEnd, CommandError> {
+    start(service, what, slots, scope, until_settled, args, shown).await?.finished().await
+}
+
+/// Begins to work, and to show it.
+pub(crate) async fn start(
+    service: &Service,
+    what: &'static str,
+    slots: u32,
+    scope: Scope,
+    until_settled: bool,
+    args: &LengthArgs,
+    shown: Shown<'_>,
+) -> Result<Begun, CommandError> {
     let options = WorkOptions {
         what,
         slots: usize::try_from(slots).unwrap_or(usize::MAX),
@@ -58,9 +96,7 @@ pub(crate) async fn work(
     let handle = work.handle();
     crate::signals::stop_on_signal(move || handle.stop())?;
     let display = RunDisplay::start(service.clone(), work.view(), shown.wave.map(str::to_owned), shown.kind);
-    let end = work.finished().await;
-    display.end().await;
-    Ok(end?)
+    Ok(Begun { work, display })
 }
 
 /// What keeps accounts from being done.

@@ -7,6 +7,7 @@ mod ends;
 mod jobs;
 mod ledger;
 mod parse;
+mod token;
 mod waves;
 mod work;
 
@@ -19,7 +20,9 @@ pub(crate) use jobs::{
 };
 pub(crate) use ledger::{LedgerCommand, RebuildArgs};
 pub(crate) use parse::{parse_day, parse_map, parse_pin, parse_size};
+pub(crate) use token::TokenCommand;
 pub(crate) use waves::{OrderWord, PlanArgs, WaveCommand};
+pub(crate) use work::LISTEN;
 pub(crate) use work::{LengthArgs, PreflightArgs, ProbeArgs, RunArgs, ServeArgs};
 
 use crate::exit::EXIT_CODES_HELP;
@@ -64,8 +67,10 @@ pub(crate) enum Command {
     /// Work through a wave in the foreground, until nothing in it can go on without you.
     #[command(after_long_help = work::RUN_HELP)]
     Run(Box<RunArgs>),
-    /// Work on everything that is queued, until told otherwise. Several processes may share one state file.
-    Serve(ServeArgs),
+    /// Work on everything that is queued, and show the page, until told otherwise. Several processes may share one state
+    /// file.
+    #[command(after_long_help = work::SERVE_HELP)]
+    Serve(Box<ServeArgs>),
     /// Where a wave, or everything, stands: five words, the mail, the rate, the end, what runs, what went wrong.
     Status(StatusArgs),
     /// List jobs.
@@ -90,6 +95,9 @@ pub(crate) enum Command {
     /// The key under which passwords are sealed.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Who may use the page and the API of `serve`.
+    #[command(subcommand)]
+    Token(TokenCommand),
 }
 
 /// Where the state is, and the key to its passwords.
@@ -190,6 +198,9 @@ mod tests {
             "report",
             "ledger check",
             "key rotate",
+            "token create watch",
+            "token list",
+            "token revoke watch",
         ];
         for line in words {
             let words = ["mailhaul"].into_iter().chain(line.split(' ')).chain(["--state", "s", "--key-file", "k"]);

@@ -3,7 +3,9 @@
 use super::JsonArgs;
 use super::waves::PlanArgs;
 use clap::Args;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use url::Url;
 
 /// What stands below the options of `run --help`.
 pub(super) const RUN_HELP: &str = "\
@@ -26,6 +28,19 @@ to do. What was found is stored; the next look says what changed.
 The exit code is 0 if nothing is blocked. If all blocked accounts are blocked by
 one kind of trouble, it is that of this trouble (3 sign-in, 4 not reached, 6 no
 room or a decision); otherwise it is 5.";
+
+/// What stands below the options of `serve --help`.
+pub(super) const SERVE_HELP: &str = "\
+The page and the API are at http://127.0.0.1:8025 unless --listen or --socket
+says otherwise. While nobody can sign in, a link is printed that is good once.
+Whoever signs in with it can do everything; `mailhaul token create` makes tokens
+for others, and for programs.
+
+Behind a reverse proxy, --public-url names the address that browsers use, with
+the path below which the page is shown, if it has one.";
+
+/// Where the page is, where nothing else is said.
+pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8025);
 
 /// Jobs at once in a process, where nothing else is said.
 const WORKERS: u32 = 16;
@@ -62,6 +77,24 @@ pub(crate) struct ServeArgs {
     pub(crate) workers: u32,
     #[command(flatten)]
     pub(crate) lengths: LengthArgs,
+    /// Where to show the page and the API, instead of at 127.0.0.1:8025. May be repeated; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Page and API")]
+    pub(crate) listen: Vec<SocketAddr>,
+    /// Show them at a Unix socket that only this user can open, instead of at 127.0.0.1:8025.
+    #[arg(long, value_name = "FILE", help_heading = "Page and API")]
+    pub(crate) socket: Option<PathBuf>,
+    /// PEM file with our certificate, and those that lead from it to its authority.
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "Page and API")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file with the certificate's private key.
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "Page and API")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// The address under which a reverse proxy shows the page: https://mail.example/mailhaul.
+    #[arg(long, value_name = "URL", help_heading = "Page and API")]
+    pub(crate) public_url: Option<Url>,
+    /// Only work: no page, no API.
+    #[arg(long, conflicts_with_all = ["listen", "socket", "tls_cert", "public_url"], help_heading = "Page and API")]
+    pub(crate) no_page: bool,
 }
 
 /// Lengths that are fixed in use and short in tests.

@@ -1,0 +1,138 @@
+//! The document and the routes say the same, and nothing that is sent breaks anything.
+
+use super::Desk;
+use crate::api::document;
+use axum::http::StatusCode;
+use mailhaul_service::Role;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// Every operation of the document.
+fn operations() -> Vec<(String, String, Value)> {
+    let document = document();
+    let paths = document["paths"].as_object().expect("paths").clone();
+    let mut operations = Vec::new();
+    for (path, methods) in paths {
+        for (method, operation) in methods.as_object().expect("methods") {
+            operations.push((method.to_uppercase(), path.clone(), operation.clone()));
+        }
+    }
+    operations
+}
+
+fn filled(path: &str, with: &str) -> String {
+    let parts: Vec<&str> = path.split('/').map(|part| if part.starts_with('{') { with } else { part }).collect();
+    parts.join("/")
+}
+
+#[tokio::test]
+async fn every_operation_of_the_document_is_there_and_needs_the_role_that_it_names() {
+    let desk = Desk::new().await;
+    let viewer = desk.token(Role::Viewer).await;
+    for (method, path, operation) in operations() {
+        let place = filled(&path, "1");
+        let unknown = desk.ask(&method, &place, &[], "").await;
+        assert_eq!(unknown.status, StatusCode::UNAUTHORIZED, "{method} {path}");
+        if path.ends_with("/stream") || path.ends_with("/lines") {
+            continue;
+        }
+        let told = desk.send(&method, &place, &viewer, &json!({})).await.status;
+        let needs_more = !operation["description"].as_str().expect("words").contains("viewer");
+        assert_eq!(told == StatusCode::FORBIDDEN, needs_more, "{method} {path}: {told}");
+        assert_ne!(told, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+    }
+    assert_eq!(desk.get("/api/v1/nothing", &viewer).await.status, StatusCode::NOT_FOUND);
+    let wrong = desk.send("PUT", "/api/v1/status", &viewer, &json!({})).await;
+    assert_eq!(wrong.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn the_document_that_is_served_is_whole() {
+    let desk = Desk::new().await;
+    let token = desk.token(Role::Viewer).await;
+    let served = desk.get("/api/v1/openapi.json", &token).await.json();
+    assert_eq!(served, document());
+    let text = served.to_string();
+    let ids: BTreeSet<String> = operations().iter().map(|(_, _, one)| one["operationId"].to_string()).collect();
+    assert_eq!(ids.len(), operations().len(), "an id is used twice");
+    for reference in text.split("\"$ref\":\"").skip(1) {
+        let path = reference.split('"').next().expect("a path").trim_start_matches('#');
+        assert!(served.pointer(path).is_some(), "{path} leads nowhere");
+    }
+    for (method, path, operation) in operations() {
+        for name in crate::api::path_parameters(&path) {
+            let told = operation["parameters"].as_array().expect("a list").iter().any(|one| one["name"] == name);
+            assert!(told, "{method} {path}: {name}");
+        }
+        if method == "GET" {
+            assert!(operation.get("requestBody").is_none(), "{path}");
+        }
+    }
+    // What a query can say stands in the document.
+    let jobs = &served["paths"]["/api/v1/jobs"]["get"]["parameters"];
+    let names: Vec<_> = jobs.as_array().expect("a list").iter().filter_map(|one| one["name"].as_str()).collect();
+    assert!(names.contains(&"after") && names.contains(&"class"), "{names:?}");
+}
+
+#[tokio::test]
+async fn whatever_is_sent_the_answer_is_never_a_fault_of_ours() {
+    let desk = Desk::new().await.with_accounts(3).await;
+    let admin = desk.token(Role::Admin).await;
+    let names =
+        ["staff", "a1", "old", "1", "-1", "99999999999999999999", "%00", "%2e%2e%2f", "%F0%9F%92%A9", "a%20b", "%FF"];
+    let bodies = [
+        String::new(),
+        "{}".to_owned(),
+        "[]".to_owned(),
+        "null".to_owned(),
+        "{\"a\":".to_owned(),
+        "\u{0}".to_owned(),
+        json!({ "name": "x\u{202e}", "role": "god", "url": "file:///etc/passwd", "kind": "all" }).to_string(),
+        json!({ "job": i64::MAX, "priority": 300, "connections": -1 }).to_string(),
+        json!({ "accounts": vec!["a1"; 50], "all": "yes" }).to_string(),
+        json!({ "name": "t1", "role": "viewer", "expires_unix_ms": i64::MIN }).to_string(),
+        json!({ "start_after_unix_ms": i64::MAX, "every_secs": u64::MAX, "complete_after_unix_ms": i64::MIN })
+            .to_string(),
+        "[".repeat(5_000),
+    ];
+    let queries = [
+        "",
+        "?limit=-1",
+        "?limit=4294967296",
+        "?after=%FF",
+        "?wave=%00",
+        "?format=pdf",
+        "?state=,,&kind=x",
+        "?a=b",
+        "?dry_run=true&from=old&to=new&wave=staff",
+    ];
+    let bearer = format!("Bearer {admin}");
+    let mut asked = 0;
+    for (method, path, _) in operations() {
+        // These have no end, and those look at servers that are not there.
+        if ["/stream", "/lines", "/probe"].iter().any(|end| path.ends_with(end)) {
+            continue;
+        }
+        let names: &[&str] = if path.contains('{') { &names } else { &names[..1] };
+        for name in names {
+            for (place, body) in bodies.iter().enumerate() {
+                let query = queries[(place + asked) % queries.len()];
+                let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+                let answer = desk.ask(&method, &format!("{}{query}", filled(&path, name)), &headers, body).await;
+                asked += 1;
+                assert!(!answer.status.is_server_error(), "{method} {path} {name} {query} {body:.60}: {answer:?}");
+                if !answer.status.is_success() {
+                    assert_eq!(
+                        answer.header("content-type"),
+                        "application/problem+json",
+                        "{method} {path} {name}{query}"
+                    );
+                }
+                if method == "GET" {
+                    break;
+                }
+            }
+        }
+    }
+    assert!(asked > 500, "{asked}");
+}

@@ -1,0 +1,130 @@
+//! The pages: what they show, to whom, and what strangers' words can do in them, which is nothing.
+
+use super::{Desk, FORM, ORIGIN};
+use axum::http::StatusCode;
+use mailhaul_service::{ImportRequest, Role};
+
+/// Names and words that want to be more than that.
+const PAYLOADS: [&str; 6] = [
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "javascript:alert(1)",
+    "'onmouseover='alert(1)",
+    "</title></style></textarea><svg onload=alert(1)>",
+    "{{7*7}}${7*7}",
+];
+
+/// Whether something stands in a page as HTML that must be words.
+fn is_loose(page: &str) -> Option<&'static str> {
+    let bad = [
+        "<script>alert",
+        "<img src=x",
+        "<svg onload",
+        "href=\"javascript:",
+        "'onmouseover='alert(1)'",
+        "</textarea><svg",
+    ];
+    bad.into_iter().find(|bad| page.contains(bad))
+}
+
+async fn desk_of_payloads() -> Desk {
+    let desk = Desk::new().await;
+    let rows: Vec<serde_json::Value> = PAYLOADS
+        .iter()
+        .enumerate()
+        .map(|(n, payload)| serde_json::json!({ "account": format!("{n}{payload}"), "source_user": format!("u{n}{payload}"), "password": "x", "wave": "staff" }))
+        .collect();
+    let request = ImportRequest {
+        octets: serde_json::to_vec(&rows).expect("JSON"),
+        from: Some("old".to_owned()),
+        to: Some("new".to_owned()),
+        ..ImportRequest::default()
+    };
+    desk.service.import(request).await.expect("imported");
+    desk.service.prepare_run("staff", None).await.expect("queued");
+    desk
+}
+
+#[tokio::test]
+async fn strangers_words_are_words_on_every_page() {
+    let desk = desk_of_payloads().await;
+    let (cookie, _) = desk.browser(Role::Admin).await;
+    let names = desk.service.accounts(None, None).await.expect("read");
+    assert_eq!(names.len(), PAYLOADS.len());
+    for name in &names {
+        let whom = mailhaul_service::Whom::Account(name.name.clone());
+        desk.service.pause(&whom, &name.name).await.expect("paused");
+    }
+    let mut paths =
+        vec!["/".to_owned(), "/waves/staff".to_owned(), "/events".to_owned(), "/waves/staff/report".to_owned()];
+    for name in &names {
+        let encoded = percent_encoding::utf8_percent_encode(&name.name, percent_encoding::NON_ALPHANUMERIC);
+        paths.push(format!("/accounts/{encoded}"));
+        paths.push(format!("/waves/staff?q={encoded}&summary={encoded}&sort={encoded}"));
+        paths.push(format!("/waves/{encoded}"));
+        paths.push(format!("/{encoded}"));
+    }
+    for path in paths {
+        let page = desk.ask("GET", &path, &[("cookie", &cookie)], "").await;
+        assert_eq!(is_loose(&page.text), None, "{path}");
+        assert!(!page.status.is_server_error(), "{path}: {page:?}");
+        // Not one script or style of its own, so that the policy can forbid them all.
+        if !path.ends_with("/report") {
+            assert!(!page.text.contains("<style") && !page.text.contains(" style="), "{path}");
+            assert_eq!(page.text.matches("<script").count(), 1, "{path}");
+        }
+        assert!(!page.text.contains(" onclick="), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_button_does_what_it_says_and_leads_back() {
+    let desk = Desk::new().await.with_accounts(3).await;
+    let (cookie, csrf) = desk.browser(Role::Operator).await;
+    let headers = [("cookie", cookie.as_str()), ("origin", ORIGIN), ("content-type", FORM)];
+    let act = async |body: &str| desk.ask("POST", "/act", &headers, &format!("csrf={csrf}&{body}")).await;
+    let started = act("scope=wave&name=staff&do=run&back=%2Fwaves%2Fstaff").await;
+    assert_eq!(started.header("location"), "/waves/staff", "{started:?}");
+    let page = desk.ask("GET", "/waves/staff", &[("cookie", &cookie)], "").await;
+    assert!(page.text.contains("3 jobs queued."), "{}", page.text);
+    let again = desk.ask("GET", "/waves/staff", &[("cookie", &cookie)], "").await;
+    assert!(!again.text.contains("3 jobs queued."), "a notice is told once");
+    act("scope=accounts&name=staff&account=a0&account=a2&do=pause&back=/").await;
+    let page = desk.ask("GET", "/waves/staff?summary=stopped", &[("cookie", &cookie)], "").await;
+    assert!(page.text.contains(">a0</a>") && page.text.contains(">a2</a>") && !page.text.contains(">a1</a>"));
+    act("scope=accounts&name=staff&all_fitting=1&summary=stopped&do=resume&back=/").await;
+    assert_eq!(desk.service.queue().holds().await.expect("read").len(), 0);
+    let foreign = act("scope=wave&name=staff&do=pause&back=%2F%2Fevil.example").await;
+    assert_eq!(foreign.header("location"), "/");
+    let wrong = act("scope=wave&name=nowhere&do=pause&back=/").await;
+    assert_eq!(wrong.status, StatusCode::SEE_OTHER);
+    let page = desk.ask("GET", "/", &[("cookie", &cookie)], "").await;
+    assert!(page.text.contains("there is no wave `nowhere`"), "an error is told where one was");
+}
+
+#[tokio::test]
+async fn limits_are_changed_in_the_page() {
+    let desk = Desk::new().await;
+    let (cookie, csrf) = desk.browser(Role::Operator).await;
+    let headers = [("cookie", cookie.as_str()), ("origin", ORIGIN), ("content-type", FORM)];
+    let body = format!("csrf={csrf}&name=old&connections=7&bytes_per_second=&windows=nights+UTC%0D%0Aweekends+UTC");
+    let saved = desk.ask("POST", "/act/limits", &headers, &body).await;
+    assert_eq!(saved.header("location"), "/endpoints/old", "{saved:?}");
+    let limits = desk.service.endpoint("old").await.expect("there").row.limits;
+    assert_eq!((limits.connections, limits.windows.len()), (Some(7), 2));
+    let page = desk.ask("GET", "/endpoints/old", &[("cookie", &cookie)], "").await;
+    assert!(page.text.contains("value=\"7\"") && page.text.contains("nights UTC\nweekends UTC"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn a_viewer_is_shown_no_button_that_he_may_not_press() {
+    let desk = Desk::new().await.with_accounts(2).await;
+    let (cookie, _) = desk.browser(Role::Viewer).await;
+    for path in ["/", "/waves/staff", "/accounts/a1", "/endpoints/old"] {
+        let page = desk.ask("GET", path, &[("cookie", &cookie)], "").await;
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        assert!(!page.text.contains("action=\"/act"), "{path}");
+    }
+    let import = desk.ask("POST", "/act", &[("cookie", &cookie), ("origin", ORIGIN)], "").await;
+    assert_eq!(import.status, StatusCode::FORBIDDEN);
+}

@@ -1,0 +1,148 @@
+//! Putting it together: what listens, what answers, and its beginning and end.
+
+use crate::app::App;
+use crate::door::{Bound, Hosts, check_host, secure};
+use crate::listen::{Listen, Listener, TlsFiles, WebError, acceptor};
+use crate::problem::Problem;
+use crate::pulse::Pulse;
+use crate::{api, metrics, pages};
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::IntoResponse as _;
+use mailhaul_service::{LiveView, Service};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower_service::Service as _;
+use url::Url;
+
+/// Where and how to be reached.
+#[derive(Debug, Clone)]
+pub struct WebOptions {
+    /// Where to listen.
+    pub listen: Vec<Listen>,
+    /// TLS for all ports.
+    pub tls: Option<TlsFiles>,
+    /// The URL under which a reverse proxy shows us: scheme, host, and the prefix of all paths.
+    pub public_url: Option<Url>,
+    /// What made the reports: `mailhaul 0.1.0`.
+    pub made_by: &'static str,
+    /// Accounts that this process works on at once, for estimates.
+    pub slots: u32,
+}
+
+/// The open door, not serving yet.
+pub struct Web {
+    app: Arc<App>,
+    listeners: Vec<Listener>,
+    end: watch::Sender<bool>,
+}
+
+impl Web {
+    /// Opens the door. `live` is what this process is doing.
+    ///
+    /// # Errors
+    /// If an address cannot be listened on, or the TLS files cannot be used.
+    pub async fn open(service: Service, live: LiveView, options: WebOptions) -> Result<Self, WebError> {
+        if let Some(url) = options.public_url.as_ref().filter(|url| !is_plain(url)) {
+            return Err(WebError::Usage(format!(
+                "`{url}` cannot be the URL of the page: it is http:// or https://, a host, and perhaps a path"
+            )));
+        }
+        let tls = options.tls.as_ref().map(acceptor).transpose()?;
+        let mut listeners = Vec::new();
+        for place in &options.listen {
+            listeners.push(Listener::bind(place, tls.as_ref()).await?);
+        }
+        let bound = listeners.iter().map(|listener| listener.address().map_or(Bound::Socket, Bound::Tcp)).collect();
+        let hosts = Hosts::new(bound, tls.is_some(), options.public_url);
+        let (end, ending) = watch::channel(false);
+        let pulse = Arc::new(Pulse::new(service.clone(), live));
+        let app = Arc::new(App::new(service, options.made_by, options.slots, hosts, pulse, ending));
+        Ok(Self { app, listeners, end })
+    }
+
+    /// Where a browser finds the page; `None` if we listen on a socket only and no proxy is named.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        self.app.hosts.url()
+    }
+
+    /// Begins to serve, in the background.
+    #[must_use]
+    pub fn start(self) -> Serving {
+        let router = router(&self.app);
+        let mut tasks = JoinSet::new();
+        for listener in self.listeners {
+            tasks.spawn(listener.serve(router.clone(), self.app.ending.clone()));
+        }
+        let pulse = tokio::spawn(Arc::clone(&self.app.pulse).beat());
+        Serving { tasks, pulse, end: self.end }
+    }
+}
+
+/// The page, being served.
+pub struct Serving {
+    tasks: JoinSet<()>,
+    pulse: tokio::task::JoinHandle<()>,
+    end: watch::Sender<bool>,
+}
+
+impl Serving {
+    /// Lets everybody go, and ends.
+    pub async fn end(self) {
+        // Nobody listens any more if all have ended already.
+        let _ = self.end.send(true);
+        self.pulse.abort();
+        self.tasks.join_all().await;
+    }
+}
+
+/// Everything that is answered.
+pub(crate) fn router(app: &Arc<App>) -> Router {
+    let inner = Router::new()
+        .merge(api::router(app))
+        .merge(metrics::router(app))
+        .merge(pages::router(app))
+        .layer(from_fn_with_state(Arc::clone(app), check_host))
+        .layer(map_response(secure));
+    // Below the prefix if the proxy leaves it on, and without it if the proxy takes it off.
+    let prefix = app.hosts.prefix().to_owned();
+    if prefix.is_empty() {
+        return inner;
+    }
+    let handle = move |request: Request| {
+        let (mut inner, prefix) = (inner.clone(), prefix.clone());
+        async move {
+            match strip(request, &prefix) {
+                Ok(request) => inner.call(request).await.unwrap_or_else(|never| match never {}),
+                Err(problem) => secure(problem.into_response()).await,
+            }
+        }
+    };
+    Router::new().fallback(handle)
+}
+
+fn strip(mut request: Request, prefix: &str) -> Result<Request, Problem> {
+    let Some(path) = request.uri().path_and_query().map(|path| path.as_str().to_owned()) else { return Ok(request) };
+    let Some(rest) = path.strip_prefix(prefix) else { return Ok(request) };
+    let rest = match rest.chars().next() {
+        Some('/') => rest.to_owned(),
+        None | Some('?') => format!("/{rest}"),
+        // Another path that only begins alike.
+        Some(_) => return Ok(request),
+    };
+    let uri = rest.parse().map_err(|_| Problem::not_found())?;
+    *request.uri_mut() = uri;
+    Ok(request)
+}
+
+fn is_plain(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+        && url.host().is_some()
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
+}
