@@ -9,7 +9,7 @@ export CARGO_TERM_COLOR ?= auto
 PROVE_BUILD := --profile prove -p mailhaul -p mailhaul-proving
 PROVE_DIR = $${CARGO_TARGET_DIR:-target}/prove
 
-.PHONY: help demo test test-long prove prove-long compare histories fuzz check lint docs deny audit fmt bench servers picture clean
+.PHONY: help demo test test-long prove prove-long compare histories fuzz check lint docs deny audit fmt bench servers picture page-pictures clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,8 @@ audit: ## Security advisories too (needs the network: the advisory database is f
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
 	$(CARGO) deny check advisories
 
+PICTURES ?= target/page-pictures
+
 fmt: ## Format everything
 	$(CARGO) fmt --all
 
@@ -79,6 +81,10 @@ bench: ## Ratios against the servers' own limits, in one run (BENCH=--quick: in 
 picture: ## Record the demonstration anew as the pictures of the documents
 	@scripts/demo.sh --build-only
 	@scripts/terminal_picture.py docs/images/copy.svg docs/images/wave.svg -- scripts/demo.sh --run-only
+
+page-pictures: servers ## Draw the pages of `serve` at three widths, light and dark, with Chromium (PICTURES=folder)
+	@command -v chromium >/dev/null || { echo "chromium is missing: apt-get install chromium" >&2; exit 1; }
+	PAGE_PICTURES=$(abspath $(PICTURES)) $(CARGO) test -p mailhaul --test it drawn_at_three_widths -- --ignored --nocapture
 
 clean: ## Remove what was built
 	$(CARGO) clean

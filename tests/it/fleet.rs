@@ -291,6 +291,11 @@ impl Worker {
         at_work
     }
 
+    /// What it has said so far beside its data.
+    pub(crate) fn said_so_far(&self) -> String {
+        std::fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+
     /// Its exit status, if it has ended.
     pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("it was started")
