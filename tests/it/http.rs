@@ -64,7 +64,10 @@ impl Stream {
     fn more(&mut self) -> bool {
         let mut line = Vec::new();
         let read = self.reader.read_until(b'\n', &mut line).unwrap_or(0);
-        self.told.push_str(&String::from_utf8_lossy(&line).replace("\r\n", ""));
+        // What ends with CR LF is the head, or says how long the next piece is; what is told ends with LF.
+        if !line.ends_with(b"\r\n") {
+            self.told.push_str(&String::from_utf8_lossy(&line));
+        }
         read > 0
     }
 }

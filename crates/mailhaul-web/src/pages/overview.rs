@@ -2,7 +2,8 @@
 
 use super::chart::rate_chart;
 use super::parts::{
-    Button, badge, button, figure, finish, moment, of_bytes, of_messages, path_of, progress, said, state_words,
+    Button, badge, button, figure, finish, moment, of_bytes, of_messages, path_of, progress, said, sentence,
+    state_words,
 };
 use super::shell::{Place, page};
 use crate::app::Caller;
@@ -72,7 +73,7 @@ fn head(caller: &Caller, look: &Look) -> Markup {
     html! {
         div.title-row {
             div {
-                h1.verdict { (all.tally.line()) }
+                (verdict(&all.tally.line()))
                 p.soft {
                     @if running == 0 { strong.look { "Nobody is working." } " Jobs that are queued wait for " code { "mailhaul serve" } "." }
                     @else { (count_of(running, "process")) " at work · seen " (moment(look.at_unix_ms)) }
@@ -100,6 +101,21 @@ fn head(caller: &Caller, look: &Look) -> Markup {
     }
 }
 
+/// The last line of a run: what is complete in large letters, what is not below.
+fn verdict(line: &str) -> Markup {
+    match line.split_once(", ") {
+        Some((head, rest)) if !line.starts_with("complete:") => {
+            html! { h1.verdict { (head) } p.verdict-line { (capital(rest)) } }
+        }
+        _ => html! { h1.verdict { (capital(line)) } },
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// The figures of a wave, or of everything.
 pub(super) fn figures(status: &WaveStatus) -> Markup {
     let (when, beneath) = finish(status.finish, status.now_unix_secs);
@@ -113,7 +129,7 @@ pub(super) fn figures(status: &WaveStatus) -> Markup {
             (figure("Mail moved", &html! { (of_bytes(status.bytes)) }, &html! {
                 (progress(status.bytes)) (unknown(status.bytes.expected.is_some())) }))
             (figure("Rate now", &rate, &rate_beneath))
-            (figure("Done", &when, &beneath))
+            (figure("Finished", &when, &beneath))
         }
     }
 }
@@ -201,7 +217,7 @@ fn people(caller: &Caller, look: &Look) -> Markup {
             @if states.is_empty() && look.all.problems.is_empty() { p.soft { "Nothing. What is left goes on by itself." } }
             ul.causes {
                 @for state in states {
-                    li { (badge("attention", &state_words(&state.state, state.reason.as_deref()))) " " b { (count_of(state.accounts, "account")) } p.soft { (said(&state.words)) } }
+                    li { (badge("attention", &state_words(&state.state, state.reason.as_deref()))) " " b { (count_of(state.accounts, "account")) } p.soft { (sentence(&state.words)) } }
                 }
             }
             ul.problems {
@@ -209,7 +225,7 @@ fn people(caller: &Caller, look: &Look) -> Markup {
                     li {
                         div { a href=(path_of(caller, "accounts", &problem.account)) { (said(&problem.account)) } " " span.soft { (moment(problem.unix_secs * 1_000)) } }
                         p.words { (said(&problem.words)) }
-                        @if !problem.hint.is_empty() { p.soft { (said(&problem.hint)) } }
+                        @if !problem.hint.is_empty() { p.soft { (sentence(&problem.hint)) } }
                     }
                 }
             }

@@ -11,6 +11,16 @@ pub(super) fn said(text: &str) -> String {
     escape(text)
 }
 
+/// A sentence of ours in which commands stand between backticks.
+pub(super) fn sentence(text: &str) -> Markup {
+    let text = said(text);
+    html! {
+        @for (place, part) in text.split('`').enumerate() {
+            @if place % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 /// The path of a page about something with a name.
 pub(super) fn path_of(caller: &Caller, kind: &str, name: &str) -> String {
     caller.path(&format!("/{kind}/{}", utf8_percent_encode(name, NON_ALPHANUMERIC)))

@@ -1,7 +1,7 @@
 //! What every page has: head, bar, notice, foot.
 
 use super::assets::NAMES;
-use super::parts::said;
+use super::parts::{said, sentence};
 use crate::app::{App, Caller};
 use crate::door::PAGE_POLICY;
 use crate::problem::Problem;
@@ -48,8 +48,8 @@ pub(super) fn page(caller: &Caller, place: Place, title: &str, body: &Markup) ->
         main #content tabindex="-1" {
             @if let Some(notice) = notice {
                 div.notice.bad[notice.is_error] role=(if notice.is_error { "alert" } else { "status" }) {
-                    p { (said(&notice.text)) }
-                    @if !notice.hint.is_empty() { p.soft { (said(&notice.hint)) } }
+                    p { (sentence(&notice.text)) }
+                    @if !notice.hint.is_empty() { p.soft { (sentence(&notice.hint)) } }
                 }
             }
             (body)
@@ -77,8 +77,8 @@ pub(super) fn problem_page(app: &App, problem: &Problem) -> Response {
     let body = html! {
         div.card.problem {
             h1 { (heading) }
-            p { (said(&problem.detail)) }
-            @if !problem.hint.is_empty() && status != StatusCode::NOT_FOUND { p.soft { (said(&problem.hint)) } }
+            p { (sentence(&problem.detail)) }
+            @if !problem.hint.is_empty() && status != StatusCode::NOT_FOUND { p.soft { (sentence(&problem.hint)) } }
             p { a href={ (app.hosts.prefix()) "/" } { "To the overview" } }
         }
     };

@@ -2,7 +2,7 @@
 
 use super::overview::{figures, kind_words, standings_bar};
 use super::parts::{
-    Button, badge, button, maybe_moment, moment, of_bytes, of_messages, path_of, progress, said, state_words,
+    Button, badge, button, maybe_moment, moment, of_bytes, of_messages, path_of, progress, said, sentence, state_words,
 };
 use super::shell::{Place, hidden_csrf, page};
 use crate::app::Caller;
@@ -245,7 +245,7 @@ fn account_row(caller: &Caller, row: &AccountStanding, can_change: bool) -> Mark
                 @if let Some(at) = row.until_unix_ms { " " span.soft { "until " (moment(at)) } }
                 @if !row.words.is_empty() { span.words { (said(&row.words)) } }
             }
-            td { (progress(row.messages)) }
+            td.how-far { (progress(row.messages)) }
             td.n { (of_messages(row.messages)) }
             td.n { (of_bytes(row.bytes)) }
             td.n.look[row.exceptions > 0] { (number_for_people(row.exceptions)) }
@@ -319,7 +319,7 @@ fn blocked(caller: &Caller, wave: &WavePreflight) -> Markup {
                         div { a href=(path_of(caller, "accounts", account)) { (said(account)) } }
                         @for block in &found.blocks {
                             p.words { (badge("attention", block.kind.as_str())) " " (said(&block.words)) }
-                            @if !block.hint.is_empty() { p.soft { (said(&block.hint)) } }
+                            @if !block.hint.is_empty() { p.soft { (sentence(&block.hint)) } }
                         }
                     }
                 }

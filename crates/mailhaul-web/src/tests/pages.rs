@@ -99,7 +99,7 @@ async fn a_button_does_what_it_says_and_leads_back() {
     let wrong = act("scope=wave&name=nowhere&do=pause&back=/").await;
     assert_eq!(wrong.status, StatusCode::SEE_OTHER);
     let page = desk.ask("GET", "/", &[("cookie", &cookie)], "").await;
-    assert!(page.text.contains("there is no wave `nowhere`"), "an error is told where one was");
+    assert!(page.text.contains("there is no wave <code>nowhere</code>"), "an error is told where one was");
 }
 
 #[tokio::test]
