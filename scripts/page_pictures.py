@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-import urllib.parse
+import time
 
 WIDTHS = {"phone": 390, "tablet": 820, "desk": 1440}
 
@@ -98,8 +98,14 @@ def main():
     chromium, url, token, folder, *pages = sys.argv[1:]
     os.makedirs(folder, exist_ok=True)
     browser = Browser(chromium)
-    browser.go(f"{url}/sign-in#{token}")
-    browser.wait_for("Page.loadEventFired")
+    browser.ask("Page.navigate", url=f"{url}/sign-in#{token}")
+    # The page signs in by itself, perhaps before it was loaded to its end.
+    for _ in range(200):
+        if browser.value("!!document.querySelector('.who')"):
+            break
+        time.sleep(0.1)
+    else:
+        sys.exit("the sign-in did not lead to the overview")
     failed = 0
     for page in pages:
         path, name = page.rsplit("=", 1)

@@ -2,7 +2,7 @@
 
 use super::overview::kind_words;
 use super::parts::{
-    Button, badge, button, figure, moment, of_bytes, of_messages, path_of, progress, said, state_words,
+    Button, badge, button, figure, moment, of_bytes, of_messages, path_of, progress, said, sentence, state_words,
 };
 use super::shell::{Place, hidden_csrf, page};
 use crate::app::Caller;
@@ -40,7 +40,7 @@ pub(super) async fn show(caller: Caller, Path(name): Path<String>) -> Result<Res
                 }
                 @if can_change { (actions(&caller, &view)) }
             }
-            @for one in &explained { p.explain { (one.text) } }
+            @for one in &explained { p.explain { (sentence(&one.text)) } }
             @if let Some(standing) = standing { (figures(standing, &line)) }
         }
         div.columns {

@@ -93,7 +93,7 @@ fn limits(caller: &Caller, name: &str, limits: &Limits, can_change: bool) -> Mar
         div.card {
             h2 { "Limits" }
             p.soft { "What you change takes effect within seconds, also for what runs. Empty means no limit." }
-            form.fields method="post" action=[can_change.then(|| caller.path("/act/limits"))] {
+            form.fields.pairs method="post" action=[can_change.then(|| caller.path("/act/limits"))] {
                 (hidden_csrf(caller))
                 input type="hidden" name="name" value=(name);
                 (field("connections", "Connections at once", "connections", &small(limits.connections)))
@@ -104,7 +104,7 @@ fn limits(caller: &Caller, name: &str, limits: &Limits, can_change: bool) -> Mar
                 (field("account_messages_per_second", "Messages, each account", "messages/s", &large(limits.account_messages_per_second)))
                 (field("account_bytes_per_second", "Mail, each account", "octets/s", &large(limits.account_bytes_per_second)))
                 (field("account_bytes_per_day", "Mail a day, each account", "octets", &large(limits.account_bytes_per_day)))
-                label { "Hours, one window a line" textarea name="windows" rows="3" placeholder="Mon-Fri 20:00-06:00 Europe/Berlin" disabled[!can_change] { (said(&limits.windows.join("\n")).replace("\\u{a}", "\n")) } }
+                label.whole { "Hours, one window a line" textarea name="windows" rows="3" placeholder="Mon-Fri 20:00-06:00 Europe/Berlin" disabled[!can_change] { (said(&limits.windows.join("\n")).replace("\\u{a}", "\n")) } }
                 @if can_change { button.main type="submit" { "Save limits" } }
             }
         }

@@ -214,7 +214,7 @@ fn people(caller: &Caller, look: &Look) -> Markup {
     html! {
         div.card {
             h2 { "Needs you" }
-            @if states.is_empty() && look.all.problems.is_empty() { p.soft { "Nothing. What is left goes on by itself." } }
+            @if states.is_empty() && look.all.problems.is_empty() { p.soft { (no_trouble(&look.all)) } }
             ul.causes {
                 @for state in states {
                     li { (badge("attention", &state_words(&state.state, state.reason.as_deref()))) " " b { (count_of(state.accounts, "account")) } p.soft { (sentence(&state.words)) } }
@@ -252,6 +252,15 @@ fn hosts(caller: &Caller, look: &Look) -> Markup {
             }
         }
     }
+}
+
+/// What is said where nothing went wrong: what is paused does not go on by itself.
+fn no_trouble(all: &WaveStatus) -> String {
+    let stopped = all.accounts_in(Standing::Stopped);
+    if stopped > 0 {
+        return format!("Nothing went wrong. {} stopped by an operator.", count_of(stopped, "account"));
+    }
+    if all.goes_on() { "Nothing. What is left goes on by itself." } else { "Nothing went wrong." }.to_owned()
 }
 
 /// Which side slows whom, in a sentence.

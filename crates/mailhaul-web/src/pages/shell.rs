@@ -93,7 +93,7 @@ fn document(app: &App, title: &str, csrf: Option<&str>, body: &Markup) -> Markup
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                meta name="referrer" content="no-referrer";
+                meta name="referrer" content="same-origin";
                 @if let Some(csrf) = csrf { meta name="csrf" content=(csrf); }
                 meta name="prefix" content=(app.hosts.prefix());
                 title { (said(title)) " · mailhaul" }

@@ -156,6 +156,8 @@ async fn every_answer_says_what_a_browser_may_do_with_it() {
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{path}: {policy}");
         assert!(policy.contains("frame-ancestors 'none'"), "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        // With `no-referrer` a browser names `null` as the origin of our own forms, and nobody can sign in.
+        assert_eq!(answer.header("referrer-policy"), "same-origin", "{path}");
         assert_eq!(answer.header("cache-control"), "no-store", "{path}");
     }
 }

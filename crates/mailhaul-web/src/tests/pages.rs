@@ -107,6 +107,9 @@ async fn limits_are_changed_in_the_page() {
     let desk = Desk::new().await;
     let (cookie, csrf) = desk.browser(Role::Operator).await;
     let headers = [("cookie", cookie.as_str()), ("origin", ORIGIN), ("content-type", FORM)];
+    // Without windows, work is allowed at all times.
+    let open = desk.service.endpoint_standing("old").await.expect("there");
+    assert!(open.is_open && open.changes_unix_ms.is_none());
     let body = format!("csrf={csrf}&name=old&connections=7&bytes_per_second=&windows=nights+UTC%0D%0Aweekends+UTC");
     let saved = desk.ask("POST", "/act/limits", &headers, &body).await;
     assert_eq!(saved.header("location"), "/endpoints/old", "{saved:?}");
