@@ -26,7 +26,7 @@ pub(crate) struct Problem {
     pub(crate) faults: Vec<RowFault>,
     /// Seconds after which it may be tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after_seconds: Option<u64>,
+    retry_after_seconds: Option<u32>,
 }
 
 /// What is wrong with a row of a list. No cell is quoted: one that is in the wrong place may be a password.
@@ -73,7 +73,7 @@ impl Problem {
             "too many sign-ins from there were refused",
             "wait a little; nothing is locked for good",
         );
-        problem.retry_after_seconds = Some(after_secs);
+        problem.retry_after_seconds = u32::try_from(after_secs).ok();
         problem
     }
 

@@ -141,16 +141,21 @@ pub(super) fn standings_bar(status: &WaveStatus) -> Markup {
     parts.push(("not_begun", status.not_begun));
     let all: u64 = parts.iter().map(|(_, accounts)| accounts).sum::<u64>().max(1);
     let mut from = 0;
+    let stretches: Vec<(&str, u64, u64)> = parts
+        .iter()
+        .filter(|(_, accounts)| *accounts > 0)
+        .map(|(word, accounts)| {
+            // Whatever is there is seen, be it ever so little.
+            let width = (accounts * 1_000 / all).max(4);
+            from += width;
+            (*word, from - width, width)
+        })
+        .collect();
     html! {
         div.standings {
             svg.stack role="img" aria-label="Accounts by where they stand; the numbers follow" viewBox="0 0 1000 10" preserveAspectRatio="none" {
-                @for (word, accounts) in &parts {
-                    @if *accounts > 0 {
-                        // Whatever is there is seen, be it ever so little.
-                        @let width = (accounts * 1_000 / all).max(4);
-                        rect class={ "f-" (word) } x=(from) width=(width) height="10" {}
-                        @let _ = from += width;
-                    }
+                @for (word, from, width) in &stretches {
+                    rect class={ "f-" (word) } x=(from) width=(width) height="10" {}
                 }
             }
             ul.legend {

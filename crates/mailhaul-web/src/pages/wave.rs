@@ -58,7 +58,8 @@ impl Shown {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in mine {
             let value = with.iter().find(|(other, _)| *other == name).map_or(value, |(_, value)| value);
-            if !value.is_empty() && !(name == "page" && value == "0") {
+            let is_first_page = name == "page" && value == "0";
+            if !value.is_empty() && !is_first_page {
                 query.append_pair(name, value);
             }
         }
