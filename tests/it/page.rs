@@ -273,7 +273,6 @@ fn the_page_is_drawn_at_three_widths_in_light_and_dark() {
         "/import=import".to_owned(),
         "/events=events".to_owned(),
         format!("/waves/{WAVE}/report=report"),
-        "/nowhere=nothing".to_owned(),
     ]);
     served.end();
 }

@@ -9,7 +9,7 @@ use crate::app::Caller;
 use crate::problem::Problem;
 use axum::extract::Path;
 use axum::response::Response;
-use mailhaul_report::{AccountLine, Exception, ExceptionState, duration_for_people, number_for_people};
+use mailhaul_report::{AccountLine, Exception, ExceptionState, count_of, duration_for_people, number_for_people};
 use mailhaul_service::{AccountStanding, AccountView, LogEntry, LogEntryKind, Role};
 use maud::{Markup, html};
 
@@ -183,7 +183,7 @@ fn passwords(caller: &Caller, view: &AccountView, can_change: bool) -> Markup {
             h3 { "Jobs" }
             @if view.jobs.is_empty() { p.soft { "None yet." } }
             ul.rows { @for job in &view.jobs {
-                li { div { (kind_words(&job.kind)) " " span.soft { "job " (job.id.0) } } div.n { (job.attempts) " attempts" } div.wide.soft { (state_words(job.state.word(), None)) } }
+                li { div { (kind_words(&job.kind)) " " span.soft { "job " (job.id.0) } } div.n { (count_of(u64::from(job.attempts), "attempt")) } div.wide.soft { (state_words(job.state.word(), None)) } }
             } }
         }
     }

@@ -15,8 +15,9 @@ pub(super) fn rate_chart(samples: &[Sample], now_unix_ms: i64) -> Markup {
     let from = now_unix_ms - 3_600_000;
     let rates = rates(samples, from, now_unix_ms, STRETCHES);
     let top = rates.iter().flatten().copied().fold(0.0, f64::max);
-    if top <= 0.0 {
-        return html! { div.chart.empty { p.soft { "Nothing has moved in the last hour, as far as this process has watched." } } };
+    // One stretch is a point, and no line.
+    if top <= 0.0 || rates.iter().flatten().count() < 2 {
+        return html! { div.chart.empty { p.soft { "Nothing has moved in the last hour, as far as this process has watched; the rate is drawn from the second minute on." } } };
     }
     let (line, area) = paths(&rates, top);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is positive")]

@@ -52,7 +52,7 @@ pub(super) fn progress(done: Done) -> Markup {
     html! {
         span.progress {
             svg.bar aria-hidden="true" viewBox="0 0 100 6" preserveAspectRatio="none" {
-                rect.fill class=[(tenths == 1_000).then_some("whole")] width=(percent) height="6" {}
+                rect.fill.whole[tenths == 1_000] width=(percent) height="6" {}
             }
             span.n { (shown) }
         }
@@ -161,6 +161,7 @@ mod tests {
     fn all_is_said_only_when_it_is_all() {
         let of = |done, expected| progress(Done { done, expected: Some(expected) }).into_string();
         assert!(of(999_999, 1_000_000).contains("99.9 %"));
+        assert!(of(10, 10).contains("class=\"fill whole\"") && !of(9, 10).contains("whole"));
         assert!(of(10, 10).contains("100 %") && of(0, 0).contains("100 %"));
         assert!(progress(Done { done: 5, expected: None }).into_string().contains('–'));
         assert_eq!(permille(Done { done: u64::MAX, expected: Some(u64::MAX) }), Some(1_000));
