@@ -31,7 +31,7 @@ use mailhaul_plan::batches::{BatchLimits, plan_batches};
 use mailhaul_plan::flags::common_flags;
 use mailhaul_plan::policy::FlagPolicy;
 use mailhaul_plan::steps::{difference, intersection, remaining};
-use mailhaul_types::{UidRange, UidSet, UidValidity};
+use mailhaul_types::{Uid, UidRange, UidSet, UidValidity};
 
 /// How a pass ended that came to its end.
 #[derive(Debug, Default)]
@@ -294,15 +294,22 @@ pub(crate) async fn set_aside_uncertain(
     uncertain: Unreadable,
 ) -> Result<UidSet, WalkError> {
     let mut aside = UidSet::new();
-    for (uid, reason) in uncertain {
-        let reason = format!("{reason}; it was not sent");
-        tally.unreadable.insert(uid);
-        aside.insert(uid);
-        tracing::warn!(mailbox = %pair.source, uid = uid.0, reason, "message set aside as unreadable");
-        let exception = Exception { uid: Some(uid), state: ExceptionState::Unreadable, reason, key: None };
+    for exception in exceptions_of(pair, uncertain) {
+        aside.extend(exception.uid);
+        tally.unreadable.extend(exception.uid);
         pair.ledger.record_exception(exception).await?;
     }
     Ok(aside)
+}
+
+/// The exceptions that keep such messages from being sent.
+pub(crate) fn exceptions_of(pair: &Pair<'_>, uncertain: Unreadable) -> Vec<Exception> {
+    let exception = |(uid, reason): (Uid, String)| {
+        let reason = format!("{reason}; it was not sent");
+        tracing::warn!(mailbox = %pair.source, uid = uid.0, reason, "message set aside as unreadable");
+        Exception { uid: Some(uid), state: ExceptionState::Unreadable, reason, key: None }
+    };
+    uncertain.into_iter().map(exception).collect()
 }
 
 /// What both sides last had in common of a message that was found on the target: before the switch the target's flags
