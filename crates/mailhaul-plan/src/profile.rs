@@ -190,7 +190,7 @@ impl SingleAppends {
     #[must_use]
     pub fn better_unselected(&self, now_unix_secs: i64) -> Option<bool> {
         let is_known = self.is_known() && is_within(self.at_unix_secs, now_unix_secs, FORM_KNOWN_FOR);
-        is_known.then(|| self.unselected_secs * WORTH_LEAVING < self.selected_secs)
+        is_known.then_some(self.unselected_secs * WORTH_LEAVING < self.selected_secs)
     }
 }
 
