@@ -29,6 +29,7 @@ mod flags;
 mod follow;
 mod follow_listen;
 mod follow_story;
+mod foretelling;
 mod found_again;
 mod job;
 mod learning;

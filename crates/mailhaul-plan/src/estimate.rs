@@ -107,6 +107,18 @@ pub fn estimate(work: &Work, source: &HostProfile, target: &HostProfile, now_uni
     Estimate { seconds, least, most, basis, measured_at_unix_secs }
 }
 
+/// What a mailbox, a message and an octet cost between two servers, in seconds: each by the server that is slower at it.
+/// `None` where one of them was not measured.
+#[must_use]
+pub fn costs_between(source: &HostProfile, target: &HostProfile) -> Option<[f64; 3]> {
+    let costs = |profile: &HostProfile| {
+        let known = [&profile.together, &profile.alone].into_iter().find(|experience| !experience.is_empty())?;
+        Some(known.costs_each(profile.round_trip_secs.unwrap_or_default()))
+    };
+    let (source, target) = (costs(source)?, costs(target)?);
+    Some([0, 1, 2].map(|at| f64::max(source[at], target[at])))
+}
+
 fn tell(work: &Work, profile: &HostProfile, now_unix_secs: i64) -> Option<Told> {
     let (alone, together) = (&profile.alone, &profile.together);
     let first = profile.width.best(now_unix_secs).unwrap_or(work.connections);
@@ -245,6 +257,14 @@ mod tests {
         target.made = Commands { seconds: 1.0, commands: 1_000.0 };
         let known = estimate(&many, &alone(1.0), &target, NOW);
         assert!(is_near(known.seconds - without.seconds, 4.02), "{known:?}");
+    }
+
+    #[test]
+    fn the_costs_between_two_servers_are_those_of_the_slower_one() {
+        let costs = costs_between(&alone(1.0), &alone(3.0)).expect("both are known");
+        let told = costs[0] + costs[1] * 10_000.0 + costs[2] * 30_000_000.0;
+        assert!(is_near(told, 3.0), "{costs:?}");
+        assert_eq!(costs_between(&alone(1.0), &HostProfile::default()), None);
     }
 
     #[test]
