@@ -14,6 +14,7 @@ mod harness;
 mod histories;
 mod interrupted;
 mod journeys;
+mod learnt;
 mod model;
 mod options;
 mod process;

@@ -6,6 +6,7 @@ use crate::deletions::refuse_mirror_after_switch;
 use crate::error::{INTERRUPTED, WalkError, stop_of, stop_of_ledger};
 use crate::final_check::compare_sides;
 use crate::job::CopyJob;
+use crate::learning::Learning;
 use crate::moves::Departures;
 use crate::oversight::Oversight;
 use crate::passes::Held;
@@ -19,6 +20,7 @@ use mailhaul_plan::keys::KeyMaker;
 use mailhaul_report::{RunReport, Verdict};
 use mailhaul_types::escape;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Copies one account, and reports on it. Never panics and never fails: what went wrong stands in the report.
@@ -37,7 +39,8 @@ pub async fn copy_account(job: &CopyJob, ledger: &Ledger, oversight: &Oversight<
 }
 
 async fn run_with_lease(job: &CopyJob, ledger: &Ledger, lease: &PairLease, oversight: &Oversight<'_>) -> RunReport {
-    let walk = Walk::new(job, lease, KeyMaker::new(ledger.digest_key()), oversight);
+    let learning = Arc::new(Learning::recall(ledger, &job.accounts).await);
+    let walk = Walk::new(job, lease, KeyMaker::new(ledger.digest_key()), oversight, Arc::clone(&learning));
     let mut run = Run::new(&walk);
     let end = tokio::select! {
         biased;
@@ -53,6 +56,10 @@ async fn run_with_lease(job: &CopyJob, ledger: &Ledger, lease: &PairLease, overs
         Ok(()) if job.resync.thorough => Some(compare_sides(&walk, &mut links).await),
         _ => None,
     };
+    if let Some(links) = &links {
+        learning.look_at(links);
+    }
+    learning.keep(ledger, &job.accounts).await;
     if let (Some(links), Ok(())) = (links, &end) {
         say_goodbye(links).await;
     }

@@ -96,6 +96,12 @@ impl WalkError {
         matches!(self, Self::Link(link) if link.error.class() == ErrorClass::SignIn)
     }
 
+    /// Whether the server said nothing: it could not be reached, was lost, or was silent for too long.
+    pub(crate) fn is_without_words(&self) -> bool {
+        use mailhaul_imap::ImapError::{Closed, Connect, Resolve, TimedOut};
+        matches!(self, Self::Link(link) if matches!(link.error, Resolve { .. } | Connect { .. } | Closed { .. } | TimedOut { .. }))
+    }
+
     /// Whether it is the trouble of one connection, and says nothing against others to the same servers.
     pub(crate) fn concerns_a_connection(&self) -> bool {
         let Self::Link(link) = self else { return false };

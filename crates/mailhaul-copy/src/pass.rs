@@ -8,6 +8,7 @@ use crate::bounds;
 use crate::concluding::Seen;
 use crate::error::WalkError;
 use crate::flag_sync::sync_flags;
+use crate::learning::unix_secs;
 use crate::moves::{Arrivals, Departures, follow_moves};
 use crate::prepare::create_again;
 use crate::read_back::read_back;
@@ -182,11 +183,6 @@ fn account_for(
         policy: policy_digest(walk.job),
         at_unix_secs: unix_secs(),
     })
-}
-
-fn unix_secs() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// With `--retry-exceptions`, what was refused or unreadable becomes work again.

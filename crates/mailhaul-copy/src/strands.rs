@@ -20,6 +20,7 @@ use crate::waiting::{Queue, Spare, Waiting};
 use crate::walk::{Links, Walk};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use mailhaul_plan::profile::Ceiling;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -56,8 +57,8 @@ struct End {
     departures: Departures,
     /// The connections of the run, and whether the source was asked on them to tell what is gone.
     links: Option<(Option<Links>, bool)>,
-    /// Whether a server would not have one more connection, or got into trouble over it.
-    too_many: bool,
+    /// A server would not have one more connection, or got into trouble over it.
+    too_many: Option<Ceiling>,
     leaves: Leaves,
 }
 
@@ -86,10 +87,15 @@ impl Run<'_> {
     pub(crate) async fn pass_together(&mut self, planned: &Planned, visits: &[Visited]) -> Result<(), WalkError> {
         let walk = self.walk;
         let queue = Queue::largest_first(planned, visits);
-        let mut growth = Growth::new(walk.job.connections.most.min(visits.len()));
+        let most = walk.job.connections.most.min(walk.learning.most_connections());
+        let mut growth = Growth::new(most.min(visits.len()));
         let round_trip =
             self.links.as_ref().and_then(|Links { source, target }| source.round_trip().max(target.round_trip()));
-        let first = begin_with(walk.job.connections.first, round_trip, visits.len()).min(growth.most);
+        let messages =
+            visits.iter().filter_map(|visit| planned.messages(&planned.mapping.mailboxes[visit.place].source));
+        let known = walk.learning.begin_with(visits.len(), messages.map(u64::from).sum());
+        let first = begin_with(walk.job.connections.first, round_trip, visits.len());
+        let first = known.unwrap_or(first).min(growth.most);
         let of = Of::Run(self.links.take().map(Box::new), self.asked_for_vanished);
         let (departures, shelf) = (self.departures.for_strand(), Arc::clone(&self.shelf));
         let start = |of| Start {
@@ -141,19 +147,23 @@ impl Run<'_> {
                     if walk.supervisor.is_crowded() {
                         drop(queue.take_spare());
                     }
-                    let room = match growth.judge(&walk.progress.snapshot()) && !queue.is_empty() {
-                        true => walk.supervisor.widen(),
-                        false => None,
-                    };
-                    if let Some(room) = room {
-                        strands.push(strand(walk, planned, &queue, start(Of::Itself(room))));
-                        growth.open += 1;
+                    match growth.judge(&walk.progress.snapshot()) {
+                        Judged::Grow => match (!queue.is_empty()).then(|| walk.supervisor.widen()).flatten() {
+                            Some(room) => {
+                                strands.push(strand(walk, planned, &queue, start(Of::Itself(room))));
+                                growth.open += 1;
+                            }
+                            None => growth.not_grown(),
+                        },
+                        Judged::Shrink => queue.let_one_go(),
+                        Judged::Stay => {}
                     }
                     watched.as_mut().reset(tokio::time::Instant::now() + bounds::STRAND_WATCHED_FOR);
                 }
             }
         }
         drop(strands);
+        walk.learning.note_width(growth.good, growth.ceiling);
         rest.extend(queue.close());
         walk.progress.close_strands();
         self.take_over();
@@ -219,7 +229,8 @@ impl Run<'_> {
     ) -> Result<(), WalkError> {
         loop {
             let is_alone = queue.at_work() < 2;
-            if !is_first && !is_alone && (self.had_trouble || self.walk.supervisor.is_crowded()) {
+            let is_over = || self.had_trouble || self.walk.supervisor.is_crowded() || queue.lets_go();
+            if !is_first && !is_alone && is_over() {
                 return Ok(());
             }
             if !queue.is_empty() && !self.walk.supervisor.goes_on() {
@@ -261,6 +272,7 @@ async fn strand(outer: &Walk<'_>, planned: &Planned, queue: &Queue, start: Start
     };
     let is_first = room.is_none();
     if let (false, Err(error)) = (is_first, run.connected().await.map(drop)) {
+        let why = if error.is_without_words() { Ceiling::Trouble } else { Ceiling::Refused };
         let leaves = if error.concerns_a_connection() || error.is_of_sign_in() {
             // One connection more than a server will have: the account goes on over those that it has. Some say so by
             // refusing the password that they have just taken.
@@ -269,7 +281,7 @@ async fn strand(outer: &Walk<'_>, planned: &Planned, queue: &Queue, start: Start
         } else {
             Leaves::Failed(error)
         };
-        return End { departures: run.departures, links: None, too_many: true, leaves };
+        return End { departures: run.departures, links: None, too_many: Some(why), leaves };
     }
     let mut planned = planned.clone();
     queue.begins();
@@ -290,7 +302,8 @@ async fn strand(outer: &Walk<'_>, planned: &Planned, queue: &Queue, start: Start
         }
         _ => None,
     };
-    End { departures, links, too_many: had_trouble, leaves: result.into() }
+    let too_many = had_trouble.then_some(Ceiling::Trouble);
+    End { departures, links, too_many, leaves: result.into() }
 }
 
 /// With how many connections to begin: where a mailbox costs more in waiting than in mail, a second one pays before it
@@ -311,6 +324,16 @@ fn worse(one: Result<(), WalkError>, other: Result<(), WalkError>) -> Result<(),
     }
 }
 
+/// What follows from a look at the strands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Judged {
+    /// One more is worth trying.
+    Grow,
+    Stay,
+    /// The last one has not paid.
+    Shrink,
+}
+
 /// How many strands there are, and whether one more would pay.
 struct Growth {
     most: usize,
@@ -319,36 +342,60 @@ struct Growth {
     work: u64,
     /// What was moved while the strands before the last were watched.
     before: Option<u64>,
+    /// With so many it went faster than with one less.
+    good: Option<usize>,
+    /// No more than these, and why, if something other than the operator says so.
+    ceiling: Option<(usize, Ceiling)>,
 }
 
 impl Growth {
     fn new(most: usize) -> Self {
-        Self { most: most.max(1), open: 0, work: 0, before: None }
+        Self { most: most.max(1), open: 0, work: 0, before: None, good: None, ceiling: None }
     }
 
     /// A strand has come to its end.
-    fn ended(&mut self, too_many: bool) {
+    fn ended(&mut self, too_many: Option<Ceiling>) {
+        let was_alone = self.open < 2;
         self.open = self.open.saturating_sub(1);
-        if too_many {
+        if let Some(why) = too_many {
             self.most = self.open.max(1);
+            if !was_alone {
+                self.limit(why);
+            }
         }
     }
 
-    /// Looks at what was moved since the last look: whether one more strand is worth trying.
-    fn judge(&mut self, now: &Snapshot) -> bool {
+    /// Looks at what was moved since the last look.
+    fn judge(&mut self, now: &Snapshot) -> Judged {
         let work = work_of(now);
         let moved = work.saturating_sub(std::mem::replace(&mut self.work, work));
-        if self.open >= self.most {
-            return false;
-        }
         let pays = |before: u64| moved.saturating_mul(100) >= before.saturating_mul(100 + bounds::STRAND_GAIN_PERCENT);
-        if self.before.is_some_and(|before| !pays(before)) {
-            // The line or a server is full: what is open is enough.
-            self.most = self.open;
-            return false;
+        match self.before.take() {
+            Some(before) if !pays(before) => {
+                // The line or a server is full: what was open before is enough.
+                self.most = self.open.saturating_sub(1).max(1);
+                self.good = Some(self.most);
+                self.limit(Ceiling::NoGain);
+                return if self.open > self.most { Judged::Shrink } else { Judged::Stay };
+            }
+            Some(_) => self.good = Some(self.open),
+            None => {}
+        }
+        if self.open >= self.most {
+            return Judged::Stay;
         }
         self.before = Some(moved);
-        true
+        Judged::Grow
+    }
+
+    /// There was no room for another, or no mailbox left for it.
+    fn not_grown(&mut self) {
+        self.before = None;
+    }
+
+    fn limit(&mut self, why: Ceiling) {
+        self.ceiling = Some((self.most, why));
+        self.good = self.good.map(|good| good.min(self.most));
     }
 }
 
@@ -366,16 +413,30 @@ mod tests {
     }
 
     #[test]
-    fn strands_are_added_while_each_makes_it_faster() {
+    fn strands_are_added_while_each_makes_it_faster_and_the_one_that_does_not_is_let_go() {
         let mut growth = Growth { open: 1, ..Growth::new(8) };
         // 100, then 190 more, then 195 more.
         let mut grown = Vec::new();
         for total in [100, 290, 485, 700, 2_000] {
-            let grows = growth.judge(&moved(total));
-            growth.open += usize::from(grows);
+            match growth.judge(&moved(total)) {
+                Judged::Grow => growth.open += 1,
+                Judged::Shrink => growth.ended(None),
+                Judged::Stay => {}
+            }
             grown.push(growth.open);
         }
-        assert_eq!(grown, [2, 3, 3, 3, 3]);
+        assert_eq!(grown, [2, 3, 2, 2, 2]);
+        assert_eq!((growth.good, growth.ceiling), (Some(2), Some((2, Ceiling::NoGain))));
+    }
+
+    #[test]
+    fn the_last_that_is_allowed_is_found_to_pay() {
+        let mut growth = Growth { open: 1, ..Growth::new(2) };
+        assert_eq!(growth.judge(&moved(100)), Judged::Grow);
+        growth.open += 1;
+        assert_eq!(growth.judge(&moved(300)), Judged::Stay);
+        assert_eq!(growth.judge(&moved(310)), Judged::Stay, "it is judged once");
+        assert_eq!((growth.good, growth.ceiling), (Some(2), None));
     }
 
     #[test]
@@ -390,10 +451,14 @@ mod tests {
 
     #[test]
     fn a_server_that_will_not_have_another_connection_is_not_asked_again() {
-        let mut growth = Growth { open: 3, ..Growth::new(8) };
-        growth.ended(true);
-        assert!(!growth.judge(&moved(1_000)));
+        let mut growth = Growth { open: 3, good: Some(3), ..Growth::new(8) };
+        growth.ended(Some(Ceiling::Refused));
+        assert_eq!(growth.judge(&moved(1_000)), Judged::Stay);
         assert_eq!((growth.open, growth.most), (2, 2));
+        assert_eq!((growth.good, growth.ceiling), (Some(2), Some((2, Ceiling::Refused))));
+        let mut alone = Growth { open: 1, ..Growth::new(8) };
+        alone.ended(Some(Ceiling::Trouble));
+        assert_eq!(alone.ceiling, None, "one connection that is lost says nothing of several");
     }
 
     #[test]

@@ -30,6 +30,8 @@ impl Waiting {
 pub(crate) struct Queue {
     waiting: Mutex<VecDeque<Waiting>>,
     at_work: AtomicUsize,
+    /// Strands that are to end behind the mailbox that they are in.
+    let_go: AtomicUsize,
     spare: Mutex<Option<Spare>>,
 }
 
@@ -49,7 +51,7 @@ impl Queue {
         visits.sort_by_key(|visit| std::cmp::Reverse(messages(visit)));
         let new = |visit| Waiting { visit, tally: Tally::default(), quarantine: Duration::ZERO };
         let waiting = Mutex::new(visits.into_iter().map(new).collect());
-        Self { waiting, at_work: AtomicUsize::new(0), spare: Mutex::new(None) }
+        Self { waiting, at_work: AtomicUsize::new(0), let_go: AtomicUsize::new(0), spare: Mutex::new(None) }
     }
 
     pub(crate) fn next(&self) -> Option<Waiting> {
@@ -96,6 +98,16 @@ impl Queue {
         self.at_work.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// One strand is to end behind the mailbox that it is in.
+    pub(crate) fn let_one_go(&self) {
+        self.let_go.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether whoever asks is the one to end.
+    pub(crate) fn lets_go(&self) -> bool {
+        self.let_go.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1)).is_ok()
+    }
+
     /// Strands that take mailboxes.
     pub(crate) fn at_work(&self) -> usize {
         self.at_work.load(Ordering::Relaxed)
@@ -124,6 +136,7 @@ mod tests {
         let queue = Queue {
             waiting: Mutex::new([1, 2, 3].map(waiting).into()),
             at_work: AtomicUsize::new(0),
+            let_go: AtomicUsize::new(0),
             spare: Mutex::new(None),
         };
         let lost = queue.next().expect("a mailbox");
@@ -131,5 +144,18 @@ mod tests {
         let order: Vec<usize> = std::iter::from_fn(|| queue.next()).map(|waiting| waiting.visit.place).collect();
         assert_eq!(order, [2, 3, 1]);
         assert!(queue.is_empty() && queue.close().is_empty());
+    }
+
+    #[test]
+    fn as_many_strands_end_as_are_let_go() {
+        let queue = Queue {
+            waiting: Mutex::new([1].map(waiting).into()),
+            at_work: AtomicUsize::new(0),
+            let_go: AtomicUsize::new(0),
+            spare: Mutex::new(None),
+        };
+        assert!(!queue.lets_go());
+        queue.let_one_go();
+        assert!(queue.lets_go() && !queue.lets_go());
     }
 }

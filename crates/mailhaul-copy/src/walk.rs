@@ -4,6 +4,7 @@ use crate::bounds;
 use crate::error::WalkError;
 use crate::flags::FlagFilter;
 use crate::job::CopyJob;
+use crate::learning::Learning;
 use crate::oversight::{Oversight, Supervisor};
 use crate::progress::Progress;
 use crate::reading::{Place, Reading};
@@ -33,16 +34,25 @@ pub(crate) struct Walk<'a> {
     has_read_back: Arc<AtomicBool>,
     /// Messages with which connections were lost when they were only read.
     pub(crate) reading: Arc<Reading>,
+    /// What is known of the servers, and what is learnt of them.
+    pub(crate) learning: Arc<Learning>,
 }
 
 impl<'a> Walk<'a> {
-    pub(crate) fn new(job: &'a CopyJob, lease: &'a PairLease, keys: KeyMaker, oversight: &Oversight<'a>) -> Self {
+    pub(crate) fn new(
+        job: &'a CopyJob,
+        lease: &'a PairLease,
+        keys: KeyMaker,
+        oversight: &Oversight<'a>,
+        learning: Arc<Learning>,
+    ) -> Self {
         let quarantine =
             Mutex::new(first_quarantine(is_near(&job.accounts.target.endpoint.host), lease.holder_has_not_let_go()));
         let Oversight { progress, stop, .. } = *oversight;
         let supervisor = Arc::clone(&oversight.supervisor);
         let has_read_back = Arc::new(AtomicBool::new(false));
-        Self { job, lease, keys, progress, stop, supervisor, quarantine, has_read_back, reading: Arc::default() }
+        let reading = Arc::default();
+        Self { job, lease, keys, progress, stop, supervisor, quarantine, has_read_back, reading, learning }
     }
 
     /// The same for one of several mailboxes that are worked on at once, which counts by itself.
@@ -57,6 +67,7 @@ impl<'a> Walk<'a> {
             quarantine: Mutex::new(self.quarantine()),
             has_read_back: Arc::clone(&self.has_read_back),
             reading: Arc::clone(&self.reading),
+            learning: Arc::clone(&self.learning),
         }
     }
 

@@ -38,6 +38,12 @@ pub struct PermanentFlags {
 }
 
 impl Connection {
+    /// Whether a mailbox is open.
+    #[must_use]
+    pub fn has_open_mailbox(&self) -> bool {
+        self.selected.is_some()
+    }
+
     /// Leaves the selected mailbox without expunging anything (UNSELECT, RFC 3691), where the server announces that and a
     /// mailbox is selected. With none selected, figures are never stale, and NOTIFY tells of every mailbox alike.
     ///

@@ -121,6 +121,10 @@ pub(crate) struct Outcome {
     pub(crate) undated: u64,
     /// Messages stored, by the target's word, under UIDs that it had given out before.
     pub(crate) merged: u64,
+    /// How long it took, and how long of that nothing came from the source.
+    pub(crate) took: Duration,
+    /// See `took`.
+    pub(crate) waited_for_source: Duration,
 }
 
 /// What a transfer works with, beside the two connections.
@@ -150,6 +154,7 @@ pub(crate) async fn transfer(
     shipments: &[Shipment],
     context: &Context<'_>,
 ) -> Outcome {
+    let began = tokio::time::Instant::now();
     let table = Mutex::new(Table::new(context.target_mark, context.claimed.clone()));
     let append_limit = target.capabilities().append_limit();
     let gauge = Gauge::new(source, target);
@@ -162,7 +167,8 @@ pub(crate) async fn transfer(
     let mut pump = Pump::new(shipments, context, &table, fetcher, append_limit, gauge);
     let (pumped, collected) = run_both(pump.run(writer), collect(reader, context, &table), context.stop).await;
 
-    let Pump { begun, missing, unfetched, too_large, target_spoilt, worth_compressing, .. } = pump;
+    let took = began.elapsed();
+    let Pump { begun, missing, unfetched, too_large, target_spoilt, worth_compressing, waited_for_source, .. } = pump;
     let table = table.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let interrupted = pumped.is_none() || collected.is_none();
     let mut end = match (pumped, collected) {
@@ -192,6 +198,8 @@ pub(crate) async fn transfer(
         throttled: table.throttled,
         undated: table.undated,
         merged: table.merged,
+        took,
+        waited_for_source,
         end,
     }
 }

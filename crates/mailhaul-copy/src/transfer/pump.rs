@@ -14,6 +14,7 @@ use mailhaul_types::{Flags, InternalDate, MessageKey, Side, Uid, UidSet};
 use std::pin::pin;
 use std::sync::Mutex;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// How many messages the source is asked for ahead of what it has answered. More than its window holds, so that the
@@ -83,6 +84,8 @@ pub(super) struct Pump<'a> {
     gauge: Option<Gauge>,
     /// The side whose line should be compressed. Nothing more is asked for then.
     pub(super) worth_compressing: Option<Side>,
+    /// Time in which nothing came from the source although everything for the target had been handed over.
+    pub(super) waited_for_source: Duration,
 }
 
 impl<'a> Pump<'a> {
@@ -114,6 +117,7 @@ impl<'a> Pump<'a> {
             target_spoilt: false,
             gauge,
             worth_compressing: None,
+            waited_for_source: Duration::ZERO,
         }
     }
 
@@ -267,14 +271,16 @@ impl<'a> Pump<'a> {
             Poll::Ready(event) => event,
             Poll::Pending => {
                 writer.flush().await.map_err(lost(Side::Target))?;
-                let since = self.gauge.as_ref().map(|_| Instant::now());
+                let since = Instant::now();
                 let event = tokio::select! {
                     biased;
                     () = self.context.stop.requested() => return Ok(None),
                     event = next => event,
                 };
-                if let (Some(gauge), Some(since)) = (&mut self.gauge, since) {
-                    gauge.waited_for_source(since.elapsed());
+                let waited = since.elapsed();
+                self.waited_for_source += waited;
+                if let Some(gauge) = &mut self.gauge {
+                    gauge.waited_for_source(waited);
                 }
                 event
             }

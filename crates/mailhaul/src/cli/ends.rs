@@ -130,7 +130,7 @@ pub(crate) struct CopyArgs {
     /// away or farther), tries a second, and opens further ones while that makes it faster; each takes a mailbox of its own.
     #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) connections: u8,
-    /// Write nothing anywhere: show the mapping and what would be copied.
+    /// Write nothing anywhere: show the mapping, what would be copied, and how long it would take.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Print the result as one JSON object on stdout.
