@@ -13,6 +13,7 @@
 mod account;
 mod bodies;
 mod bounds;
+mod budget;
 mod carry_over;
 mod changes;
 mod compare_mailbox;
@@ -52,6 +53,7 @@ mod rounds;
 mod scan;
 mod shared_copies;
 mod source_side;
+mod sources;
 mod step;
 mod stop;
 mod strands;
@@ -72,6 +74,7 @@ mod walk;
 mod words;
 
 pub use account::copy_account;
+pub use budget::{Budgets, ByteBudget};
 pub use dry_run::plan_account;
 pub use error::stop_of_ledger;
 pub use follow::{FollowOptions, follow_account};

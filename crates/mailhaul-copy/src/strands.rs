@@ -101,7 +101,7 @@ impl Run<'_> {
         let mut strands = FuturesUnordered::new();
         strands.push(strand(walk, planned, &queue, start(of)));
         growth.open = 1;
-        for room in (1..first).map_while(|_| walk.supervisor.widen()) {
+        for room in (1..first).map_while(|_| walk.sources.widen(&*walk.supervisor)) {
             strands.push(strand(walk, planned, &queue, start(Of::Itself(room))));
             growth.open += 1;
         }
@@ -138,11 +138,11 @@ impl Run<'_> {
                     }
                 }
                 () = &mut watched => {
-                    if walk.supervisor.is_crowded() {
+                    if walk.supervisor.is_crowded() || walk.sources.wants_seat() {
                         drop(queue.take_spare());
                     }
                     let room = match growth.judge(&walk.progress.snapshot()) && !queue.is_empty() {
-                        true => walk.supervisor.widen(),
+                        true => walk.sources.widen(&*walk.supervisor),
                         false => None,
                     };
                     if let Some(room) = room {
@@ -155,6 +155,7 @@ impl Run<'_> {
         }
         drop(strands);
         rest.extend(queue.close());
+        walk.sources.say_mailboxes_wait(false);
         walk.progress.close_strands();
         self.take_over();
         self.take_spare(&queue);
@@ -226,6 +227,7 @@ impl Run<'_> {
                 return Err(WalkError::Interrupted { unanswered: 0 });
             }
             let Some(Waiting { visit, mut tally, quarantine }) = queue.next() else { return Ok(()) };
+            self.walk.sources.say_mailboxes_wait(!queue.is_empty());
             let name = planned.mapping.mailboxes[visit.place].source.text().to_owned();
             self.walk.quarantine_at_least(quarantine);
             all.hand_over(&name, self.walk.progress);
@@ -234,6 +236,7 @@ impl Run<'_> {
                     tracing::warn!(mailbox.name = %name, ?error, "a connection is given up; others go on here");
                     all.take_back(&name, self.walk.progress);
                     queue.give_back(Waiting { visit, tally, quarantine: self.walk.quarantine() });
+                    self.walk.sources.say_mailboxes_wait(true);
                     return Err(error);
                 }
                 result => {
@@ -354,7 +357,7 @@ impl Growth {
 
 /// A message costs something besides its octets.
 fn work_of(now: &Snapshot) -> u64 {
-    now.bytes_moved.saturating_add(now.messages_settled.saturating_mul(bounds::STRAND_MESSAGE_OCTETS))
+    bounds::work(now.bytes_moved, now.messages_settled)
 }
 
 #[cfg(test)]
