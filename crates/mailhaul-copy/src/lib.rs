@@ -13,6 +13,7 @@
 mod account;
 mod bodies;
 mod bounds;
+mod budget;
 mod carry_over;
 mod changes;
 mod compare_mailbox;
@@ -55,6 +56,7 @@ mod scan;
 mod shared_copies;
 mod single_appends;
 mod source_side;
+mod sources;
 mod step;
 mod stop;
 mod strands;
@@ -75,6 +77,7 @@ mod walk;
 mod words;
 
 pub use account::copy_account;
+pub use budget::{Budgets, ByteBudget};
 pub use dry_run::plan_account;
 pub use error::stop_of_ledger;
 pub use follow::{FollowOptions, follow_account};

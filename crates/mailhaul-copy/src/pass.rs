@@ -21,7 +21,7 @@ use crate::step;
 use crate::tail::{present_in, target_uid_next, unclaimed};
 use crate::tally::Tally;
 use crate::target_side::{meet, open_quiet_target, open_target};
-use crate::transfer::{FlagsSent, Shipment};
+use crate::transfer::{Aid, FlagsSent, Shipment};
 use crate::views::doubt;
 use crate::visits::policy_digest;
 use crate::walk::{Links, Pair, Target, Walk};
@@ -101,10 +101,14 @@ pub(crate) async fn pass(
     settled.extend_ranges(&adopted);
     let left = remaining(&listing.listed, &settled, &state.set_aside(), &listing.skipped_uids());
     let todo = listing.todo.iter().filter(|(uid, _)| left.contains(*uid));
-    let limits = BatchLimits { set_octets: bounds::set_octets(links.source.server_software()), ..Default::default() };
+    let limits = BatchLimits { set_octets: bounds::set_octets(links.source.server_software()), ..walk.job.batches };
     let batches = plan_batches(todo.map(|(uid, size)| (*uid, u64::from(*size))), &limits);
     let shipments = batches.into_iter().map(|batch| Shipment { batch, flags: FlagsSent::All }).collect();
-    let result = Sender::new(walk, links, pair, tally, &mut target).send(shipments).await;
+    let aid = Aid::new(walk, links, pair, &listing);
+    let result = Sender::new(walk, links, pair, tally, &mut target, &aid).send(shipments).await;
+    if result.is_ok() {
+        aid.close().await;
+    }
     for (flag, messages) in target.filter.dropped() {
         *tally.dropped_flags.entry(flag).or_default() += messages;
     }

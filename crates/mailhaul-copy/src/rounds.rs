@@ -8,7 +8,7 @@ use crate::oversight::ServerSign;
 use crate::recognise::{Turn, match_in_turn};
 use crate::tail::{listed_in, present_in, target_uid_next, unclaimed};
 use crate::tally::Tally;
-use crate::transfer::{Context, End, FlagsSent, Outcome, Refusal, Shipment, from_mark, transfer};
+use crate::transfer::{Aid, Context, End, FlagsSent, Outcome, Refusal, Shipment, from_mark, transfer};
 use crate::walk::{Links, Pair, Target, Walk};
 use mailhaul_db::{Exception, ExceptionState, Settled, Settlement};
 use mailhaul_imap::{Context as Doing, ErrorClass, ImapError, StatusLine};
@@ -26,6 +26,7 @@ pub(crate) struct Sender<'a, 'w> {
     pub(crate) pair: &'a Pair<'a>,
     tally: &'a mut Tally,
     pub(crate) target: &'a mut Target,
+    aid: &'a Aid<'a>,
     /// UIDs of the target from its mark on that belong to settled messages.
     claimed: UidSet,
     /// Whether `claimed` also holds what the ledger knew before.
@@ -49,6 +50,7 @@ impl<'a, 'w> Sender<'a, 'w> {
         pair: &'a Pair<'a>,
         tally: &'a mut Tally,
         target: &'a mut Target,
+        aid: &'a Aid<'a>,
     ) -> Self {
         Self {
             walk,
@@ -56,6 +58,7 @@ impl<'a, 'w> Sender<'a, 'w> {
             pair,
             tally,
             target,
+            aid,
             claimed: UidSet::new(),
             claims_loaded: false,
             announced: BTreeMap::new(),
@@ -202,6 +205,8 @@ impl<'a, 'w> Sender<'a, 'w> {
             filter: &self.target.filter,
             progress: self.walk.progress,
             stop: self.walk.stop,
+            aid: self.aid,
+            ahead: &self.walk.sources.budgets.ahead,
             on_settled: &on_settled,
         };
         let outcome = transfer(&mut self.links.source, &mut self.links.target, slice, &context).await;

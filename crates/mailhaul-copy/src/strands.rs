@@ -107,7 +107,7 @@ impl Run<'_> {
         let mut strands = FuturesUnordered::new();
         strands.push(strand(walk, planned, &queue, start(of)));
         growth.open = 1;
-        for room in (1..first).map_while(|_| walk.supervisor.widen()) {
+        for room in (1..first).map_while(|_| walk.sources.widen(&*walk.supervisor)) {
             strands.push(strand(walk, planned, &queue, start(Of::Itself(room))));
             growth.open += 1;
         }
@@ -144,11 +144,11 @@ impl Run<'_> {
                     }
                 }
                 () = &mut watched => {
-                    if walk.supervisor.is_crowded() {
+                    if walk.supervisor.is_crowded() || walk.sources.wants_seat() {
                         drop(queue.take_spare());
                     }
                     match growth.judge(&walk.progress.snapshot()) {
-                        Judged::Grow => match (!queue.is_empty()).then(|| walk.supervisor.widen()).flatten() {
+                        Judged::Grow => match (!queue.is_empty()).then(|| walk.sources.widen(&*walk.supervisor)).flatten() {
                             Some(room) => {
                                 strands.push(strand(walk, planned, &queue, start(Of::Itself(room))));
                                 growth.open += 1;
@@ -165,6 +165,7 @@ impl Run<'_> {
         drop(strands);
         walk.learning.note_width(growth.good, growth.ceiling);
         rest.extend(queue.close());
+        walk.sources.say_mailboxes_wait(false);
         walk.progress.close_strands();
         self.take_over();
         self.take_spare(&queue);
@@ -237,6 +238,7 @@ impl Run<'_> {
                 return Err(WalkError::Interrupted { unanswered: 0 });
             }
             let Some(Waiting { visit, mut tally, quarantine }) = queue.next() else { return Ok(()) };
+            self.walk.sources.say_mailboxes_wait(!queue.is_empty());
             let name = planned.mapping.mailboxes[visit.place].source.text().to_owned();
             self.walk.quarantine_at_least(quarantine);
             all.hand_over(&name, self.walk.progress);
@@ -245,6 +247,7 @@ impl Run<'_> {
                     tracing::warn!(mailbox.name = %name, ?error, "a connection is given up; others go on here");
                     all.take_back(&name, self.walk.progress);
                     queue.give_back(Waiting { visit, tally, quarantine: self.walk.quarantine() });
+                    self.walk.sources.say_mailboxes_wait(true);
                     return Err(error);
                 }
                 result => {
@@ -401,7 +404,7 @@ impl Growth {
 
 /// A message costs something besides its octets.
 fn work_of(now: &Snapshot) -> u64 {
-    now.bytes_moved.saturating_add(now.messages_settled.saturating_mul(bounds::STRAND_MESSAGE_OCTETS))
+    bounds::work(now.bytes_moved, now.messages_settled)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::oversight::{Oversight, Supervisor};
 use crate::progress::Progress;
 use crate::reading::{Place, Reading};
 use crate::recognise::Recognition;
+use crate::sources::Sources;
 use crate::stop::StopSignal;
 use mailhaul_db::{MailboxLedger, PairLease};
 use mailhaul_imap::Connection;
@@ -32,6 +33,8 @@ pub(crate) struct Walk<'a> {
     quarantine: Mutex<Duration>,
     /// Whether copies were read back to see what became of them.
     has_read_back: Arc<AtomicBool>,
+    /// The connections to the source, of all who work on the account.
+    pub(crate) sources: Arc<Sources>,
     /// Messages with which connections were lost when they were only read.
     pub(crate) reading: Arc<Reading>,
     /// What is known of the servers, and what is learnt of them.
@@ -51,8 +54,9 @@ impl<'a> Walk<'a> {
         let Oversight { progress, stop, .. } = *oversight;
         let supervisor = Arc::clone(&oversight.supervisor);
         let has_read_back = Arc::new(AtomicBool::new(false));
+        let sources = Arc::new(Sources::new(job.connections.most, &supervisor.budgets()));
         let reading = Arc::default();
-        Self { job, lease, keys, progress, stop, supervisor, quarantine, has_read_back, reading, learning }
+        Self { job, lease, keys, progress, stop, supervisor, quarantine, has_read_back, sources, reading, learning }
     }
 
     /// The same for one of several mailboxes that are worked on at once, which counts by itself.
@@ -66,6 +70,7 @@ impl<'a> Walk<'a> {
             supervisor: Arc::clone(&self.supervisor),
             quarantine: Mutex::new(self.quarantine()),
             has_read_back: Arc::clone(&self.has_read_back),
+            sources: Arc::clone(&self.sources),
             reading: Arc::clone(&self.reading),
             learning: Arc::clone(&self.learning),
         }

@@ -8,23 +8,31 @@
 //! Nothing here decides what to copy, and nothing here repairs anything. What was refused, delivered nothing, or was
 //! in flight when a connection broke comes back to the caller, who reads the target's tail before he tries again.
 
+mod aid;
 mod gauge;
+mod intake;
+mod lane;
 mod marks;
 mod pump;
 mod table;
+mod trial;
+mod window;
 
+use crate::budget::ByteBudget;
 use crate::error::LinkError;
 use crate::flags::FlagFilter;
 use crate::oversight::Supervisor;
 use crate::progress::Progress;
 use crate::stop::StopSignal;
+pub(crate) use aid::Aid;
 use gauge::Gauge;
+use intake::Intake;
 use mailhaul_db::{DbError, MailboxLedger, PairLease, Settled, Settlement};
 use mailhaul_imap::{AppendEvent, AppendOptions, AppendReader, Connection, FetchOptions, ImapError, StatusLine};
 use mailhaul_plan::batches::Batch;
 use mailhaul_plan::keys::KeyMaker;
 use mailhaul_types::{MailboxName, Side, Uid, UidSet, UidValidity};
-use pump::{Pump, Pumped};
+use pump::{Left, Pump, Pumped};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -32,6 +40,7 @@ use std::task::Poll;
 use std::time::Duration;
 pub(crate) use table::from_mark;
 use table::{Table, lock};
+use window::Window;
 
 /// How long the target may take to answer what was sent, once the operator asked to stop. What is unanswered then
 /// stays `sent` in the ledger, and the next run looks for it.
@@ -141,6 +150,10 @@ pub(crate) struct Context<'a> {
     pub(crate) filter: &'a FlagFilter,
     pub(crate) progress: &'a Progress,
     pub(crate) stop: &'a StopSignal,
+    /// Further connections to the source.
+    pub(crate) aid: &'a Aid<'a>,
+    /// What all that work on the account may ask for ahead together.
+    pub(crate) ahead: &'a Arc<ByteBudget>,
     /// Called for every group of messages that was handed to the ledger as settled.
     pub(crate) on_settled: &'a (dyn Fn(&[Settled], u64) + Sync),
 }
@@ -158,17 +171,27 @@ pub(crate) async fn transfer(
     let table = Mutex::new(Table::new(context.target_mark, context.claimed.clone()));
     let append_limit = target.capabilities().append_limit();
     let gauge = Gauge::new(source, target);
+    let window = Window::new(source.round_trip(), context.ahead);
+    let compressed = source.is_compressed();
     let fetcher = source.fetch_bodies(FetchOptions::default());
+    let left = shipments.iter().map(|Shipment { batch, .. }| (batch.bytes, batch.uids.len()));
+    let left = left.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    // What is looked for one by one is asked of the one connection that is blamed for it.
+    let aid = (shipments.len() > 1).then_some(context.aid);
+    let mut intake = Intake::new(fetcher, window, aid, compressed, left);
+    intake.holds_off = gauge.is_some();
     let (mut writer, reader) = target.append_to(context.target_mailbox, AppendOptions::default());
     if !writer.uses_multiappend() {
         let (validity, supervisor) = (context.lease.validity(), Arc::clone(context.supervisor));
         writer.check_each_commit(Arc::new(move || validity.is_valid() && supervisor.may_write()));
     }
-    let mut pump = Pump::new(shipments, context, &table, fetcher, append_limit, gauge);
-    let (pumped, collected) = run_both(pump.run(writer), collect(reader, context, &table), context.stop).await;
-
+    let (pumped, collected, left) = {
+        let mut pump = Pump::new(shipments, context, &table, intake, append_limit, gauge);
+        let (pumped, collected) = run_both(pump.run(writer), collect(reader, context, &table), context.stop).await;
+        (pumped, collected, pump.into_left())
+    };
     let took = began.elapsed();
-    let Pump { begun, missing, unfetched, too_large, target_spoilt, worth_compressing, waited_for_source, .. } = pump;
+    let Left { begun, missing, unfetched, too_large, target_spoilt, worth_compressing, waited_for_source } = left;
     let table = table.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let interrupted = pumped.is_none() || collected.is_none();
     let mut end = match (pumped, collected) {

@@ -3,6 +3,7 @@
 mod drafts;
 mod look_alikes;
 mod nameless;
+mod reading_together;
 mod strands;
 
 use super::corpus::few;

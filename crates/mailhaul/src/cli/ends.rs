@@ -127,7 +127,8 @@ pub(crate) struct CopyArgs {
     #[arg(long)]
     pub(crate) copy_deleted_flag: bool,
     /// The most connections to each server. A first copy begins with one (with two where four mailboxes or more are 20 ms
-    /// away or farther), tries a second, and opens further ones while that makes it faster; each takes a mailbox of its own.
+    /// away or farther), tries a second, and opens further ones while that makes it faster; each takes a mailbox of its own,
+    /// or helps to read a large one if nothing else is left.
     #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) connections: u8,
     /// Write nothing anywhere: show the mapping, what would be copied, and how long it would take.
