@@ -19,6 +19,8 @@ use tokio::time::Instant;
 const WAITED_LEAST: f64 = 0.3;
 /// From so many passes at once, in the mean, a pass counts as one beside others.
 const BESIDE_OTHERS: f64 = 1.5;
+/// What lies between two passes is the filing of the first, and belongs to them; a longer time is not, in seconds.
+const FILING_MOST: Duration = Duration::from_secs(1);
 /// How often each way to store single messages is measured.
 const TRIALS: usize = 2;
 
@@ -40,6 +42,8 @@ struct Seen {
     shared_secs: f64,
     /// Up to when that is reckoned.
     until: Instant,
+    /// Since when no pass goes on, once one has.
+    idle_since: Option<Instant>,
     alone: Experience,
     together: Experience,
     made: Commands,
@@ -63,6 +67,7 @@ impl Learning {
             passes: 0,
             shared_secs: 0.0,
             until: Instant::now(),
+            idle_since: None,
             alone: Experience::default(),
             together: Experience::default(),
             made: Commands::default(),
@@ -129,7 +134,10 @@ impl Learning {
         let mut seen = self.seen();
         seen.reckon();
         seen.passes += 1;
-        Pass { learning: self, began: seen.until, shared_secs: seen.shared_secs }
+        let idle = seen.idle_since.take().map(|since| seen.until.saturating_duration_since(since));
+        let filing = idle.filter(|idle| *idle <= FILING_MOST).unwrap_or_default();
+        let began = seen.until.checked_sub(filing).unwrap_or(seen.until);
+        Pass { learning: self, began, shared_secs: seen.shared_secs - filing.as_secs_f64() }
     }
 
     /// So many commands that create or subscribe mailboxes took so long, in so many round trips.
@@ -270,6 +278,9 @@ impl Drop for Pass<'_> {
         let mut seen = self.learning.seen();
         seen.reckon();
         seen.passes = seen.passes.saturating_sub(1);
+        if seen.passes == 0 {
+            seen.idle_since = Some(seen.until);
+        }
     }
 }
 
@@ -303,6 +314,7 @@ mod tests {
             passes: 0,
             shared_secs: 0.0,
             until: Instant::now(),
+            idle_since: None,
             alone: Experience::default(),
             together: Experience::default(),
             made: Commands::default(),
@@ -325,6 +337,7 @@ mod tests {
         let first = learning.begin_pass();
         secs(4).await;
         first.tells(&LOAD);
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
         let (one, other) = (learning.begin_pass(), learning.begin_pass());
         secs(3).await;
         one.tells(&LOAD);
@@ -334,6 +347,20 @@ mod tests {
         assert!((source.alone.predict(&LOAD, 0.0) - 4.0).abs() < 0.01, "{source:?}");
         assert!((source.together.predict(&LOAD, 0.0) - 1.5).abs() < 0.01, "{source:?}");
         assert!(!source.alone.is_bound && target.alone.is_bound, "only the source was waited for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_filing_between_two_passes_belongs_to_them() {
+        let learning = learning(HostProfile::default(), HostProfile::default());
+        for _ in 0..4 {
+            let pass = learning.begin_pass();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            pass.tells(&LOAD);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        let [source, _] = learning.learnt();
+        let four = Load { mailboxes: 4, messages: 4_000, octets: 12_000_000 };
+        assert!((source.alone.predict(&four, 0.0) - 5.5).abs() < 0.05, "{source:?}");
     }
 
     #[test]

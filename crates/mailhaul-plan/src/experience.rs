@@ -16,7 +16,7 @@ const UNIT_USUAL: f64 = 20e-6;
 const MAILBOX_USUAL: f64 = 2e-3;
 const MAILBOX_TRIPS: f64 = 3.0;
 /// How much the usual proportions weigh against what was seen.
-const USUAL_WEIGHT: f64 = 1e-4;
+const USUAL_WEIGHT: f64 = 1e-5;
 /// A pass that was over sooner weighs as if it had taken this long, in seconds.
 const SHORTEST: f64 = 1e-3;
 /// What is left of older experience beside a run of a second or more.
@@ -147,12 +147,12 @@ impl Experience {
     /// The costs that fit what was seen best: least squares, none below nothing, held to the usual proportions as far as
     /// nothing else is known.
     fn costs(&self, round_trip: f64) -> [f64; 3] {
-        let usual = [MAILBOX_USUAL + MAILBOX_TRIPS * round_trip, MESSAGE_USUAL, UNIT_USUAL];
+        let usual = usual_costs(round_trip);
         let expected = dot(&usual, &self.amounts);
         if expected <= 0.0 || self.seconds <= 0.0 {
             return usual;
         }
-        let usual = usual.map(|cost| cost * self.seconds / expected);
+        let usual = self.measured(usual, expected);
         // With the weights as they are, the sum of squared times is the sum of times.
         let held = USUAL_WEIGHT * self.seconds;
         let mut costs = usual;
@@ -169,6 +169,24 @@ impl Experience {
         let told = dot(&costs, &self.amounts);
         if told > 0.0 { costs.map(|cost| cost * self.seconds / told) } else { usual }
     }
+}
+
+impl Experience {
+    /// The usual costs in the measure of what was seen. A mailbox is mostly distance, which is known: what is seen beyond
+    /// that, slow or fast, is ascribed to the mail, unless it was less than the distance alone.
+    fn measured(&self, usual: [f64; 3], expected: f64) -> [f64; 3] {
+        let opening = usual[0] * self.amounts[0];
+        let mail = expected - opening;
+        let rest = self.seconds - opening;
+        match mail > 0.0 && rest > self.seconds / 2.0 {
+            true => [usual[0], usual[1] * rest / mail, usual[2] * rest / mail],
+            false => usual.map(|cost| cost * self.seconds / expected),
+        }
+    }
+}
+
+fn usual_costs(round_trip: f64) -> [f64; 3] {
+    [MAILBOX_USUAL + MAILBOX_TRIPS * round_trip, MESSAGE_USUAL, UNIT_USUAL]
 }
 
 fn dot(one: &[f64; 3], other: &[f64; 3]) -> f64 {
@@ -200,6 +218,15 @@ mod tests {
             let told = experience.predict(&load(1, 10_000 * times, 30_000_000 * times), 0.0);
             assert!(is_near(told, expected, 0.02), "{times}: {told}");
         }
+    }
+
+    #[test]
+    fn a_slow_mailbox_over_distance_is_slow_by_its_mail() {
+        let experience = seen(&[(load(1, 5_000, 15_000_000), 2.0)]);
+        let told = experience.predict(&load(1, 10_000, 30_000_000), 0.04);
+        assert!(is_near(told, 3.88, 0.02), "{told}");
+        let empty = seen(&[(load(1, 1, 10), 0.13), (load(1, 1, 10), 0.13)]);
+        assert!(is_near(empty.predict(&load(100, 100, 1_000), 0.04), 13.0, 0.02));
     }
 
     #[test]

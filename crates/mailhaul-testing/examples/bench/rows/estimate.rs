@@ -62,6 +62,7 @@ fn hold(kind: &Kind, stage: &Stage<'_>, name: &str, rig: &Rig, scale: &Scale, ta
             span = format!("{least:.2} to {most:.1} s for {taught:.2} s");
         }
         let ([seconds, ..], took) = stage.foretold_and_hauled(&kind.stock, &state)?;
+        eprintln!("bench: {name}: {seconds:.2} s foretold, {took:.2} s taken");
         told.push(seconds);
         truth.push(took);
         off.push((seconds / took - 1.0).abs());
