@@ -8,7 +8,7 @@ use crate::scan::Listing;
 use crate::sources::Seat;
 use crate::walk::{Links, Pair, Walk};
 use mailhaul_imap::{Connection, ImapError, SelectedMailbox};
-use mailhaul_types::{MailboxName, NameEncoding, Side, Uid, UidValidity, escape};
+use mailhaul_types::{MailboxName, ModSeq, NameEncoding, Side, Uid, UidValidity, escape};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a pass has for the reading of its mailbox beside the run's connection. It outlives the single transfer.
@@ -27,6 +27,7 @@ pub(crate) struct Aid<'a> {
 struct Known {
     uid_validity: UidValidity,
     uid_next: Option<Uid>,
+    highest_modseq: Option<ModSeq>,
     mailbox_id: Option<String>,
 }
 
@@ -52,8 +53,13 @@ pub(super) enum Beginning {
 
 impl<'a> Aid<'a> {
     pub(crate) fn new(walk: &'a Walk<'a>, links: &Links, pair: &Pair<'a>, listing: &Listing) -> Self {
-        let Listing { uid_validity, uid_next, mailbox_id, .. } = listing;
-        let known = Known { uid_validity: *uid_validity, uid_next: *uid_next, mailbox_id: mailbox_id.clone() };
+        let Listing { uid_validity, uid_next, highest_modseq, mailbox_id, .. } = listing;
+        let known = Known {
+            uid_validity: *uid_validity,
+            uid_next: *uid_next,
+            highest_modseq: *highest_modseq,
+            mailbox_id: mailbox_id.clone(),
+        };
         let encoding = links.source.name_encoding();
         Self { walk, mailbox: pair.source, known, encoding, kept: Mutex::default(), trial: Mutex::default() }
     }
@@ -153,10 +159,17 @@ impl Known {
         {
             return Err("it shows another mailbox under this name".to_owned());
         }
-        match (self.uid_next, selected.uid_next) {
-            (Some(known), Some(shown)) if shown < known => Err("it shows an older state of the mailbox".to_owned()),
-            _ => Ok(()),
+        let is_older =
+            |known: Option<u64>, shown: Option<u64>| known.is_some() && shown.is_none_or(|shown| Some(shown) < known);
+        let number = |uid: Uid| u64::from(uid.0);
+        // Flags come with the bodies, and the mailbox counts as in step with the first connection's HIGHESTMODSEQ: older
+        // ones would stay (RFC 7162 §3.1.2.1).
+        if selected.uid_next.is_some() && is_older(self.uid_next.map(number), selected.uid_next.map(number))
+            || is_older(self.highest_modseq.map(|modseq| modseq.0), selected.highest_modseq.map(|modseq| modseq.0))
+        {
+            return Err("it shows an older state of the mailbox".to_owned());
         }
+        Ok(())
     }
 }
 
@@ -166,13 +179,18 @@ mod tests {
 
     #[test]
     fn only_the_same_mailbox_in_a_state_that_is_not_older_is_read() {
-        let known = Known { uid_validity: UidValidity(7), uid_next: Some(Uid(10)), mailbox_id: Some("a".to_owned()) };
+        let known = Known {
+            uid_validity: UidValidity(7),
+            uid_next: Some(Uid(10)),
+            highest_modseq: Some(ModSeq(50)),
+            mailbox_id: Some("a".to_owned()),
+        };
         let shown = |validity, uid_next: Option<u32>, id: Option<&str>| SelectedMailbox {
             uid_validity: validity,
             uid_next: uid_next.map(Uid),
             mailbox_id: id.map(str::to_owned),
             exists: 1,
-            highest_modseq: None,
+            highest_modseq: Some(ModSeq(50)),
             permanent_flags: mailhaul_imap::PermanentFlags::default(),
             read_only: true,
         };
@@ -186,6 +204,8 @@ mod tests {
             shown(None, Some(10), Some("a")),
             shown(same, Some(9), Some("a")),
             shown(same, Some(10), Some("b")),
+            SelectedMailbox { highest_modseq: Some(ModSeq(49)), ..shown(same, Some(10), Some("a")) },
+            SelectedMailbox { highest_modseq: None, ..shown(same, Some(10), Some("a")) },
         ];
         for bad in bad {
             assert!(known.compare(&bad).is_err(), "{bad:?}");
