@@ -117,13 +117,14 @@ fn a_connection_that_was_refused_is_not_asked_for_by_the_next_account() {
 }
 
 #[test]
-fn how_many_connections_paid_is_learnt() {
+fn whether_a_further_connection_paid_is_learnt() {
     let stage = slow_stage();
-    for number in 9..=14 {
-        fill(&stage.source, &format!("Folder {number}"), 60);
-    }
-    stage.bench.copy_completely(&["--connections", "2"]);
-    assert_eq!(known(&stage).width.best.map(|best| best.connections), Some(2));
+    // So slow that it is looked at several times, however busy the machine is.
+    stage.source_proxy.set_plan(Plan::new().bandwidth(Direction::ToClient, 40_000));
+    // A line as slow as this may count as far away: then two are open from the beginning, and a third one is tried.
+    stage.bench.copy_completely(&["--connections", "3"]);
+    let best = known(&stage).width.best.map(|best| best.connections);
+    assert!(matches!(best, Some(1..=3)), "{best:?}");
 }
 
 /// A target that takes one message with a command.
