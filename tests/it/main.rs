@@ -20,6 +20,7 @@ mod options;
 mod process;
 mod queue_commands;
 mod quirks;
+mod reading_together;
 mod records;
 mod renames;
 mod resync_options;

@@ -46,7 +46,7 @@ pub(crate) struct Place {
 
 /// With what a further connection begins.
 pub(super) enum Beginning {
-    Open(Further),
+    Open(Box<Further>),
     /// It has to be made first; whether its line is to be compressed.
     New(Place, bool),
 }
@@ -88,7 +88,7 @@ impl<'a> Aid<'a> {
     /// The first needs memory also for what the run's own connection delivers before its turn.
     pub(super) fn begin(&self, compress: bool, is_first: bool) -> Option<Beginning> {
         if let Some(further) = self.take_kept() {
-            return Some(Beginning::Open(further));
+            return Some(Beginning::Open(Box::new(further)));
         }
         let sources = &self.walk.sources;
         let share = sources.budgets.held.take(bounds::HELD_BY_READER * if is_first { 2 } else { 1 })?;

@@ -23,6 +23,9 @@ use tokio::time::{Instant, Sleep, sleep};
 /// How many batches a further connection may answer without all of their messages. Others may be expunging just then;
 /// more than these, and it shows something else than the first.
 const SHORT_MAX: u32 = 3;
+/// So long everything may wait for a batch of a further connection, with nothing left to do for the own one, before the own
+/// one is asked for it as well.
+const STALLED_FOR: Duration = Duration::from_secs(15);
 /// What is asked of one of several connections at least, in octets and messages: two batches. And at most, in octets: no more
 /// than may be held of it, so that the order stands also if another one is lost.
 const WINDOW_LEAST: (u64, u64) = (4 << 20, 1_000);
@@ -72,10 +75,14 @@ pub(super) struct Intake<'a> {
     own_held_most: u64,
     /// Nothing further is opened yet: whether the line is better compressed is to be known first.
     pub(super) holds_off: bool,
+    /// Turns of which something is asked for again.
+    asked_again: usize,
     /// Why the transfer cannot go on.
     failure: Option<ImapError>,
     window: Window,
     sight: Sight,
+    /// For which batch everything waits, and how long it has.
+    stalled: (u64, Duration),
 }
 
 /// What is seen between two looks. What comes counts when it comes, not when it is its turn.
@@ -122,13 +129,15 @@ impl<'a> Intake<'a> {
             own_held: 0,
             own_held_most: bounds::HELD_BY_READER,
             holds_off: false,
+            asked_again: 0,
             failure: None,
             window,
             sight,
+            stalled: (0, Duration::ZERO),
         };
         if let Some(aid) = aid {
             while let Some(further) = aid.take_kept() {
-                intake.begin(aid, Beginning::Open(further));
+                intake.begin(aid, Beginning::Open(Box::new(further)));
             }
             while intake.lanes.len() < aid.wanted_at_once() && aid.may_try() {
                 let Some(beginning) = aid.begin(compress, intake.lanes.is_empty()) else { break };
@@ -184,7 +193,8 @@ impl<'a> Intake<'a> {
     }
 
     fn is_alone(&self) -> bool {
-        self.lanes.is_empty() && self.own_held == 0 && self.waiting.is_empty()
+        // What has to be asked for again has its turn before what the own connection was asked for earlier.
+        self.lanes.is_empty() && self.own_held == 0 && self.waiting.is_empty() && self.asked_again == 0
     }
 
     fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Result<Option<FetchEvent>, ImapError>> {
@@ -249,8 +259,12 @@ impl<'a> Intake<'a> {
         let (event, by) = (turn.held.pop_front()?, turn.by);
         let (held, _) = self.holding(by);
         *held = held.saturating_sub(weight_of(&event));
-        if let FetchEvent::BatchEnd { .. } = event {
-            self.turns.pop_front();
+        // What was taken over is out by and by, and its room with it.
+        self.own_held_most = self.own_held_most.min(self.own_held + bounds::HELD_BY_READER);
+        if let FetchEvent::BatchEnd { .. } = event
+            && let Some(turn) = self.turns.pop_front()
+        {
+            self.asked_again = self.asked_again.saturating_sub(usize::from(turn.is_asked_again));
         }
         Some(event)
     }
@@ -424,22 +438,29 @@ impl<'a> Intake<'a> {
             turn.held.truncate(begun);
         }
         (turn.by, turn.is_asked_again) = (By::Own, true);
-        self.own_held += turn.weight();
+        let held = turn.weight();
+        let asked = turn.batch.uids.len();
         let batch = FetchBatch { uids: turn.left.clone(), ..turn.batch.clone() };
+        self.take_over(held);
+        self.asked_again += 1;
         if batch.uids.is_empty() {
             // Everything had come.
             let end = FetchEvent::BatchEnd { batch: id, outcome: Completion::Ok, missing: UidSet::new() };
             self.hold(Some(id), end);
             return;
         }
-        self.own_out = (self.own_out.0 + batch.bytes_expected, self.own_out.1 + turn.batch.uids.len());
+        self.own_out = (self.own_out.0 + batch.bytes_expected, self.own_out.1 + asked);
         self.own.push(batch);
+    }
+
+    /// What a further connection has delivered is held by the own one from here on.
+    fn take_over(&mut self, held: u64) {
+        self.own_held += held;
+        self.own_held_most += held;
     }
 
     /// A further connection is no more.
     fn lane_has_ended(&mut self, place: usize) {
-        // What it has delivered is held by the own connection from here on.
-        self.own_held_most += bounds::HELD_BY_READER;
         let lane = self.lanes.remove(place);
         match lane.desk().failure.take() {
             Some(Failure::NotOpened(why)) => {
@@ -450,18 +471,23 @@ impl<'a> Intake<'a> {
                 tracing::warn!(%error, "a further connection to the source is lost; what it was asked for is asked again");
                 self.give_up(false);
             }
+            Some(Failure::Stalled) => {
+                tracing::info!("a further connection to the source is much slower than the others, and is closed");
+                self.give_up(false);
+            }
             None => {}
         }
         let theirs = |turn: &&mut Turn| turn.by == By::Lane(lane.number);
-        let mut open = Vec::new();
+        let (mut open, mut held) = (Vec::new(), 0);
         for turn in self.turns.iter_mut().filter(theirs) {
             if turn.is_complete {
                 turn.by = By::Own;
-                self.own_held += turn.weight();
+                held += turn.weight();
             } else {
                 open.push(turn.batch.id);
             }
         }
+        self.take_over(held);
         open.into_iter().for_each(|id| self.ask_own(id));
         if self.lanes.is_empty() {
             // It goes on as it began, once what is held has come out.
@@ -495,10 +521,6 @@ impl<'a> Intake<'a> {
     /// What the own connection was given and has not asked for yet can be given to others.
     fn share_out(&mut self) {
         for batch in self.own.take_back() {
-            if self.turns.iter().any(|turn| turn.batch.id == batch.id && turn.is_asked_again) {
-                self.own.push(batch);
-                continue;
-            }
             self.own_has_answered(batch.id);
             self.end_turn(batch.id);
             self.waiting.push_back(batch);
@@ -530,10 +552,13 @@ impl<'a> Intake<'a> {
         let left = self.sight.left;
         self.sight.waited = Duration::ZERO;
         (self.sight.since, self.sight.octets, self.sight.messages) = (Instant::now(), 0, 0);
-        if self.window.measure(elapsed, octets, messages) && self.lanes.is_empty() {
+        // Before the first octet nothing is known of the line.
+        let has_changed = octets > 0 && self.window.measure(elapsed, octets, messages);
+        if has_changed && self.lanes.is_empty() {
             let (octets, messages) = self.window.size();
             self.own.set_window(octets, messages);
         }
+        self.look_for_stalled(elapsed);
         let Some(aid) = self.aid else { return };
         if aid.is_wanted_elsewhere() {
             self.lanes.iter_mut().for_each(|lane| lane.is_retired = true);
@@ -558,6 +583,26 @@ impl<'a> Intake<'a> {
                 }
                 aid.give_up(false);
             }
+        }
+    }
+
+    /// A connection that is much slower than the others must not keep all of them waiting: it is dropped.
+    fn look_for_stalled(&mut self, elapsed: Duration) {
+        let own_waits = self.own_out.1 == 0 || self.own_held >= self.own_held_most;
+        // What is in the middle of a message that is with the target in part cannot be taken over.
+        let front = self.turns.front().filter(|turn| own_waits && turn.streaming.is_none());
+        let Some((id, By::Lane(number))) = front.map(|turn| (turn.batch.id, turn.by)) else {
+            self.stalled = (0, Duration::ZERO);
+            return;
+        };
+        let before = if self.stalled.0 == id { self.stalled.1 } else { Duration::ZERO };
+        self.stalled = (id, before + elapsed);
+        if self.stalled.1 >= STALLED_FOR
+            && let Some(place) = self.lanes.iter().position(|lane| lane.number == number)
+        {
+            self.stalled = (0, Duration::ZERO);
+            self.lanes[place].desk().failure = Some(Failure::Stalled);
+            self.lane_has_ended(place);
         }
     }
 

@@ -46,6 +46,8 @@ pub(super) enum Failure {
     NotOpened(String),
     /// It was lost.
     Lost(ImapError),
+    /// Everybody waited for it.
+    Stalled,
 }
 
 /// A connection as seen by whoever polls it.
@@ -104,7 +106,7 @@ fn lock(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {
 
 async fn work(aid: &Aid<'_>, beginning: Beginning, desk: Arc<Mutex<Desk>>) {
     let further = match beginning {
-        Beginning::Open(further) => Ok(further),
+        Beginning::Open(further) => Ok(*further),
         Beginning::New(place, compress) => {
             aid.open(compress).await.map(|connection| Further { connection, _place: place })
         }

@@ -1,7 +1,7 @@
-//! How much is asked for ahead on one connection: what the line carries in a round trip, and as much again.
+//! How much is asked for ahead on one connection: three times what the line carries in a round trip.
 //!
 //! At first nobody knows how fast the line is, and it is taken for a fast one; once mail has flowed for a while, what
-//! came in a second says it. What lies ahead then is twice what a round trip carries, so that a line that becomes
+//! came in a second says it. What lies ahead then is three times what a round trip carries, so that a line that becomes
 //! faster is followed within a few seconds, and a slow one does not fill the kernel's buffers.
 
 use crate::budget::{ByteBudget, Share};
@@ -12,6 +12,8 @@ use std::time::Duration;
 const LEAST: (u64, u64) = (4 << 20, 1_000);
 /// The most.
 const MOST: (u64, u64) = (32 << 20, 10_000);
+/// So many round trips are asked ahead.
+const AHEAD: u64 = 3;
 /// How fast a line is thought to be of which nothing is known yet, in octets and messages a second.
 const SUPPOSED: (u64, u64) = (112 << 20, 34_000);
 /// How long must be watched for a measurement, also in round trips.
@@ -48,11 +50,11 @@ impl Window {
         if self.elapsed < MEASURED_FOR.max(round_trip * MEASURED_FOR_ROUND_TRIPS) {
             return false;
         }
-        let doubled = |came: u64| {
+        let wanted = |came: u64| {
             let millis = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
-            2 * carried(came.saturating_mul(1_000) / millis, round_trip)
+            AHEAD * carried(came.saturating_mul(1_000) / millis, round_trip)
         };
-        let (before, wanted) = (self.size, (doubled(self.came.0), doubled(self.came.1)));
+        let (before, wanted) = (self.size, (wanted(self.came.0), wanted(self.came.1)));
         (self.elapsed, self.came) = (Duration::ZERO, (0, 0));
         self.set(wanted);
         self.size != before
@@ -102,7 +104,7 @@ mod tests {
         assert_eq!(window.size(), LEAST);
         // As much as the narrow window lets through, which is more than a half of it in a round trip.
         assert!(window.measure(Duration::from_secs(2), 40 << 20, 20_000));
-        assert_eq!(window.size().0, 2 * ((20 << 20) * 3 / 10));
+        assert_eq!(window.size().0, AHEAD * ((20 << 20) * 3 / 10));
     }
 
     #[test]

@@ -94,6 +94,18 @@ fn whichever_answer_of_whichever_connection_is_wrong_everything_arrives_once() {
 }
 
 #[test]
+fn the_order_stands_if_a_further_connection_is_lost_before_anything_later_has_come() {
+    for (seed, nth) in (0..12).flat_map(|seed| (4..=9).map(move |nth| (seed, nth))) {
+        let mut stage = stage();
+        let mut order = order(vec![fetch(nth, &Answer::End)]);
+        order.weather = Weather { seed, thinks_millis_max: 300, ..order.weather };
+        let ended = stage.pass(order);
+        let told = || format!("{seed} {nth}: {}{}", stage.judge(), ended.in_words());
+        assert!(ended.is_complete() && stage.judge().is_equal() && is_in_order(&stage), "{}", told());
+    }
+}
+
+#[test]
 fn a_further_connection_that_is_not_let_in_or_cannot_open_the_mailbox_is_done_without() {
     let refused = Answer::No("[UNAVAILABLE] too many connections".to_owned());
     for name in ["LOGIN", "AUTHENTICATE", "EXAMINE"] {
