@@ -18,8 +18,8 @@ use crate::walk::{Links, Walk};
 use mailhaul_db::{Ledger, PairLease, RunVerdict};
 use mailhaul_plan::keys::KeyMaker;
 use mailhaul_report::{RunReport, Verdict};
-use mailhaul_types::escape;
-use std::collections::BTreeMap;
+use mailhaul_types::{Side, escape};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -139,8 +139,8 @@ pub(crate) struct Run<'a> {
     pub(crate) held: Vec<Held>,
     /// Whether every mailbox that was visited was passed to its end.
     pub(crate) all_passed: bool,
-    /// Whether a connection was lost, or a server asked to slow down.
-    pub(crate) had_trouble: bool,
+    /// The servers whose connection was lost, or who asked to slow down.
+    pub(crate) troubled: BTreeSet<Side>,
     /// What was finished beside this.
     pub(crate) shelf: Shelf,
 }
@@ -157,7 +157,7 @@ impl<'a> Run<'a> {
             passed: BTreeMap::new(),
             held: Vec::new(),
             all_passed: true,
-            had_trouble: false,
+            troubled: BTreeSet::new(),
             shelf: Shelf::default(),
         }
     }

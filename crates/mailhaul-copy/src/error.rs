@@ -91,6 +91,11 @@ impl From<DbError> for WalkError {
 }
 
 impl WalkError {
+    /// The server whose connection broke or refused.
+    pub(crate) fn side(&self) -> Option<Side> {
+        if let Self::Link(link) = self { Some(link.side) } else { None }
+    }
+
     /// Whether nobody was let in.
     pub(crate) fn is_of_sign_in(&self) -> bool {
         matches!(self, Self::Link(link) if link.error.class() == ErrorClass::SignIn)

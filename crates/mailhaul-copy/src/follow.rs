@@ -87,7 +87,8 @@ async fn follow_with_lease(
     // What was refused is offered again once, and not in every round.
     let later = CopyJob { retry_exceptions: RetryExceptions::Nowhere, ..job.clone() };
     let keys = KeyMaker::new(ledger.digest_key());
-    let later_walk = Walk::new(&later, lease, keys, oversight, Arc::clone(&learning));
+    // What the source has refused in the first round is not asked for in the others.
+    let later_walk = Walk::new(&later, lease, keys, oversight, Arc::clone(&learning)).after(&walk);
     let mut follower = Follower {
         walk: &walk,
         later_walk: &later_walk,
@@ -101,6 +102,9 @@ async fn follow_with_lease(
     };
     let end = follower.follow().await;
     let Follower { links, story, in_step_since, .. } = follower;
+    if let Some(links) = &links {
+        learning.look_at(links);
+    }
     learning.keep(ledger, &job.accounts).await;
     if let (Some(links), Ok(())) = (links, &end) {
         say_goodbye(links).await;

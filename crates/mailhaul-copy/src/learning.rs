@@ -50,7 +50,8 @@ struct Seen {
     /// Time in transfers, and the part of it in which the source was waited for.
     transferred: Duration,
     waited_for_source: Duration,
-    width: Width,
+    /// Of source and target.
+    widths: [Width; 2],
     round_trips: [Option<Duration>; 2],
     /// Seconds a message, measured with the mailbox selected and without.
     single_appends: [Vec<f64>; 2],
@@ -63,6 +64,11 @@ impl Learning {
     pub(crate) async fn recall(ledger: &Ledger, accounts: &AccountPair) -> Self {
         let now_unix_secs = unix_secs();
         let [source, target] = recall(Some(ledger), accounts, now_unix_secs).await;
+        Self::knowing(source, target, now_unix_secs)
+    }
+
+    /// With this.
+    pub(crate) fn knowing(source: HostProfile, target: HostProfile, now_unix_secs: i64) -> Self {
         let seen = Seen {
             passes: 0,
             shared_secs: 0.0,
@@ -73,7 +79,7 @@ impl Learning {
             made: Commands::default(),
             transferred: Duration::ZERO,
             waited_for_source: Duration::ZERO,
-            width: Width::default(),
+            widths: [Width::default(); 2],
             round_trips: [None; 2],
             single_appends: [Vec::new(), Vec::new()],
             cannot_leave: false,
@@ -100,7 +106,7 @@ impl Learning {
     }
 
     /// What this run has learnt of each server.
-    fn learnt(&self) -> [HostProfile; 2] {
+    pub(crate) fn learnt(&self) -> [HostProfile; 2] {
         let seen = self.seen();
         let waited = seen.waited_for_source.as_secs_f64() / seen.transferred.as_secs_f64().max(f64::MIN_POSITIVE);
         let at = |mut experience: Experience, is_bound| {
@@ -108,9 +114,10 @@ impl Learning {
             if experience.is_empty() { Experience::default() } else { experience }
         };
         let of = |side: Side| {
-            let (waited, place) = if side == Side::Source { (waited, 0) } else { (1.0 - waited, 1) };
+            let waited = if side == Side::Source { waited } else { 1.0 - waited };
+            let place = place(side);
             HostProfile {
-                width: seen.width,
+                width: seen.widths[place],
                 alone: at(seen.alone, waited < WAITED_LEAST),
                 together: at(seen.together, waited < WAITED_LEAST),
                 round_trip_secs: seen.round_trips[place].map(|time| time.as_secs_f64()),
@@ -172,12 +179,32 @@ impl Learning {
         most(&self.source).min(most(&self.target))
     }
 
-    /// With so many it went best, and there should be no more than these.
-    pub(crate) fn note_width(&self, best: Option<usize>, most: Option<(usize, Ceiling)>) {
-        let found = |connections| Found { connections, at_unix_secs: self.now_unix_secs };
-        let most = most.map(|(connections, why)| (found(connections), why));
-        let width = &mut self.seen().width;
-        *width = Width { best: best.map(found).or(width.best), most: most.or(width.most) };
+    /// How many connections to the source there should be at most where some of them only read.
+    pub(crate) fn most_reading(&self) -> usize {
+        self.source.width.most_reading(self.now_unix_secs).unwrap_or(usize::MAX)
+    }
+
+    /// With so many it went best. Whether one more pays is a property of both servers and the line between them.
+    pub(crate) fn note_best(&self, connections: usize) {
+        let best = Some(self.found(connections));
+        self.seen().widths.iter_mut().for_each(|width| width.best = best);
+    }
+
+    /// There should be no more than these at one server. The other one, which may serve many others, has nothing to do with it.
+    pub(crate) fn note_most(&self, side: Side, connections: usize, why: Ceiling) {
+        self.seen().widths[place(side)].most = Some((self.found(connections), why));
+    }
+
+    /// The source let in no connection beyond these to read from.
+    pub(crate) fn note_refused_reader(&self, connections: usize) {
+        let most = (self.found(connections), Ceiling::Refused);
+        let reading = &mut self.seen().widths[place(Side::Source)].reading;
+        // Of several that were tried at once, the last to be refused has seen how many are left.
+        *reading = Some(reading.filter(|(before, _)| before.connections < connections).unwrap_or(most));
+    }
+
+    fn found(&self, connections: usize) -> Found {
+        Found { connections, at_unix_secs: self.now_unix_secs }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -296,6 +323,14 @@ pub(crate) async fn recall(ledger: Option<&Ledger>, accounts: &AccountPair, now_
     [known(Side::Source, &accounts.source).await, known(Side::Target, &accounts.target).await]
 }
 
+/// Where what is known of a server stands.
+fn place(side: Side) -> usize {
+    match side {
+        Side::Source => 0,
+        Side::Target => 1,
+    }
+}
+
 fn key(side: Side, account: &Account) -> HostKey {
     HostKey::new(side, &account.endpoint.host, account.endpoint.port)
 }
@@ -310,22 +345,7 @@ mod tests {
     use super::*;
 
     fn learning(source: HostProfile, target: HostProfile) -> Learning {
-        let seen = Seen {
-            passes: 0,
-            shared_secs: 0.0,
-            until: Instant::now(),
-            idle_since: None,
-            alone: Experience::default(),
-            together: Experience::default(),
-            made: Commands::default(),
-            transferred: Duration::ZERO,
-            waited_for_source: Duration::ZERO,
-            width: Width::default(),
-            round_trips: [None; 2],
-            single_appends: [Vec::new(), Vec::new()],
-            cannot_leave: false,
-        };
-        Learning { now_unix_secs: 1_795_000_000, source, target, seen: Mutex::new(seen) }
+        Learning::knowing(source, target, 1_795_000_000)
     }
 
     const LOAD: Load = Load { mailboxes: 1, messages: 1_000, octets: 3_000_000 };
@@ -404,5 +424,32 @@ mod tests {
         target.alone.add(&LOAD, 1.0);
         let both = learning(profile, target);
         assert_eq!((both.begin_with(10, 10), both.begin_with(10, 100_000)), (None, Some(2)));
+    }
+
+    #[test]
+    fn what_one_server_has_refused_is_not_held_against_the_other() {
+        let learning = learning(HostProfile::default(), HostProfile::default());
+        learning.note_best(2);
+        learning.note_most(Side::Source, 1, Ceiling::Refused);
+        let [source, target] = learning.learnt();
+        assert_eq!(source.width.most.map(|(most, why)| (most.connections, why)), Some((1, Ceiling::Refused)));
+        assert_eq!((source.width.most_reading(learning.now_unix_secs), target.width.most), (Some(1), None));
+        // The next account: from this source, and from another one, into the same target.
+        let again = self::learning(source.clone(), target.clone());
+        assert_eq!((again.most_connections(), again.most_reading()), (1, 1));
+        let another = self::learning(HostProfile::default(), target.clone());
+        assert_eq!((another.most_connections(), another.most_reading()), (usize::MAX, usize::MAX));
+        assert_eq!(target.width.best.map(|best| best.connections), Some(2));
+    }
+
+    #[test]
+    fn a_reader_that_was_refused_is_noted_of_the_source_alone() {
+        let learning = learning(HostProfile::default(), HostProfile::default());
+        for connections in [3, 2, 4] {
+            learning.note_refused_reader(connections);
+        }
+        let [source, target] = learning.learnt();
+        assert_eq!((source.width.reading.map(|(most, _)| most.connections), source.width.most), (Some(2), None));
+        assert_eq!(target.width, Width::default());
     }
 }

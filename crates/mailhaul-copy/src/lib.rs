@@ -32,6 +32,7 @@ mod follow_listen;
 mod follow_story;
 mod foretelling;
 mod found_again;
+mod growth;
 mod job;
 mod learning;
 mod listing;

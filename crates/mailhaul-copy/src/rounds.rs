@@ -208,17 +208,24 @@ impl<'a, 'w> Sender<'a, 'w> {
             aid: self.aid,
             ahead: &self.walk.sources.budgets.ahead,
             on_settled: &on_settled,
+            unselected,
         };
-        let outcome = transfer(&mut self.links.source, &mut self.links.target, slice, &context).await;
+        let mut outcome = transfer(&mut self.links.source, &mut self.links.target, slice, &context).await;
         *self.tally = tally.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.target.mark = outcome.target_mark;
         self.claimed.clone_from(&outcome.claimed);
         self.tally.undated += outcome.undated;
         self.tally.without_own_copy += outcome.merged;
         self.walk.learning.transferred(outcome.took, outcome.waited_for_source);
-        self.look_back(unselected, &outcome, self.tally.copied.len() - copied).await?;
+        let looked_back = self.look_back(unselected, &outcome, self.tally.copied.len() - copied).await;
         let begun = outcome.begun.max(1);
-        let followed_up = self.follow_up(outcome, again).await;
+        // What cannot be asked of the target any more, the next pass finds out.
+        outcome.target_spoilt |= looked_back.is_err();
+        let followed_up = match (&outcome.end, looked_back) {
+            (End::Finished, Err(error)) => Err(error),
+            // A ledger that is full, a stop, the loss of the source: that is what the pass ends with.
+            _ => self.follow_up(outcome, again).await,
+        };
         // Where the target names nothing, it is known only now.
         if self.tally.copied.len() > copied {
             self.tally.suspects.others_came_through();

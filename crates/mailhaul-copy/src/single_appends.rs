@@ -3,8 +3,9 @@
 //!
 //! Whatever is asked of the mailbox itself needs it selected, so it is selected again before anything but the next batch.
 
-use crate::error::{WalkError, mailbox_error, on};
+use crate::error::{WalkError, on};
 use crate::rounds::{Sender, says_absent};
+use crate::target_side::open_quiet_target;
 use crate::transfer::{End, Outcome, Shipment};
 use mailhaul_imap::ImapError;
 use mailhaul_types::Side;
@@ -43,7 +44,8 @@ impl Sender<'_, '_> {
         Ok(!links.target.has_open_mailbox())
     }
 
-    /// After a transfer: learns from it, and selects the mailbox again where what follows needs it.
+    /// After a transfer: learns from it, and selects the mailbox again where what follows needs it. Where the transfer has
+    /// ended for another reason, that is what has to be told, and nothing more is asked of the mailbox.
     pub(crate) async fn look_back(
         &mut self,
         unselected: bool,
@@ -60,8 +62,14 @@ impl Sender<'_, '_> {
         if is_clean && is_single && messages >= TRIAL_MESSAGES && self.walk.learning.tries_single_appends() {
             self.walk.learning.appended(unselected, messages, outcome.took);
         }
+        if unselected && outcome.named_another_mailbox {
+            // Made anew, it is opened by the next pass. A target that says so of a mailbox that is the same would end every
+            // transfer like this.
+            self.walk.learning.cannot_leave();
+        }
         let is_there = !outcome.refused.iter().any(|refusal| says_absent(&refusal.status));
-        let is_wanted = !is_clean || !outcome.stored_without_uids.is_empty();
+        let is_unsettled = !outcome.stored_without_uids.is_empty();
+        let is_wanted = is_unsettled || (!is_clean && matches!(outcome.end, End::Finished));
         if is_wanted && is_there && !outcome.target_spoilt {
             self.come_back().await?;
         }
@@ -74,8 +82,11 @@ impl Sender<'_, '_> {
         if links.target.has_open_mailbox() {
             return Ok(());
         }
-        let opened = links.target.select(pair.target).await.map_err(|error| mailbox_error(Side::Target, error))?;
-        if opened.uid_validity.is_some_and(|now| now != target.uid_validity) {
+        let opened = open_quiet_target(&mut links.target, pair).await?;
+        if opened.read_only {
+            return Err(WalkError::Mailbox("the target opens this mailbox read-only by now".to_owned()));
+        }
+        if opened.uid_validity != Some(target.uid_validity) {
             let detail = "UIDVALIDITY changed while messages were stored".to_owned();
             return Err(on(Side::Target)(ImapError::Protocol { during: "SELECT", detail }));
         }

@@ -3,6 +3,7 @@
 
 use crate::bounds;
 use crate::budget::Budgets;
+use crate::learning::Learning;
 use crate::oversight::{Supervisor, Widened};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,11 @@ use tokio::time::Instant;
 /// What is known of them.
 #[derive(Debug)]
 pub(crate) struct Sources {
+    /// How many there may be, by the operator's word.
     most: usize,
+    /// How many the source bears where some of them only read, as far as earlier runs have found out.
+    most_reading: usize,
+    learning: Arc<Learning>,
     open: AtomicUsize,
     /// Whether mailboxes wait that could be worked on beside those that are.
     mailboxes_wait: AtomicBool,
@@ -38,9 +43,11 @@ pub(crate) struct Seat {
 
 impl Sources {
     /// The run itself has the first.
-    pub(crate) fn new(most: usize, budgets: &Budgets) -> Self {
+    pub(crate) fn new(most: usize, learning: &Arc<Learning>, budgets: &Budgets) -> Self {
         Self {
             most: most.max(1),
+            most_reading: most.min(learning.most_reading()),
+            learning: Arc::clone(learning),
             open: AtomicUsize::new(1),
             mailboxes_wait: AtomicBool::new(false),
             wants_seat: AtomicBool::new(false),
@@ -51,19 +58,19 @@ impl Sources {
 
     /// A place for a strand.
     pub(crate) fn widen(self: &Arc<Self>, supervisor: &dyn Supervisor) -> Option<Widened> {
-        let seat = self.sit(|| supervisor.widen())?;
+        let seat = self.sit(self.most, || supervisor.widen())?;
         Some(Box::new(seat))
     }
 
     /// A place for a connection that only reads.
     pub(crate) fn widen_reading(self: &Arc<Self>, supervisor: &dyn Supervisor) -> Option<Seat> {
-        let seat = self.sit(|| supervisor.widen_reading());
+        let seat = self.sit(self.most_reading, || supervisor.widen_reading());
         self.wants_seat.store(seat.is_none(), Ordering::Relaxed);
         seat
     }
 
-    fn sit(self: &Arc<Self>, room: impl FnOnce() -> Option<Widened>) -> Option<Seat> {
-        let more = |open: usize| (open < self.most).then_some(open + 1);
+    fn sit(self: &Arc<Self>, most: usize, room: impl FnOnce() -> Option<Widened>) -> Option<Seat> {
+        let more = |open: usize| (open < most).then_some(open + 1);
         self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         match room() {
             Some(room) => Some(Seat { sources: Arc::clone(self), _room: room }),
@@ -89,20 +96,33 @@ impl Sources {
     }
 
     /// One more reader does not pay, or was lost, and is tried again after a while; or it is not let in, and is not tried
-    /// again in this run: some servers count that as an attack.
+    /// again in this run, nor for a while in later ones: some servers count that as an attack.
     pub(crate) fn no_more_readers(&self, for_good: bool) {
-        let mut until = self.no_reader_before.lock().unwrap_or_else(PoisonError::into_inner);
-        if for_good || *until == Some(Never::InThisRun) {
-            *until = Some(Never::InThisRun);
+        if for_good {
+            // Its own seat is free again.
+            self.learning.note_refused_reader(self.open.load(Ordering::Relaxed));
+            self.no_reader_until(Never::InThisRun);
         } else {
-            *until = Some(Never::Before(Instant::now() + bounds::READER_AGAIN_AFTER));
+            self.no_reader_until(Never::Before(Instant::now() + bounds::READER_AGAIN_AFTER));
+        }
+    }
+
+    /// The source has not let in a strand: it will not let in a reader either.
+    pub(crate) fn strand_is_refused(&self) {
+        self.no_reader_until(Never::InThisRun);
+    }
+
+    fn no_reader_until(&self, moment: Never) {
+        let mut until = self.no_reader_before.lock().unwrap_or_else(PoisonError::into_inner);
+        if *until != Some(Never::InThisRun) {
+            *until = Some(moment);
         }
     }
 
     /// Whether one more reader may be tried.
     pub(crate) fn may_try_reader(&self) -> bool {
         let until = *self.no_reader_before.lock().unwrap_or_else(PoisonError::into_inner);
-        self.most > 1
+        self.most_reading > 1
             && match until {
                 None => true,
                 Some(Never::Before(moment)) => Instant::now() >= moment,
@@ -121,6 +141,17 @@ impl Drop for Seat {
 mod tests {
     use super::*;
     use crate::oversight::Unsupervised;
+    use mailhaul_plan::profile::{Ceiling, Found, HostProfile};
+
+    const NOW: i64 = 1_795_000_000;
+
+    /// With this known of the source.
+    fn sources(most: usize, known: Option<(usize, Ceiling)>) -> Sources {
+        let mut source = HostProfile::default();
+        source.width.most = known.map(|(connections, why)| (Found { connections, at_unix_secs: NOW - 60 }, why));
+        let learning = Arc::new(Learning::knowing(source, HostProfile::default(), NOW));
+        Sources::new(most, &learning, &Budgets::default())
+    }
 
     /// Has no room for anybody.
     struct Full;
@@ -136,7 +167,7 @@ mod tests {
 
     #[test]
     fn strands_and_readers_share_the_connections_of_the_account() {
-        let sources = Arc::new(Sources::new(3, &Budgets::default()));
+        let sources = Arc::new(sources(3, None));
         assert!(sources.widen_reading(&Full).is_none());
         let strand = sources.widen(&Unsupervised).expect("room");
         let reader = sources.widen_reading(&Unsupervised).expect("room");
@@ -150,8 +181,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_did_not_pay_is_tried_again_later_and_one_that_was_not_let_in_is_not() {
-        assert!(!Sources::new(1, &Budgets::default()).may_try_reader());
-        let sources = Sources::new(2, &Budgets::default());
+        assert!(!sources(1, None).may_try_reader());
+        let sources = sources(2, None);
         assert!(sources.may_try_reader());
         sources.no_more_readers(false);
         assert!(!sources.may_try_reader());
@@ -161,5 +192,38 @@ mod tests {
         sources.no_more_readers(false);
         tokio::time::advance(bounds::READER_AGAIN_AFTER).await;
         assert!(!sources.may_try_reader());
+    }
+
+    #[test]
+    fn readers_heed_what_the_source_has_refused_before_and_strands_hold_to_their_own() {
+        assert!(!sources(4, Some((1, Ceiling::Refused))).may_try_reader());
+        assert!(sources(4, Some((1, Ceiling::NoGain))).may_try_reader());
+        let sources = Arc::new(sources(4, Some((2, Ceiling::Refused))));
+        assert!(sources.may_try_reader());
+        let reader = sources.widen_reading(&Unsupervised).expect("room");
+        assert!(sources.widen_reading(&Unsupervised).is_none());
+        drop(reader);
+        let _strand = sources.widen(&Unsupervised).expect("room");
+        assert!(sources.widen_reading(&Unsupervised).is_none(), "a strand takes the place of a reader");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_a_strand_was_refused_no_reader_is_tried_in_this_run() {
+        let sources = sources(4, None);
+        sources.strand_is_refused();
+        sources.no_more_readers(false);
+        tokio::time::advance(bounds::READER_AGAIN_AFTER).await;
+        assert!(!sources.may_try_reader());
+    }
+
+    #[test]
+    fn a_reader_that_is_not_let_in_is_not_asked_for_by_the_next_account() {
+        let sources = Arc::new(sources(4, None));
+        let first = sources.widen_reading(&Unsupervised).expect("room");
+        drop(sources.widen_reading(&Unsupervised).expect("room"));
+        sources.no_more_readers(true);
+        let [source, _] = sources.learning.learnt();
+        assert_eq!(source.width.most_reading(NOW), Some(2));
+        drop(first);
     }
 }

@@ -9,11 +9,12 @@ use crate::account::{Run, say_goodbye};
 use crate::bounds;
 use crate::concluding::Seen;
 use crate::error::WalkError;
+use crate::growth::{Growth, Judged};
 use crate::moves::Departures;
 use crate::oversight::Widened;
 use crate::passes::Held;
 use crate::plan_run::Planned;
-use crate::progress::{Progress, Snapshot};
+use crate::progress::Progress;
 use crate::summary::Summary;
 use crate::visits::Visited;
 use crate::waiting::{Queue, Spare, Waiting};
@@ -21,6 +22,7 @@ use crate::walk::{Links, Walk};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use mailhaul_plan::profile::Ceiling;
+use mailhaul_types::Side;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -57,8 +59,8 @@ struct End {
     departures: Departures,
     /// The connections of the run, and whether the source was asked on them to tell what is gone.
     links: Option<(Option<Links>, bool)>,
-    /// A server would not have one more connection, or got into trouble over it.
-    too_many: Option<Ceiling>,
+    /// Which server would not have one more connection, or got into trouble over it.
+    too_many: Vec<(Side, Ceiling)>,
     leaves: Leaves,
 }
 
@@ -106,10 +108,10 @@ impl Run<'_> {
         };
         let mut strands = FuturesUnordered::new();
         strands.push(strand(walk, planned, &queue, start(of)));
-        growth.open = 1;
+        growth.opened();
         for room in (1..first).map_while(|_| walk.sources.widen(&*walk.supervisor)) {
             strands.push(strand(walk, planned, &queue, start(Of::Itself(room))));
-            growth.open += 1;
+            growth.opened();
         }
         let (mut result, mut rest, mut lost) = (Ok(()), Vec::new(), None);
         let mut watched = Box::pin(tokio::time::sleep(bounds::STRAND_WATCHED_FOR));
@@ -119,7 +121,10 @@ impl Run<'_> {
                 end = strands.next() => {
                     let Some(end) = end else { break };
                     self.departures.absorb(end.departures);
-                    growth.ended(end.too_many);
+                    growth.ended(&end.too_many);
+                    if end.too_many.contains(&(Side::Source, Ceiling::Refused)) {
+                        walk.sources.strand_is_refused();
+                    }
                     if let Some((links, asked_for_vanished)) = end.links {
                         (self.links, self.asked_for_vanished) = (links, asked_for_vanished);
                     }
@@ -140,22 +145,23 @@ impl Run<'_> {
                         }
                         let of = Of::Run(self.links.take().map(Box::new), self.asked_for_vanished);
                         strands.push(strand(walk, planned, &queue, start(of)));
-                        growth.open += 1;
+                        growth.opened();
                     }
                 }
                 () = &mut watched => {
                     if walk.supervisor.is_crowded() || walk.sources.wants_seat() {
                         drop(queue.take_spare());
                     }
-                    match growth.judge(&walk.progress.snapshot()) {
-                        Judged::Grow => match (!queue.is_empty()).then(|| walk.sources.widen(&*walk.supervisor)).flatten() {
+                    let strand_room = || walk.sources.widen(&*walk.supervisor);
+                    match growth.judge(&walk.progress.snapshot(), queue.at_work(), !queue.is_empty()) {
+                        Judged::Grow => match strand_room() {
                             Some(room) => {
                                 strands.push(strand(walk, planned, &queue, start(Of::Itself(room))));
-                                growth.open += 1;
+                                growth.opened();
                             }
                             None => growth.not_grown(),
                         },
-                        Judged::Shrink => queue.let_one_go(),
+                        Judged::Shrink => queue.keep_at_most(growth.most),
                         Judged::Stay => {}
                     }
                     watched.as_mut().reset(tokio::time::Instant::now() + bounds::STRAND_WATCHED_FOR);
@@ -163,7 +169,7 @@ impl Run<'_> {
             }
         }
         drop(strands);
-        walk.learning.note_width(growth.good, growth.ceiling);
+        growth.teach(&walk.learning);
         rest.extend(queue.close());
         walk.sources.say_mailboxes_wait(false);
         walk.progress.close_strands();
@@ -230,7 +236,7 @@ impl Run<'_> {
     ) -> Result<(), WalkError> {
         loop {
             let is_alone = queue.at_work() < 2;
-            let is_over = || self.had_trouble || self.walk.supervisor.is_crowded() || queue.lets_go();
+            let is_over = || !self.troubled.is_empty() || self.walk.supervisor.is_crowded() || queue.is_too_wide();
             if !is_first && !is_alone && is_over() {
                 return Ok(());
             }
@@ -276,6 +282,7 @@ async fn strand(outer: &Walk<'_>, planned: &Planned, queue: &Queue, start: Start
     let is_first = room.is_none();
     if let (false, Err(error)) = (is_first, run.connected().await.map(drop)) {
         let why = if error.is_without_words() { Ceiling::Trouble } else { Ceiling::Refused };
+        let too_many = error.side().map(|side| (side, why)).into_iter().collect();
         let leaves = if error.concerns_a_connection() || error.is_of_sign_in() {
             // One connection more than a server will have: the account goes on over those that it has. Some say so by
             // refusing the password that they have just taken.
@@ -284,13 +291,13 @@ async fn strand(outer: &Walk<'_>, planned: &Planned, queue: &Queue, start: Start
         } else {
             Leaves::Failed(error)
         };
-        return End { departures: run.departures, links: None, too_many: Some(why), leaves };
+        return End { departures: run.departures, links: None, too_many, leaves };
     }
     let mut planned = planned.clone();
     queue.begins();
     let result = run.work_off(&mut planned, queue, outer.progress, is_first).await;
     queue.ends();
-    let Run { links, departures, asked_for_vanished, had_trouble, .. } = run;
+    let Run { links, departures, asked_for_vanished, troubled, .. } = run;
     let links = match (links, room, &result) {
         (links, None, _) => Some((links, asked_for_vanished)),
         (Some(links), Some(room), Ok(())) => {
@@ -305,7 +312,7 @@ async fn strand(outer: &Walk<'_>, planned: &Planned, queue: &Queue, start: Start
         }
         _ => None,
     };
-    let too_many = had_trouble.then_some(Ceiling::Trouble);
+    let too_many = troubled.into_iter().map(|side| (side, Ceiling::Trouble)).collect();
     End { departures, links, too_many, leaves: result.into() }
 }
 
@@ -327,120 +334,9 @@ fn worse(one: Result<(), WalkError>, other: Result<(), WalkError>) -> Result<(),
     }
 }
 
-/// What follows from a look at the strands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Judged {
-    /// One more is worth trying.
-    Grow,
-    Stay,
-    /// The last one has not paid.
-    Shrink,
-}
-
-/// How many strands there are, and whether one more would pay.
-struct Growth {
-    most: usize,
-    open: usize,
-    /// What was moved up to the last look, in octets as [`work_of`] counts them.
-    work: u64,
-    /// What was moved while the strands before the last were watched.
-    before: Option<u64>,
-    /// With so many it went faster than with one less.
-    good: Option<usize>,
-    /// No more than these, and why, if something other than the operator says so.
-    ceiling: Option<(usize, Ceiling)>,
-}
-
-impl Growth {
-    fn new(most: usize) -> Self {
-        Self { most: most.max(1), open: 0, work: 0, before: None, good: None, ceiling: None }
-    }
-
-    /// A strand has come to its end.
-    fn ended(&mut self, too_many: Option<Ceiling>) {
-        let was_alone = self.open < 2;
-        self.open = self.open.saturating_sub(1);
-        if let Some(why) = too_many {
-            self.most = self.open.max(1);
-            if !was_alone {
-                self.limit(why);
-            }
-        }
-    }
-
-    /// Looks at what was moved since the last look.
-    fn judge(&mut self, now: &Snapshot) -> Judged {
-        let work = work_of(now);
-        let moved = work.saturating_sub(std::mem::replace(&mut self.work, work));
-        let pays = |before: u64| moved.saturating_mul(100) >= before.saturating_mul(100 + bounds::STRAND_GAIN_PERCENT);
-        match self.before.take() {
-            Some(before) if !pays(before) => {
-                // The line or a server is full: what was open before is enough.
-                self.most = self.open.saturating_sub(1).max(1);
-                self.good = Some(self.most);
-                self.limit(Ceiling::NoGain);
-                return if self.open > self.most { Judged::Shrink } else { Judged::Stay };
-            }
-            Some(_) => self.good = Some(self.open),
-            None => {}
-        }
-        if self.open >= self.most {
-            return Judged::Stay;
-        }
-        self.before = Some(moved);
-        Judged::Grow
-    }
-
-    /// There was no room for another, or no mailbox left for it.
-    fn not_grown(&mut self) {
-        self.before = None;
-    }
-
-    fn limit(&mut self, why: Ceiling) {
-        self.ceiling = Some((self.most, why));
-        self.good = self.good.map(|good| good.min(self.most));
-    }
-}
-
-/// A message costs something besides its octets.
-fn work_of(now: &Snapshot) -> u64 {
-    bounds::work(now.bytes_moved, now.messages_settled)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn moved(bytes_moved: u64) -> Snapshot {
-        Snapshot { bytes_moved, ..Snapshot::default() }
-    }
-
-    #[test]
-    fn strands_are_added_while_each_makes_it_faster_and_the_one_that_does_not_is_let_go() {
-        let mut growth = Growth { open: 1, ..Growth::new(8) };
-        // 100, then 190 more, then 195 more.
-        let mut grown = Vec::new();
-        for total in [100, 290, 485, 700, 2_000] {
-            match growth.judge(&moved(total)) {
-                Judged::Grow => growth.open += 1,
-                Judged::Shrink => growth.ended(None),
-                Judged::Stay => {}
-            }
-            grown.push(growth.open);
-        }
-        assert_eq!(grown, [2, 3, 2, 2, 2]);
-        assert_eq!((growth.good, growth.ceiling), (Some(2), Some((2, Ceiling::NoGain))));
-    }
-
-    #[test]
-    fn the_last_that_is_allowed_is_found_to_pay() {
-        let mut growth = Growth { open: 1, ..Growth::new(2) };
-        assert_eq!(growth.judge(&moved(100)), Judged::Grow);
-        growth.open += 1;
-        assert_eq!(growth.judge(&moved(300)), Judged::Stay);
-        assert_eq!(growth.judge(&moved(310)), Judged::Stay, "it is judged once");
-        assert_eq!((growth.good, growth.ceiling), (Some(2), None));
-    }
 
     #[test]
     fn a_second_connection_is_open_from_the_beginning_where_many_mailboxes_are_far_away() {
@@ -450,18 +346,6 @@ mod tests {
         for (asked_for, round_trip, mailboxes, expected) in cases {
             assert_eq!(begin_with(asked_for, round_trip, mailboxes), expected, "{round_trip:?} {mailboxes}");
         }
-    }
-
-    #[test]
-    fn a_server_that_will_not_have_another_connection_is_not_asked_again() {
-        let mut growth = Growth { open: 3, good: Some(3), ..Growth::new(8) };
-        growth.ended(Some(Ceiling::Refused));
-        assert_eq!(growth.judge(&moved(1_000)), Judged::Stay);
-        assert_eq!((growth.open, growth.most), (2, 2));
-        assert_eq!((growth.good, growth.ceiling), (Some(2), Some((2, Ceiling::Refused))));
-        let mut alone = Growth { open: 1, ..Growth::new(8) };
-        alone.ended(Some(Ceiling::Trouble));
-        assert_eq!(alone.ceiling, None, "one connection that is lost says nothing of several");
     }
 
     #[test]

@@ -30,8 +30,8 @@ impl Waiting {
 pub(crate) struct Queue {
     waiting: Mutex<VecDeque<Waiting>>,
     at_work: AtomicUsize,
-    /// Strands that are to end behind the mailbox that they are in.
-    let_go: AtomicUsize,
+    /// How many strands there should be: as long as there are more, whoever comes to the end of a mailbox ends.
+    most_at_work: AtomicUsize,
     spare: Mutex<Option<Spare>>,
 }
 
@@ -51,7 +51,12 @@ impl Queue {
         visits.sort_by_key(|visit| std::cmp::Reverse(messages(visit)));
         let new = |visit| Waiting { visit, tally: Tally::default(), quarantine: Duration::ZERO };
         let waiting = Mutex::new(visits.into_iter().map(new).collect());
-        Self { waiting, at_work: AtomicUsize::new(0), let_go: AtomicUsize::new(0), spare: Mutex::new(None) }
+        Self {
+            waiting,
+            at_work: AtomicUsize::new(0),
+            most_at_work: AtomicUsize::new(usize::MAX),
+            spare: Mutex::new(None),
+        }
     }
 
     pub(crate) fn next(&self) -> Option<Waiting> {
@@ -98,14 +103,14 @@ impl Queue {
         self.at_work.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// One strand is to end behind the mailbox that it is in.
-    pub(crate) fn let_one_go(&self) {
-        self.let_go.fetch_add(1, Ordering::Relaxed);
+    /// Strands are to end behind their mailboxes until there are no more than these. One that ends by itself is one of them.
+    pub(crate) fn keep_at_most(&self, strands: usize) {
+        self.most_at_work.store(strands, Ordering::Relaxed);
     }
 
-    /// Whether whoever asks is the one to end.
-    pub(crate) fn lets_go(&self) -> bool {
-        self.let_go.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1)).is_ok()
+    /// Whether whoever asks is one too many.
+    pub(crate) fn is_too_wide(&self) -> bool {
+        self.at_work() > self.most_at_work.load(Ordering::Relaxed)
     }
 
     /// Strands that take mailboxes.
@@ -136,7 +141,7 @@ mod tests {
         let queue = Queue {
             waiting: Mutex::new([1, 2, 3].map(waiting).into()),
             at_work: AtomicUsize::new(0),
-            let_go: AtomicUsize::new(0),
+            most_at_work: AtomicUsize::new(usize::MAX),
             spare: Mutex::new(None),
         };
         let lost = queue.next().expect("a mailbox");
@@ -147,15 +152,32 @@ mod tests {
     }
 
     #[test]
-    fn as_many_strands_end_as_are_let_go() {
+    fn strands_end_until_there_are_as_many_as_there_should_be() {
         let queue = Queue {
             waiting: Mutex::new([1].map(waiting).into()),
             at_work: AtomicUsize::new(0),
-            let_go: AtomicUsize::new(0),
+            most_at_work: AtomicUsize::new(usize::MAX),
             spare: Mutex::new(None),
         };
-        assert!(!queue.lets_go());
-        queue.let_one_go();
-        assert!(queue.lets_go() && !queue.lets_go());
+        (0..3).for_each(|_| queue.begins());
+        assert!(!queue.is_too_wide());
+        queue.keep_at_most(2);
+        assert!(queue.is_too_wide());
+        queue.ends();
+        assert!(!queue.is_too_wide());
+    }
+
+    #[test]
+    fn where_a_strand_has_ended_by_itself_no_other_ends_in_its_place() {
+        let queue = Queue {
+            waiting: Mutex::new([1].map(waiting).into()),
+            at_work: AtomicUsize::new(3),
+            most_at_work: AtomicUsize::new(usize::MAX),
+            spare: Mutex::new(None),
+        };
+        queue.keep_at_most(2);
+        // Its connection was lost.
+        queue.ends();
+        assert!(!queue.is_too_wide(), "two are left, and both stay");
     }
 }

@@ -106,6 +106,9 @@ pub enum Ceiling {
     Trouble,
     /// One more made nothing faster.
     NoGain,
+    /// Something that a later version knows.
+    #[serde(other)]
+    Other,
 }
 
 impl Ceiling {
@@ -113,7 +116,7 @@ impl Ceiling {
     fn known_for(self) -> i64 {
         match self {
             Self::Refused => DAY_SECS,
-            Self::Trouble => HOUR_SECS,
+            Self::Trouble | Self::Other => HOUR_SECS,
             Self::NoGain => 6 * HOUR_SECS,
         }
     }
@@ -136,6 +139,9 @@ pub struct Width {
     pub best: Option<Found>,
     /// No more than these, and why.
     pub most: Option<(Found, Ceiling)>,
+    /// The same where the last of them only helps to read a mailbox. Such a one may be unfit for other reasons than that it is
+    /// one too many (it shows an older state, say), so it says nothing of connections that copy mailboxes of their own.
+    pub reading: Option<(Found, Ceiling)>,
 }
 
 impl Width {
@@ -149,8 +155,15 @@ impl Width {
     /// How many there should be at most, as far as that is known.
     #[must_use]
     pub fn most(&self, now_unix_secs: i64) -> Option<usize> {
-        let (most, why) = self.most?;
-        is_within(most.at_unix_secs, now_unix_secs, why.known_for()).then_some(most.connections.max(1))
+        self.most.and_then(|most| believed(most, now_unix_secs))
+    }
+
+    /// The same of connections to read one mailbox. That several mailboxes at once were no faster than one says nothing of them:
+    /// what they wait for may be something else.
+    #[must_use]
+    pub fn most_reading(&self, now_unix_secs: i64) -> Option<usize> {
+        let most = self.most.filter(|(_, why)| *why != Ceiling::NoGain);
+        [most, self.reading].into_iter().flatten().filter_map(|most| believed(most, now_unix_secs)).min()
     }
 
     fn merge(&mut self, run: &Self) {
@@ -165,7 +178,13 @@ impl Width {
                 best.connections = best.connections.min(most.connections);
             }
         }
+        self.reading = run.reading.or(self.reading);
     }
+}
+
+/// A ceiling, if it is not too old.
+fn believed((most, why): (Found, Ceiling), now_unix_secs: i64) -> Option<usize> {
+    is_within(most.at_unix_secs, now_unix_secs, why.known_for()).then_some(most.connections.max(1))
 }
 
 /// How a target takes messages that are stored one by one: with their mailbox selected, or without. Servers differ up to
@@ -224,8 +243,9 @@ mod tests {
 
     #[test]
     fn what_was_learnt_about_connections_becomes_old() {
-        let best = |hours| Width { best: Some(found(3, hours)), most: None };
-        let most = |hours, why| Width { best: Some(found(5, 0)), most: Some((found(2, hours), why)) };
+        let best = |hours| Width { best: Some(found(3, hours)), ..Width::default() };
+        let most =
+            |hours, why| Width { best: Some(found(5, 0)), most: Some((found(2, hours), why)), ..Width::default() };
         let cases = [
             (Width::default(), None, None),
             (best(1), Some(3), None),
@@ -248,6 +268,7 @@ mod tests {
         let run = |best: Option<usize>, most: Option<(usize, Ceiling)>| Width {
             best: best.map(|connections| found(connections, 0)),
             most: most.map(|(connections, why)| (found(connections, 0), why)),
+            ..Width::default()
         };
         let mut width = run(Some(4), None);
         width.merge(&run(None, Some((2, Ceiling::Refused))));
@@ -256,6 +277,35 @@ mod tests {
         assert_eq!(width, run(Some(3), None), "the server lets in more by now");
         width.merge(&Width::default());
         assert_eq!(width, run(Some(3), None), "a run that learnt nothing");
+    }
+
+    #[test]
+    fn connections_that_only_read_are_held_to_what_the_server_bears_and_not_to_what_paid() {
+        let width = |most, reading| Width { best: None, most, reading };
+        let cases = [
+            (None, None, None),
+            (Some((found(2, 1), Ceiling::Refused)), None, Some(2)),
+            (Some((found(2, 2), Ceiling::Trouble)), None, None),
+            (Some((found(1, 1), Ceiling::NoGain)), None, None),
+            (Some((found(3, 1), Ceiling::Refused)), Some((found(2, 1), Ceiling::Refused)), Some(2)),
+            (None, Some((found(2, 25), Ceiling::Refused)), None),
+        ];
+        for (most, reading, expected) in cases {
+            assert_eq!(width(most, reading).most_reading(NOW), expected, "{most:?} {reading:?}");
+        }
+        let mut width = width(None, None);
+        let refused = Width { reading: Some((found(1, 0), Ceiling::Refused)), ..Width::default() };
+        width.merge(&refused);
+        width.merge(&Width::default());
+        assert_eq!((width.most(NOW), width.most_reading(NOW)), (None, Some(1)));
+    }
+
+    #[test]
+    fn a_reason_that_a_later_version_knows_loses_nothing_else() {
+        let text =
+            r#"{"width":{"most":[{"connections":2,"at_unix_secs":1794999000},"full_moon"]},"round_trip_secs":0.5}"#;
+        let profile = HostProfile::from_json(text).expect("it can be read");
+        assert_eq!((profile.width.most(NOW), profile.round_trip_secs), (Some(2), Some(0.5)));
     }
 
     #[test]

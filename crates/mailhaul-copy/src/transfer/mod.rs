@@ -130,6 +130,8 @@ pub(crate) struct Outcome {
     pub(crate) undated: u64,
     /// Messages stored, by the target's word, under UIDs that it had given out before.
     pub(crate) merged: u64,
+    /// Whether the target has named a UIDVALIDITY that is not the mailbox's.
+    pub(crate) named_another_mailbox: bool,
     /// How long it took, and how long of that nothing came from the source.
     pub(crate) took: Duration,
     /// See `took`.
@@ -156,6 +158,8 @@ pub(crate) struct Context<'a> {
     pub(crate) ahead: &'a Arc<ByteBudget>,
     /// Called for every group of messages that was handed to the ledger as settled.
     pub(crate) on_settled: &'a (dyn Fn(&[Settled], u64) + Sync),
+    /// Whether the target mailbox is not selected, so that nobody is told when another one takes its place.
+    pub(crate) unselected: bool,
 }
 
 /// Sends the shipments: all of them, unless too many are stored without a name, or a line turns out to be worth compressing,
@@ -221,6 +225,7 @@ pub(crate) async fn transfer(
         throttled: table.throttled,
         undated: table.undated,
         merged: table.merged,
+        named_another_mailbox: table.named_another_mailbox,
         took,
         waited_for_source,
         end,
@@ -266,6 +271,13 @@ async fn collect(mut reader: AppendReader<'_>, context: &Context<'_>, table: &Mu
             AppendEvent::Stored { batch, first, messages, uids, status } => {
                 let (settled, bytes, target_mark) = {
                     let mut table = lock(table);
+                    table.notice_another_mailbox(uids.as_ref(), context.target_uid_validity);
+                    if context.unselected && table.named_another_mailbox {
+                        // Nobody has read what is in that mailbox: nothing more goes into it before that is done.
+                        let detail =
+                            "the mailbox was made anew (another UIDVALIDITY) while messages were stored".to_owned();
+                        return Err(lost(Side::Target)(ImapError::Protocol { during: "APPEND", detail }));
+                    }
                     if status.is_throttled() {
                         table.throttled = Some(status);
                     }
