@@ -4,6 +4,8 @@
 use super::trial::Trial;
 use crate::bounds;
 use crate::budget::Share;
+use crate::error::LinkError;
+use crate::oversight::ServerSign;
 use crate::scan::Listing;
 use crate::sources::Seat;
 use crate::walk::{Links, Pair, Walk};
@@ -31,24 +33,24 @@ struct Known {
     mailbox_id: Option<String>,
 }
 
-/// A further connection, with the mailbox open, and what it takes up.
+/// A further connection, with the mailbox open, and its place among those of the account.
 pub(crate) struct Further {
     pub(super) connection: Connection,
-    pub(super) _place: Place,
-}
-
-/// What one more connection takes up.
-pub(crate) struct Place {
-    _seat: Seat,
-    /// Memory for what it delivers before its turn.
-    _share: Share,
+    pub(super) _seat: Seat,
 }
 
 /// With what a further connection begins.
-pub(super) enum Beginning {
+pub(super) struct Beginning {
+    pub(super) kind: Kind,
+    /// Memory for what it delivers before its turn.
+    pub(super) room: Share,
+}
+
+/// Where it comes from.
+pub(super) enum Kind {
     Open(Box<Further>),
     /// It has to be made first; whether its line is to be compressed.
-    New(Place, bool),
+    New(Seat, bool),
 }
 
 impl<'a> Aid<'a> {
@@ -85,20 +87,30 @@ impl<'a> Aid<'a> {
     }
 
     /// A connection that is open already, or room for a new one.
-    /// The first needs memory also for what the run's own connection delivers before its turn.
-    pub(super) fn begin(&self, compress: bool, is_first: bool) -> Option<Beginning> {
-        if let Some(further) = self.take_kept() {
-            return Some(Beginning::Open(Box::new(further)));
-        }
-        let sources = &self.walk.sources;
-        let share = sources.budgets.held.take(bounds::HELD_BY_READER * if is_first { 2 } else { 1 })?;
-        let seat = sources.widen_reading(&*self.walk.supervisor)?;
-        Some(Beginning::New(Place { _seat: seat, _share: share }, compress))
+    pub(super) fn begin(&self, compress: bool) -> Option<Beginning> {
+        let room = self.room()?;
+        let kind = match self.lock().pop() {
+            Some(further) => Kind::Open(Box::new(further)),
+            None => Kind::New(self.walk.sources.widen_reading(&*self.walk.supervisor)?, compress),
+        };
+        Some(Beginning { kind, room })
     }
 
-    /// One that is open from an earlier transfer.
-    pub(super) fn take_kept(&self) -> Option<Further> {
-        self.lock().pop()
+    /// Memory for what one connection delivers before its turn.
+    pub(super) fn room(&self) -> Option<Share> {
+        self.walk.sources.budgets.held.take(bounds::HELD_BY_READER)
+    }
+
+    /// Whether one is open from an earlier transfer.
+    pub(super) fn has_kept(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
+    /// What a server has said on a further connection, if it asks everybody to slow down.
+    pub(super) fn note_throttle(&self, error: ImapError) {
+        if let Some(sign @ ServerSign::Throttled(_)) = LinkError::new(Side::Source, error).sign() {
+            self.walk.supervisor.sign(Side::Source, sign);
+        }
     }
 
     /// Keeps one for the next transfer.
@@ -116,7 +128,11 @@ impl<'a> Aid<'a> {
 
     /// Signs in and opens the mailbox; in words why it cannot be read there.
     pub(super) async fn open(&self, compress: bool) -> Result<Connection, String> {
-        let told = |error: ImapError| escape(&error.to_string());
+        let told = |error: ImapError| {
+            let words = escape(&error.to_string());
+            self.note_throttle(error);
+            words
+        };
         let accounts = &self.walk.job.accounts;
         let (endpoint, credentials) = (&accounts.source.endpoint, &accounts.source.credentials);
         let opened = Connection::open(Side::Source, endpoint, credentials, &accounts.timeouts).await;

@@ -7,12 +7,17 @@
 //! connection, and only what that one says counts.
 
 use super::aid::{Aid, Beginning};
-use super::lane::{Failure, Lane, LaneEnd, octets_of, weight_of};
+use super::dealing::{Out, Whom, whom_to_ask, window_of_each};
+use super::lane::{Failure, Lane, LaneEnd, octets_of};
+use super::stall::Stall;
 use super::trial::{Seen, Verdict, WATCHED_FOR};
+use super::turns::{Again, By, Turns};
 use super::window::Window;
 use crate::bounds;
-use mailhaul_imap::{BodyFetcher, Completion, Context as Doing, ErrorClass, FetchBatch, FetchEvent, ImapError};
-use mailhaul_types::{Uid, UidSet};
+use crate::budget::Share;
+use mailhaul_imap::{
+    BodyFetcher, Completion, Context as Doing, ErrorClass, FetchBatch, FetchEvent, ImapError, StatusLine,
+};
 use std::collections::VecDeque;
 use std::future::{Future as _, poll_fn};
 use std::pin::{Pin, pin};
@@ -23,42 +28,11 @@ use tokio::time::{Instant, Sleep, sleep};
 /// How many batches a further connection may answer without all of their messages. Others may be expunging just then;
 /// more than these, and it shows something else than the first.
 const SHORT_MAX: u32 = 3;
-/// So long everything may wait for a batch of a further connection, with nothing left to do for the own one, before the own
-/// one is asked for it as well.
-const STALLED_FOR: Duration = Duration::from_secs(15);
-/// What is asked of one of several connections at least, in octets and messages: two batches. And at most, in octets: no more
-/// than may be held of it, so that the order stands also if another one is lost.
-const WINDOW_LEAST: (u64, u64) = (4 << 20, 1_000);
-const WINDOW_MOST: u64 = bounds::HELD_BY_READER;
-
-/// Who was asked for a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
-    Own,
-    Lane(u64),
-}
-
-/// A batch that was asked for and has not come out whole.
-struct Turn {
-    batch: FetchBatch,
-    by: By,
-    /// What has come before its turn.
-    held: VecDeque<FetchEvent>,
-    /// Messages that a further connection has not delivered.
-    left: UidSet,
-    /// The message of it whose octets are coming in chunks from a further connection.
-    streaming: Option<Uid>,
-    /// Whether its end has come.
-    is_complete: bool,
-    /// Whether what a further connection has left out of it was asked for on the own one.
-    is_asked_again: bool,
-}
-
 /// Messages out of the source.
 pub(super) struct Intake<'a> {
     own: BodyFetcher<'a>,
     /// Octets and messages that the own connection was asked for and has not answered.
-    own_out: (u64, u64),
+    own_out: Out,
     /// The batch of the message whose octets come in chunks over the own connection.
     own_streaming: Option<u64>,
     aid: Option<&'a Aid<'a>>,
@@ -67,22 +41,18 @@ pub(super) struct Intake<'a> {
     lanes_begun: u64,
     /// Nothing is given out before these are open, or known not to be.
     waits_for_lanes: bool,
-    turns: VecDeque<Turn>,
+    turns: Turns,
     /// Batches that nobody was asked for, while there are several to ask.
     waiting: VecDeque<FetchBatch>,
-    /// What is held of the own connection takes up so many octets, and may take up so many.
-    own_held: u64,
-    own_held_most: u64,
+    /// Memory for what the own connection delivers before its turn, while there are others or something is held.
+    own_room: Option<Share>,
     /// Nothing further is opened yet: whether the line is better compressed is to be known first.
     pub(super) holds_off: bool,
-    /// Turns of which something is asked for again.
-    asked_again: usize,
     /// Why the transfer cannot go on.
     failure: Option<ImapError>,
     window: Window,
     sight: Sight,
-    /// For which batch everything waits, and how long it has.
-    stalled: (u64, Duration),
+    stall: Stall,
 }
 
 /// What is seen between two looks. What comes counts when it comes, not when it is its turn.
@@ -124,25 +94,18 @@ impl<'a> Intake<'a> {
             lanes: Vec::new(),
             lanes_begun: 0,
             waits_for_lanes: false,
-            turns: VecDeque::new(),
+            turns: Turns::default(),
             waiting: VecDeque::new(),
-            own_held: 0,
-            own_held_most: bounds::HELD_BY_READER,
+            own_room: None,
             holds_off: false,
-            asked_again: 0,
             failure: None,
             window,
             sight,
-            stalled: (0, Duration::ZERO),
+            stall: Stall::default(),
         };
         if let Some(aid) = aid {
-            while let Some(further) = aid.take_kept() {
-                intake.begin(aid, Beginning::Open(Box::new(further)));
-            }
-            while intake.lanes.len() < aid.wanted_at_once() && aid.may_try() {
-                let Some(beginning) = aid.begin(compress, intake.lanes.is_empty()) else { break };
-                intake.begin(aid, beginning);
-            }
+            while aid.has_kept() && intake.open_one(aid) {}
+            while intake.lanes.len() < aid.wanted_at_once() && aid.may_try() && intake.open_one(aid) {}
             intake.waits_for_lanes = !intake.lanes.is_empty();
         }
         intake
@@ -171,6 +134,8 @@ impl<'a> Intake<'a> {
 
     /// The next event; `None` when everything pushed has been answered. May be given up and begun again.
     pub(super) async fn next(&mut self) -> Result<Option<FetchEvent>, ImapError> {
+        // What the target took in the meantime was not waiting for the source.
+        self.stall.was_elsewhere();
         let event = poll_fn(|task| self.poll_next(task)).await?;
         if let Some(FetchEvent::BatchEnd { .. }) = event {
             self.look();
@@ -180,11 +145,14 @@ impl<'a> Intake<'a> {
 
     /// Everything that was pushed is answered: what further connections there are wait for the next transfer.
     pub(super) async fn finish(&mut self) {
-        for mut lane in std::mem::take(&mut self.lanes) {
-            if lane.close() {
-                poll_fn(|task| lane.poll(task)).await;
-            }
-        }
+        let mut lanes = std::mem::take(&mut self.lanes);
+        lanes.retain_mut(Lane::close);
+        // All at once: none waits for the answer to another one's good-bye.
+        poll_fn(|task| {
+            lanes.retain_mut(|lane| lane.poll(task).is_pending());
+            if lanes.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Whether further connections read, or are being opened.
@@ -193,13 +161,22 @@ impl<'a> Intake<'a> {
     }
 
     fn is_alone(&self) -> bool {
-        // What has to be asked for again has its turn before what the own connection was asked for earlier.
-        self.lanes.is_empty() && self.own_held == 0 && self.waiting.is_empty() && self.asked_again == 0
+        self.lanes.is_empty() && self.waiting.is_empty() && self.turns.is_plain()
     }
 
     fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Result<Option<FetchEvent>, ImapError>> {
         loop {
-            let polled = if self.is_alone() { self.poll_own(task) } else { self.poll_several(task) };
+            let polled = if self.is_alone() {
+                self.own_room = None;
+                self.poll_own(task)
+            } else {
+                self.poll_several(task)
+            };
+            if polled.is_pending() {
+                self.stall.waits_for(self.what_stalls(), Instant::now());
+            } else {
+                self.stall.goes_on(Instant::now());
+            }
             if polled.is_ready() || self.aid.is_none() {
                 return polled;
             }
@@ -216,7 +193,7 @@ impl<'a> Intake<'a> {
             batch_of(event, &mut self.own_streaming);
             if let FetchEvent::BatchEnd { batch, .. } = event {
                 self.own_has_answered(*batch);
-                self.end_turn(*batch);
+                self.turns.remove(*batch);
             }
         }
         Poll::Ready(Ok(event))
@@ -225,7 +202,7 @@ impl<'a> Intake<'a> {
     fn poll_several(&mut self, task: &mut Context<'_>) -> Poll<Result<Option<FetchEvent>, ImapError>> {
         loop {
             self.deal();
-            if let Some(event) = self.take_held() {
+            if let Some(event) = self.turns.take() {
                 return Poll::Ready(Ok(Some(event)));
             }
             if let Some(error) = self.failure.take() {
@@ -239,8 +216,7 @@ impl<'a> Intake<'a> {
             for place in (0..self.lanes.len()).rev() {
                 goes_on |= self.poll_lane(place, task);
             }
-            let is_next = self.turns.front().is_some_and(|turn| turn.by == By::Own);
-            if is_next || self.own_held < self.own_held_most {
+            if self.turns.is_next(By::Own) || self.turns.room(By::Own) > 0 {
                 let polled = pin!(self.own.next()).poll(task)?;
                 if let Poll::Ready(Some(event)) = polled {
                     goes_on = true;
@@ -253,31 +229,10 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// What is held of the batch whose turn it is.
-    fn take_held(&mut self) -> Option<FetchEvent> {
-        let turn = self.turns.front_mut()?;
-        let (event, by) = (turn.held.pop_front()?, turn.by);
-        let (held, _) = self.holding(by);
-        *held = held.saturating_sub(weight_of(&event));
-        // What was taken over is out by and by, and its room with it.
-        self.own_held_most = self.own_held_most.min(self.own_held + bounds::HELD_BY_READER);
-        if let FetchEvent::BatchEnd { .. } = event
-            && let Some(turn) = self.turns.pop_front()
-        {
-            self.asked_again = self.asked_again.saturating_sub(usize::from(turn.is_asked_again));
-        }
-        Some(event)
-    }
-
-    /// What is held of one connection, and how much may be.
-    fn holding(&mut self, by: By) -> (&mut u64, u64) {
-        match by {
-            By::Lane(number) => match self.lanes.iter().position(|lane| lane.number == number) {
-                Some(place) => (&mut self.lanes[place].held, bounds::HELD_BY_READER),
-                None => (&mut self.own_held, self.own_held_most),
-            },
-            By::Own => (&mut self.own_held, self.own_held_most),
-        }
+    /// The batch for which everything waits, and the further connection that owes it.
+    fn what_stalls(&self) -> Option<(u64, u64)> {
+        let own_waits = self.own_out.1 == 0 || self.turns.room(By::Own) == 0;
+        self.turns.owed_by_lane().filter(|_| own_waits)
     }
 
     /// Gives out what waits, each batch to whoever has least to do, as far as the windows go.
@@ -289,28 +244,16 @@ impl<'a> Intake<'a> {
             self.waits_for_lanes = false;
         }
         let readers = 1 + self.lanes.iter().filter(|lane| lane.is_ready()).count() as u64;
-        let (octets, messages) = self.window.size();
-        let window = match readers {
-            1 => (octets, messages),
-            _ => {
-                let octets = (octets / readers).clamp(WINDOW_LEAST.0, WINDOW_MOST);
-                (octets, (messages / readers).max(WINDOW_LEAST.1))
-            }
-        };
         while let Some(batch) = self.waiting.front() {
-            let (octets, messages) = (batch.bytes_expected, batch.uids.len());
-            let ready = (0..self.lanes.len()).filter(|place| self.lanes[*place].is_ready());
-            let least = ready.min_by_key(|place| self.lanes[*place].out);
-            let least = least.filter(|place| self.lanes[*place].out < self.own_out);
-            let out = least.map_or(self.own_out, |place| self.lanes[place].out);
-            let is_full = out.0.saturating_add(octets) > window.0 || out.1 + messages > window.1;
-            if is_full && out.1 > 0 {
-                break;
-            }
-            let Some(batch) = self.waiting.pop_front() else { break };
-            match least {
-                Some(place) => self.give_lane(place, batch),
-                None => self.give_own(batch),
+            let is_owed = self.turns.has_lanes() || self.lanes.iter().any(|lane| lane.out.1 > 0);
+            let window = window_of_each(self.window.size(), readers, is_owed);
+            let lanes = self.lanes.iter().enumerate().filter(|(_, lane)| lane.is_ready());
+            let lanes = lanes.map(|(place, lane)| (place, lane.out));
+            let whom = whom_to_ask((batch.bytes_expected, batch.uids.len()), self.own_out, lanes, window);
+            let Some((whom, batch)) = whom.and_then(|whom| Some((whom, self.waiting.pop_front()?))) else { break };
+            match whom {
+                Whom::Lane(place) => self.give_lane(place, batch),
+                Whom::Own => self.give_own(batch),
             }
         }
         for lane in self.lanes.iter_mut().filter(|lane| lane.is_retired && lane.out.1 == 0) {
@@ -320,22 +263,22 @@ impl<'a> Intake<'a> {
 
     fn give_own(&mut self, batch: FetchBatch) {
         self.own_out = (self.own_out.0 + batch.bytes_expected, self.own_out.1 + batch.uids.len());
-        self.turns.push_back(Turn::new(batch.clone(), By::Own));
+        self.turns.push(batch.clone(), By::Own);
         self.own.push(batch);
     }
 
     fn give_lane(&mut self, place: usize, batch: FetchBatch) {
         let lane = &mut self.lanes[place];
         lane.out = (lane.out.0 + batch.bytes_expected, lane.out.1 + batch.uids.len());
-        self.turns.push_back(Turn::new(batch.clone(), By::Lane(lane.number)));
+        self.turns.push(batch.clone(), By::Lane(lane.number));
         lane.desk().orders.push(batch);
     }
 
     /// Lets a further connection go on, as far as there is room for what it brings. Whether anything came of it.
     fn poll_lane(&mut self, place: usize, task: &mut Context<'_>) -> bool {
-        let is_next = self.turns.front().is_some_and(|turn| turn.by == By::Lane(self.lanes[place].number));
         let lane = &mut self.lanes[place];
-        let room = bounds::HELD_BY_READER.saturating_sub(lane.held).max(u64::from(is_next));
+        let by = By::Lane(lane.number);
+        let room = self.turns.room(by).max(u64::from(self.turns.is_next(by)));
         let was_open = lane.desk().is_open;
         if room == 0 && was_open && lane.out.1 > 0 {
             return false;
@@ -360,115 +303,89 @@ impl<'a> Intake<'a> {
         if let FetchEvent::BatchEnd { batch, .. } = &event {
             self.own_has_answered(*batch);
         }
-        self.hold(id, event);
+        if let Some(id) = id {
+            self.turns.hold(id, event);
+        }
     }
 
     fn take_from_lane(&mut self, number: u64, event: FetchEvent) {
         let Some(place) = self.lanes.iter().position(|lane| lane.number == number) else { return };
         self.sight.see(&event);
-        let id = batch_of(&event, &mut self.lanes[place].streaming);
-        let Some(turn) = self.turns.iter_mut().find(|turn| Some(turn.batch.id) == id) else { return };
-        match &event {
-            FetchEvent::Message { uid, .. } => {
-                turn.left.remove(*uid);
-            }
-            FetchEvent::LargeStart { uid, .. } => turn.streaming = Some(*uid),
-            FetchEvent::LargeEnd => {
-                if let Some(uid) = turn.streaming.take() {
-                    turn.left.remove(uid);
-                }
-            }
-            FetchEvent::LargeChunk(_) => {}
-            FetchEvent::BatchEnd { batch, outcome, missing } => {
-                let (octets, messages) = (turn.batch.bytes_expected, turn.batch.uids.len());
-                let lane = &mut self.lanes[place];
-                lane.out = (lane.out.0.saturating_sub(octets), lane.out.1.saturating_sub(messages));
-                if *outcome != Completion::Ok || !missing.is_empty() {
-                    self.was_left_short(place, *batch, asks_to_slow_down(outcome));
-                    return;
-                }
+        let Some(id) = batch_of(&event, &mut self.lanes[place].streaming) else { return };
+        self.turns.note_delivered(id, &event);
+        if let FetchEvent::BatchEnd { batch, outcome, missing } = &event {
+            let (octets, messages) = self.turns.size(*batch).unwrap_or_default();
+            let lane = &mut self.lanes[place];
+            lane.out = (lane.out.0.saturating_sub(octets), lane.out.1.saturating_sub(messages));
+            if let Some(status) = wish_to_slow_down(outcome) {
+                // The server's word about itself, and not about a message: nothing is asked of it again at once.
+                self.was_throttled(place, status.clone());
+            } else if *outcome != Completion::Ok || !missing.is_empty() {
+                self.was_left_short(place, *batch);
+                return;
             }
         }
-        self.hold(id, event);
+        self.turns.hold(id, event);
     }
 
     /// A further connection has answered without all that it was asked for. Whether that is true, the own one says.
-    fn was_left_short(&mut self, place: usize, id: u64, is_throttled: bool) {
-        let held = self.turns.iter().find(|turn| turn.batch.id == id).map_or(0, Turn::weight);
-        let lane = &mut self.lanes[place];
-        lane.held = lane.held.saturating_sub(held);
-        lane.short += if is_throttled { SHORT_MAX } else { 1 };
-        if lane.short >= SHORT_MAX && !lane.is_retired {
-            lane.is_retired = true;
-            tracing::info!("a connection that does not hand out everything reads no more of this mailbox");
-            self.give_up(false);
+    fn was_left_short(&mut self, place: usize, id: u64) {
+        self.lanes[place].short += 1;
+        if self.lanes[place].short >= SHORT_MAX {
+            self.retire(place, "a connection that does not hand out everything reads no more of this mailbox");
         }
         self.ask_own(id);
     }
 
-    /// Puts an event to the others of its batch.
-    fn hold(&mut self, id: Option<u64>, event: FetchEvent) {
-        let Some(place) = self.turns.iter().position(|turn| Some(turn.batch.id) == id) else { return };
-        let (weight, by) = (weight_of(&event), self.turns[place].by);
-        self.turns[place].is_complete |= matches!(event, FetchEvent::BatchEnd { .. });
-        self.turns[place].held.push_back(event);
-        let (held, most) = self.holding(by);
-        *held += weight;
-        let is_full = *held >= most;
-        let is_stuck = place > 0 && self.turns.front().is_some_and(|front| front.held.is_empty() && front.by == by);
-        if is_stuck
-            && is_full
-            && let Some(turn) = self.turns.remove(place)
-        {
-            // The connection whose turn it is brings another batch first, and there is no room to wait with that.
-            self.turns.push_front(turn);
+    /// A further connection was asked to slow down. What it has left out is refused, as if the own one had been: it is asked
+    /// for again after a pause, if whoever looks after that waits at all.
+    fn was_throttled(&mut self, place: usize, status: StatusLine) {
+        if let Some(aid) = self.aid {
+            aid.note_throttle(ImapError::Refused { command: "UID FETCH", status });
+        }
+        self.retire(place, "a connection that is asked to slow down reads no more of this mailbox");
+    }
+
+    fn retire(&mut self, place: usize, why: &'static str) {
+        if !std::mem::replace(&mut self.lanes[place].is_retired, true) {
+            tracing::info!("{why}");
+            self.give_up(false);
         }
     }
 
-    /// A further connection has left messages of this batch out.
+    /// What a further connection has left out of this batch is asked for on the own one.
     fn ask_own(&mut self, id: u64) {
-        let Some(turn) = self.turns.iter_mut().find(|turn| turn.batch.id == id) else { return };
-        if let Some(uid) = turn.streaming.take() {
-            let begun = turn.held.iter().rposition(|event| matches!(event, FetchEvent::LargeStart { .. }));
-            let Some(begun) = begun else {
+        let Some((octets, messages)) = self.turns.size(id) else { return };
+        match self.turns.ask_again(id) {
+            Again::Ask(batch) => {
+                self.own_out = (self.own_out.0 + octets, self.own_out.1 + messages);
+                self.own.push(batch);
+            }
+            Again::Nothing => {}
+            Again::Broken(uid) => {
                 let detail = format!(": the octets of UID {uid} ended before their end");
                 self.failure.get_or_insert(ImapError::Closed { during: "UID FETCH", detail });
-                return;
-            };
-            turn.held.truncate(begun);
+            }
         }
-        (turn.by, turn.is_asked_again) = (By::Own, true);
-        let held = turn.weight();
-        let asked = turn.batch.uids.len();
-        let batch = FetchBatch { uids: turn.left.clone(), ..turn.batch.clone() };
-        self.take_over(held);
-        self.asked_again += 1;
-        if batch.uids.is_empty() {
-            // Everything had come.
-            let end = FetchEvent::BatchEnd { batch: id, outcome: Completion::Ok, missing: UidSet::new() };
-            self.hold(Some(id), end);
-            return;
-        }
-        self.own_out = (self.own_out.0 + batch.bytes_expected, self.own_out.1 + asked);
-        self.own.push(batch);
-    }
-
-    /// What a further connection has delivered is held by the own one from here on.
-    fn take_over(&mut self, held: u64) {
-        self.own_held += held;
-        self.own_held_most += held;
     }
 
     /// A further connection is no more.
     fn lane_has_ended(&mut self, place: usize) {
         let lane = self.lanes.remove(place);
-        match lane.desk().failure.take() {
+        let (failure, room) = {
+            let mut desk = lane.desk();
+            (desk.failure.take(), desk.room.take())
+        };
+        match failure {
             Some(Failure::NotOpened(why)) => {
                 tracing::info!(why, "no further connection reads this mailbox");
                 self.give_up(true);
             }
             Some(Failure::Lost(error)) => {
                 tracing::warn!(%error, "a further connection to the source is lost; what it was asked for is asked again");
+                if let Some(aid) = self.aid {
+                    aid.note_throttle(error);
+                }
                 self.give_up(false);
             }
             Some(Failure::Stalled) => {
@@ -477,17 +394,7 @@ impl<'a> Intake<'a> {
             }
             None => {}
         }
-        let theirs = |turn: &&mut Turn| turn.by == By::Lane(lane.number);
-        let (mut open, mut held) = (Vec::new(), 0);
-        for turn in self.turns.iter_mut().filter(theirs) {
-            if turn.is_complete {
-                turn.by = By::Own;
-                held += turn.weight();
-            } else {
-                open.push(turn.batch.id);
-            }
-        }
-        self.take_over(held);
+        let open = self.turns.lane_has_ended(lane.number, room);
         open.into_iter().for_each(|id| self.ask_own(id));
         if self.lanes.is_empty() {
             // It goes on as it began, once what is held has come out.
@@ -498,20 +405,25 @@ impl<'a> Intake<'a> {
     }
 
     fn own_has_answered(&mut self, id: u64) {
-        let Some(turn) = self.turns.iter().find(|turn| turn.batch.id == id) else { return };
-        let (octets, messages) = (turn.batch.bytes_expected, turn.batch.uids.len());
+        let (octets, messages) = self.turns.size(id).unwrap_or_default();
         self.own_out = (self.own_out.0.saturating_sub(octets), self.own_out.1.saturating_sub(messages));
     }
 
-    fn end_turn(&mut self, id: u64) {
-        if let Some(place) = self.turns.iter().position(|turn| turn.batch.id == id) {
-            self.turns.remove(place);
+    /// Opens one more, or takes one that is open, if there is room for it and for the own one. Whether there is.
+    fn open_one(&mut self, aid: &'a Aid<'a>) -> bool {
+        if self.own_room.is_none() {
+            self.own_room = aid.room();
         }
+        let beginning = self.own_room.as_ref().and_then(|_| aid.begin(self.compress));
+        let is_begun = beginning.is_some();
+        if let Some(beginning) = beginning {
+            self.begin(aid, beginning);
+        }
+        is_begun
     }
 
     fn begin(&mut self, aid: &'a Aid<'a>, beginning: Beginning) {
         if self.is_alone() {
-            self.own_held_most = bounds::HELD_BY_READER;
             self.share_out();
         }
         self.lanes_begun += 1;
@@ -522,15 +434,11 @@ impl<'a> Intake<'a> {
     fn share_out(&mut self) {
         for batch in self.own.take_back() {
             self.own_has_answered(batch.id);
-            self.end_turn(batch.id);
+            self.turns.remove(batch.id);
             self.waiting.push_back(batch);
         }
         self.own.set_window(u64::MAX, u64::MAX);
-        // A message of which a part is out already has to come to its end before anything else.
-        let streaming = self.turns.iter().position(|turn| Some(turn.batch.id) == self.own_streaming);
-        if let Some(turn) = streaming.and_then(|place| self.turns.remove(place)) {
-            self.turns.push_front(turn);
-        }
+        self.turns.bring_forward(self.own_streaming);
     }
 
     fn give_up(&mut self, for_good: bool) {
@@ -558,7 +466,7 @@ impl<'a> Intake<'a> {
             let (octets, messages) = self.window.size();
             self.own.set_window(octets, messages);
         }
-        self.look_for_stalled(elapsed);
+        self.look_for_stalled();
         let Some(aid) = self.aid else { return };
         if aid.is_wanted_elsewhere() {
             self.lanes.iter_mut().for_each(|lane| lane.is_retired = true);
@@ -570,13 +478,13 @@ impl<'a> Intake<'a> {
         let verdict = aid.trial().judge(Seen { elapsed, work, left, waited, readers, opening });
         match verdict {
             Verdict::GoOn => {}
-            Verdict::OpenAnother => match self.may_open(aid).then(|| aid.begin(self.compress, readers < 2)).flatten() {
-                Some(beginning) => {
+            Verdict::OpenAnother => {
+                if self.may_open(aid) && self.open_one(aid) {
                     tracing::debug!(readers = readers + 1, "one more connection reads this mailbox");
-                    self.begin(aid, beginning);
+                } else {
+                    aid.trial().is_off();
                 }
-                None => aid.trial().is_off(),
-            },
+            }
             Verdict::LetGo => {
                 if let Some(lane) = self.lanes.iter_mut().rfind(|lane| !lane.is_retired) {
                     lane.is_retired = true;
@@ -587,51 +495,32 @@ impl<'a> Intake<'a> {
     }
 
     /// A connection that is much slower than the others must not keep all of them waiting: it is dropped.
-    fn look_for_stalled(&mut self, elapsed: Duration) {
-        let own_waits = self.own_out.1 == 0 || self.own_held >= self.own_held_most;
-        // What is in the middle of a message that is with the target in part cannot be taken over.
-        let front = self.turns.front().filter(|turn| own_waits && turn.streaming.is_none());
-        let Some((id, By::Lane(number))) = front.map(|turn| (turn.batch.id, turn.by)) else {
-            self.stalled = (0, Duration::ZERO);
-            return;
-        };
-        let before = if self.stalled.0 == id { self.stalled.1 } else { Duration::ZERO };
-        self.stalled = (id, before + elapsed);
-        if self.stalled.1 >= STALLED_FOR
-            && let Some(place) = self.lanes.iter().position(|lane| lane.number == number)
-        {
-            self.stalled = (0, Duration::ZERO);
+    fn look_for_stalled(&mut self) {
+        let number = self.stall.whose();
+        if let Some(place) = self.lanes.iter().position(|lane| Some(lane.number) == number) {
             self.lanes[place].desk().failure = Some(Failure::Stalled);
             self.lane_has_ended(place);
         }
     }
 
+    /// While something is asked for again nobody else joins: there is nothing to share out.
     fn may_open(&self, aid: &Aid<'_>) -> bool {
-        !self.holds_off && aid.may_try()
+        !self.holds_off && (self.is_alone() || !self.lanes.is_empty()) && aid.may_try()
     }
 }
 
-/// Whether a refusal is a wish to be asked for less.
-fn asks_to_slow_down(outcome: &Completion) -> bool {
-    matches!(outcome, Completion::Refused(status) if status.class(Doing::Fetch) == ErrorClass::Throttle)
+/// A refusal that is a wish to be asked for less.
+fn wish_to_slow_down(outcome: &Completion) -> Option<&StatusLine> {
+    match outcome {
+        Completion::Refused(status) if status.class(Doing::Fetch) == ErrorClass::Throttle => Some(status),
+        _ => None,
+    }
 }
 
 impl Sight {
     fn see(&mut self, event: &FetchEvent) {
         self.octets += octets_of(event);
         self.messages += u64::from(matches!(event, FetchEvent::Message { .. } | FetchEvent::LargeEnd));
-    }
-}
-
-impl Turn {
-    fn new(batch: FetchBatch, by: By) -> Self {
-        let left = if by == By::Own { UidSet::new() } else { batch.uids.clone() };
-        Self { batch, by, held: VecDeque::new(), left, streaming: None, is_complete: false, is_asked_again: false }
-    }
-
-    /// What is held of it takes up so many octets.
-    fn weight(&self) -> u64 {
-        self.held.iter().map(weight_of).sum()
     }
 }
 

@@ -3,7 +3,9 @@
 //! It is a future that owns its connection. Whoever polls it puts orders on the desk between them and takes events off
 //! it; it does nothing of its own accord, and can be dropped at any moment.
 
-use super::aid::{Aid, Beginning, Further};
+use super::aid::{Aid, Beginning, Further, Kind};
+use super::dealing::Out;
+use crate::budget::Share;
 use mailhaul_imap::{FetchBatch, FetchEvent, FetchOptions, ImapError};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -11,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 /// What an event takes up besides the octets of mail in it.
-const EVENT_OCTETS: u64 = 256;
+pub(super) const EVENT_OCTETS: u64 = 256;
 
 /// What lies between a connection and whoever polls it.
 #[derive(Default)]
@@ -28,6 +30,8 @@ pub(super) struct Desk {
     pub(super) end: Option<LaneEnd>,
     /// Why it has ended before.
     pub(super) failure: Option<Failure>,
+    /// Memory for what it delivers before its turn. Whoever holds that keeps it.
+    pub(super) room: Option<Share>,
 }
 
 /// What becomes of a connection that has nothing more to do.
@@ -56,9 +60,7 @@ pub(super) struct Lane<'a> {
     future: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
     desk: Arc<Mutex<Desk>>,
     /// Octets and messages that it was asked for and has not answered.
-    pub(super) out: (u64, u64),
-    /// What has come before its turn takes up so many octets.
-    pub(super) held: u64,
+    pub(super) out: Out,
     /// The batch of the message whose octets are coming in chunks.
     pub(super) streaming: Option<u64>,
     /// How many batches it has answered without all of their messages.
@@ -69,9 +71,10 @@ pub(super) struct Lane<'a> {
 
 impl<'a> Lane<'a> {
     pub(super) fn new(number: u64, aid: &'a Aid<'a>, beginning: Beginning) -> Self {
-        let desk: Arc<Mutex<Desk>> = Arc::default();
-        let future = Box::pin(work(aid, beginning, Arc::clone(&desk)));
-        Self { number, future, desk, out: (0, 0), held: 0, streaming: None, short: 0, is_retired: false }
+        let Beginning { kind, room } = beginning;
+        let desk = Arc::new(Mutex::new(Desk { room: Some(room), ..Desk::default() }));
+        let future = Box::pin(work(aid, kind, Arc::clone(&desk)));
+        Self { number, future, desk, out: (0, 0), streaming: None, short: 0, is_retired: false }
     }
 
     pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -88,10 +91,11 @@ impl<'a> Lane<'a> {
         !desk.is_open && desk.failure.is_none()
     }
 
-    /// Nothing more will come: it is kept, if it is not to be let go. Whether it is open, so that it has to be polled to its end.
+    /// Nothing more will come: it is kept, if it is not to be let go or has read enough. Whether it is open, so that it has to be polled to its end.
     pub(super) fn close(&mut self) -> bool {
         let mut desk = self.desk();
-        (desk.end, desk.allowance) = (desk.end.or(Some(LaneEnd::Kept)), u64::MAX);
+        let end = if self.is_retired { LaneEnd::LetGo } else { LaneEnd::Kept };
+        (desk.end, desk.allowance) = (desk.end.or(Some(end)), u64::MAX);
         desk.is_open
     }
 
@@ -104,12 +108,10 @@ fn lock(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {
     desk.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn work(aid: &Aid<'_>, beginning: Beginning, desk: Arc<Mutex<Desk>>) {
-    let further = match beginning {
-        Beginning::Open(further) => Ok(*further),
-        Beginning::New(place, compress) => {
-            aid.open(compress).await.map(|connection| Further { connection, _place: place })
-        }
+async fn work(aid: &Aid<'_>, kind: Kind, desk: Arc<Mutex<Desk>>) {
+    let further = match kind {
+        Kind::Open(further) => Ok(*further),
+        Kind::New(seat, compress) => aid.open(compress).await.map(|connection| Further { connection, _seat: seat }),
     };
     match further {
         Ok(further) => {

@@ -9,13 +9,16 @@
 //! in flight when a connection broke comes back to the caller, who reads the target's tail before he tries again.
 
 mod aid;
+mod dealing;
 mod gauge;
 mod intake;
 mod lane;
 mod marks;
 mod pump;
+mod stall;
 mod table;
 mod trial;
+mod turns;
 mod window;
 
 use crate::budget::ByteBudget;
