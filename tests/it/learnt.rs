@@ -70,7 +70,12 @@ fn know(stage: &Stage, profile: &HostProfile) {
 
 /// What was learnt of the target.
 fn known(stage: &Stage) -> HostProfile {
-    let key = key(Side::Target, &stage.target_proxy);
+    known_of(stage, Side::Target)
+}
+
+fn known_of(stage: &Stage, side: Side) -> HostProfile {
+    let proxy = if side == Side::Source { &stage.source_proxy } else { &stage.target_proxy };
+    let key = key(side, proxy);
     let text = in_state(&stage.bench, async |ledger| ledger.host_profile(&key).await);
     HostProfile::from_json(&text.expect("something was learnt")).expect("it can be read")
 }
@@ -99,13 +104,15 @@ fn a_copy_opens_no_more_connections_than_it_has_learnt_there_should_be() {
     assert_eq!(stage.target_proxy.statistics().connections, 1);
 }
 
+/// Lets nobody in.
+fn full() -> Plan {
+    let no = || Reply::tagged("NO [LIMIT] Maximum number of connections from user+IP exceeded");
+    Plan::new().reply("AUTHENTICATE", Which::From(1), no()).reply("LOGIN", Which::From(1), no())
+}
+
 #[test]
 fn a_connection_that_was_refused_is_not_asked_for_by_the_next_account() {
     let mut stage = slow_stage();
-    let full = || {
-        let no = || Reply::tagged("NO [LIMIT] Maximum number of connections from user+IP exceeded");
-        Plan::new().reply("AUTHENTICATE", Which::From(1), no()).reply("LOGIN", Which::From(1), no())
-    };
     stage.target_proxy.set_next_plans([Plan::new(), full()]);
     stage.copy_completely();
     let before = stage.target_proxy.statistics().connections;
@@ -125,6 +132,20 @@ fn whether_a_further_connection_paid_is_learnt() {
     stage.bench.copy_completely(&["--connections", "3"]);
     let best = known(&stage).width.best.map(|best| best.connections);
     assert!(matches!(best, Some(1..=3)), "{best:?}");
+}
+
+#[test]
+fn what_the_source_has_refused_is_not_held_against_the_target() {
+    let mut stage = slow_stage();
+    stage.source_proxy.set_next_plans([slow(), full()]);
+    stage.copy_completely();
+    let before = stage.source_proxy.statistics().connections;
+    assert_eq!(before, 2, "a second one was asked for, once, and none to read with either");
+    assert_eq!((known(&stage).width.most, known(&stage).width.reading), (None, None));
+    let (most, why) = known_of(&stage, Side::Source).width.most.expect("learnt");
+    assert_eq!((most.connections, why), (1, Ceiling::Refused));
+    copy_for_another(&mut stage, "bob");
+    assert_eq!(stage.source_proxy.statistics().connections, before + 1, "one, and no other");
 }
 
 /// A target that takes one message with a command.
