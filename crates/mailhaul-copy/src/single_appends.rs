@@ -16,8 +16,8 @@ const TRIAL_MESSAGES: u64 = 100;
 impl Sender<'_, '_> {
     /// How many shipments make a trial, if one is to be made and enough is left for it.
     pub(crate) fn width_of_trial(&self, rest: &[Shipment]) -> Option<usize> {
-        let learning = &self.walk.learning;
-        if self.links.target.capabilities().multiappend() || !learning.tries_single_appends() {
+        let target = &self.links.target;
+        if target.capabilities().multiappend() || !target.can_unselect() || !self.walk.learning.tries_single_appends() {
             return None;
         }
         let mut messages = 0;
