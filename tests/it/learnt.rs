@@ -124,17 +124,6 @@ fn a_connection_that_was_refused_is_not_asked_for_by_the_next_account() {
 }
 
 #[test]
-fn whether_a_further_connection_paid_is_learnt() {
-    let stage = slow_stage();
-    // So slow that it is looked at several times, however busy the machine is.
-    stage.source_proxy.set_plan(Plan::new().bandwidth(Direction::ToClient, 40_000));
-    // A line as slow as this may count as far away: then two are open from the beginning, and a third one is tried.
-    stage.bench.copy_completely(&["--connections", "3"]);
-    let best = known(&stage).width.best.map(|best| best.connections);
-    assert!(matches!(best, Some(1..=3)), "{best:?}");
-}
-
-#[test]
 fn what_the_source_has_refused_is_not_held_against_the_target() {
     let mut stage = slow_stage();
     stage.source_proxy.set_next_plans([slow(), full()]);
