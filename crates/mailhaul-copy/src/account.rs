@@ -6,6 +6,7 @@ use crate::deletions::refuse_mirror_after_switch;
 use crate::error::{INTERRUPTED, WalkError, stop_of, stop_of_ledger};
 use crate::final_check::compare_sides;
 use crate::job::CopyJob;
+use crate::learning::Learning;
 use crate::moves::Departures;
 use crate::oversight::Oversight;
 use crate::passes::Held;
@@ -17,8 +18,9 @@ use crate::walk::{Links, Walk};
 use mailhaul_db::{Ledger, PairLease, RunVerdict};
 use mailhaul_plan::keys::KeyMaker;
 use mailhaul_report::{RunReport, Verdict};
-use mailhaul_types::escape;
-use std::collections::BTreeMap;
+use mailhaul_types::{Side, escape};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Copies one account, and reports on it. Never panics and never fails: what went wrong stands in the report.
@@ -37,7 +39,8 @@ pub async fn copy_account(job: &CopyJob, ledger: &Ledger, oversight: &Oversight<
 }
 
 async fn run_with_lease(job: &CopyJob, ledger: &Ledger, lease: &PairLease, oversight: &Oversight<'_>) -> RunReport {
-    let walk = Walk::new(job, lease, KeyMaker::new(ledger.digest_key()), oversight);
+    let learning = Arc::new(Learning::recall(ledger, &job.accounts).await);
+    let walk = Walk::new(job, lease, KeyMaker::new(ledger.digest_key()), oversight, Arc::clone(&learning));
     let mut run = Run::new(&walk);
     let end = tokio::select! {
         biased;
@@ -53,6 +56,10 @@ async fn run_with_lease(job: &CopyJob, ledger: &Ledger, lease: &PairLease, overs
         Ok(()) if job.resync.thorough => Some(compare_sides(&walk, &mut links).await),
         _ => None,
     };
+    if let Some(links) = &links {
+        learning.look_at(links);
+    }
+    learning.keep(ledger, &job.accounts).await;
     if let (Some(links), Ok(())) = (links, &end) {
         say_goodbye(links).await;
     }
@@ -132,8 +139,8 @@ pub(crate) struct Run<'a> {
     pub(crate) held: Vec<Held>,
     /// Whether every mailbox that was visited was passed to its end.
     pub(crate) all_passed: bool,
-    /// Whether a connection was lost, or a server asked to slow down.
-    pub(crate) had_trouble: bool,
+    /// The servers whose connection was lost, or who asked to slow down.
+    pub(crate) troubled: BTreeSet<Side>,
     /// What was finished beside this.
     pub(crate) shelf: Shelf,
 }
@@ -150,7 +157,7 @@ impl<'a> Run<'a> {
             passed: BTreeMap::new(),
             held: Vec::new(),
             all_passed: true,
-            had_trouble: false,
+            troubled: BTreeSet::new(),
             shelf: Shelf::default(),
         }
     }

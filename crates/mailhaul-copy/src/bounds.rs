@@ -85,6 +85,26 @@ pub(crate) const STRAND_GAIN_PERCENT: u64 = 10;
 /// What a message costs besides its octets, in octets, where the two are added.
 pub(crate) const STRAND_MESSAGE_OCTETS: u64 = 4 << 10;
 
+/// What mail weighs, its octets and its messages together.
+pub(crate) fn work(octets: u64, messages: u64) -> u64 {
+    octets.saturating_add(messages.saturating_mul(STRAND_MESSAGE_OCTETS))
+}
+
+/// Mail that comes before its turn is held in memory where several connections read one mailbox: so many octets of each.
+/// As much as the kernel of a common system takes in advance on one connection.
+pub(crate) const HELD_BY_READER: u64 = 6 << 20;
+/// The same of all connections of an account, and of a process.
+pub(crate) const HELD_BY_ACCOUNT: u64 = 24 << 20;
+/// See [`HELD_BY_ACCOUNT`].
+pub(crate) const HELD_BY_PROCESS: u64 = 48 << 20;
+/// Octets asked for ahead on all connections of an account to its source, beyond the least that each may ask for.
+pub(crate) const AHEAD_OF_ACCOUNT: u64 = 64 << 20;
+/// The same of all accounts of a process.
+pub(crate) const AHEAD_OF_PROCESS: u64 = 512 << 20;
+
+/// When one more connection to read from is tried again after one has not paid, or was lost.
+pub(crate) const READER_AGAIN_AFTER: Duration = Duration::from_secs(5 * 60);
+
 /// From this round trip on, two connections are opened at once if so many mailboxes are new.
 pub(crate) const STRAND_FAR: Duration = Duration::from_millis(20);
 /// See [`STRAND_FAR`].

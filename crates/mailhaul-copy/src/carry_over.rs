@@ -13,7 +13,7 @@ mod drafts;
 mod nameless;
 
 use crate::error::WalkError;
-use crate::pass::set_aside_uncertain;
+use crate::pass::exceptions_of;
 use crate::reading::Unreadable;
 use crate::recognise::{By, Matched, Proof, Recognition, match_known};
 use crate::renames::evidence::{Sample, agrees};
@@ -134,17 +134,17 @@ pub(crate) async fn carry_over(
     for (word, text, messages) in notes(why, copied, &recognised) {
         tally.note(word, text, messages);
     }
-    let renumbering = Renumbering { source: ground.uid_validity, messages: recognised.messages };
+    // In one transaction: should the process die here, what may be there already is not taken for new.
+    let set_aside = exceptions_of(pair, recognised.uncertain);
+    let uncertain: Vec<Uid> = set_aside.iter().filter_map(|exception| exception.uid).collect();
+    let renumbering = Renumbering { source: ground.uid_validity, messages: recognised.messages, set_aside };
     pair.ledger.renumber_source(renumbering).await?;
     walk.reading.forget(pair.source.text(), Side::Source);
     tally.carried_over = carried_over;
     let state = pair.ledger.load().await?;
     tally.begin_anew(&state.settled);
-    if recognised.uncertain.is_empty() {
-        return Ok(state);
-    }
-    set_aside_uncertain(pair, tally, recognised.uncertain).await?;
-    Ok(pair.ledger.load().await?)
+    tally.unreadable.extend(uncertain);
+    Ok(state)
 }
 
 /// What the ledger has settled, by its former UIDs.

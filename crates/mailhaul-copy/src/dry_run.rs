@@ -3,6 +3,7 @@
 
 use crate::carry_over::moved_ground;
 use crate::error::{WalkError, mailbox_error, on, stop_of};
+use crate::foretelling::Foreteller;
 use crate::job::CopyJob;
 use crate::listing::{Listings, connect, list_both};
 use crate::mapping::Earlier;
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 
 /// Plans a copy. The ledger, if there is one, says what was copied before.
 pub async fn plan_account(job: &CopyJob, ledger: Option<&Ledger>, stop: &StopSignal) -> PlanReport {
-    let mut planner = Planner { job, report: PlanReport::default() };
+    let mut planner = Planner { job, report: PlanReport::default(), foreteller: Foreteller::begin(job, ledger).await };
     let end = tokio::select! {
         end = planner.plan(ledger) => end,
         () = stop.requested() => Err(WalkError::Interrupted { unanswered: 0 }),
@@ -33,6 +34,7 @@ pub async fn plan_account(job: &CopyJob, ledger: Option<&Ledger>, stop: &StopSig
 struct Planner<'a> {
     job: &'a CopyJob,
     report: PlanReport,
+    foreteller: Foreteller,
 }
 
 impl Planner<'_> {
@@ -56,6 +58,7 @@ impl Planner<'_> {
                 hint: words::MERGED_HINT.to_owned(),
             }
         })?;
+        self.foreteller.is_set_up(&target);
         self.leave_out(&mut links, &mapping, &source_figures).await?;
         for mapped in &mapping.mailboxes {
             self.remark_on(mapped);
@@ -67,6 +70,7 @@ impl Planner<'_> {
                 other => other?,
             }
         }
+        self.report.estimate = self.foreteller.foretell(self.job, &links);
         let _ = tokio::join!(links.source.logout(), links.target.logout());
         Ok(self.stop_of_a_run(&stored, &mapping))
     }
@@ -170,6 +174,7 @@ impl Planner<'_> {
         if let Some(state) = &state {
             self.look_at_earlier(mapped, &listing, state);
         }
+        self.foreteller.foresee(mapped, listing.todo.len() as u64, listing.bytes(), state.is_some());
         self.report.mailboxes.push(MailboxLine {
             source: mapped.source.to_string(),
             target: Some(escape(&mapped.target_text)),

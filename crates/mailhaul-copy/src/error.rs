@@ -91,9 +91,20 @@ impl From<DbError> for WalkError {
 }
 
 impl WalkError {
+    /// The server whose connection broke or refused.
+    pub(crate) fn side(&self) -> Option<Side> {
+        if let Self::Link(link) = self { Some(link.side) } else { None }
+    }
+
     /// Whether nobody was let in.
     pub(crate) fn is_of_sign_in(&self) -> bool {
         matches!(self, Self::Link(link) if link.error.class() == ErrorClass::SignIn)
+    }
+
+    /// Whether the server said nothing: it could not be reached, was lost, or was silent for too long.
+    pub(crate) fn is_without_words(&self) -> bool {
+        use mailhaul_imap::ImapError::{Closed, Connect, Resolve, TimedOut};
+        matches!(self, Self::Link(link) if matches!(link.error, Resolve { .. } | Connect { .. } | Closed { .. } | TimedOut { .. }))
     }
 
     /// Whether it is the trouble of one connection, and says nothing against others to the same servers.

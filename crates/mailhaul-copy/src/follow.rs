@@ -22,6 +22,7 @@ use crate::error::{WalkError, on, stop_of, stop_of_ledger};
 use crate::follow_listen::{Ear, Heard};
 use crate::follow_story::Story;
 use crate::job::{CopyJob, RetryExceptions};
+use crate::learning::Learning;
 use crate::oversight::Oversight;
 use crate::pause;
 use crate::progress::FollowState;
@@ -31,6 +32,7 @@ use mailhaul_imap::ErrorClass;
 use mailhaul_plan::keys::KeyMaker;
 use mailhaul_report::RunReport;
 use mailhaul_types::Side;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How an account is followed.
@@ -80,10 +82,13 @@ async fn follow_with_lease(
     oversight: &Oversight<'_>,
     options: FollowOptions,
 ) -> RunReport {
-    let walk = Walk::new(job, lease, KeyMaker::new(ledger.digest_key()), oversight);
+    let learning = Arc::new(Learning::recall(ledger, &job.accounts).await);
+    let walk = Walk::new(job, lease, KeyMaker::new(ledger.digest_key()), oversight, Arc::clone(&learning));
     // What was refused is offered again once, and not in every round.
     let later = CopyJob { retry_exceptions: RetryExceptions::Nowhere, ..job.clone() };
-    let later_walk = Walk::new(&later, lease, KeyMaker::new(ledger.digest_key()), oversight);
+    let keys = KeyMaker::new(ledger.digest_key());
+    // What the source has refused in the first round is not asked for in the others.
+    let later_walk = Walk::new(&later, lease, keys, oversight, Arc::clone(&learning)).after(&walk);
     let mut follower = Follower {
         walk: &walk,
         later_walk: &later_walk,
@@ -97,6 +102,10 @@ async fn follow_with_lease(
     };
     let end = follower.follow().await;
     let Follower { links, story, in_step_since, .. } = follower;
+    if let Some(links) = &links {
+        learning.look_at(links);
+    }
+    learning.keep(ledger, &job.accounts).await;
     if let (Some(links), Ok(())) = (links, &end) {
         say_goodbye(links).await;
     }

@@ -2,6 +2,7 @@
 
 use mailhaul_db::{AccountIdentity, PairIdentity};
 use mailhaul_imap::{Credentials, Endpoint, Timeouts};
+use mailhaul_plan::batches::BatchLimits;
 use mailhaul_plan::mailboxes::MappingRules;
 use mailhaul_plan::policy::ResyncPolicy;
 use mailhaul_plan::selection::Selection;
@@ -60,15 +61,17 @@ pub struct Connections {
     pub most: usize,
     /// With so many the copying begins; further ones are opened while that makes it faster.
     pub first: usize,
+    /// Over so many one mailbox is read from the beginning; else the second is opened once it is seen to be worth trying.
+    pub reading: usize,
 }
 
 impl Connections {
     /// What is used where nobody says otherwise: servers commonly allow ten for each account and address, and the
     /// account's owner has some of them.
-    pub const USUAL: Self = Self { most: 4, first: 1 };
+    pub const USUAL: Self = Self { most: 4, first: 1, reading: 1 };
 
     /// One, whatever comes.
-    pub const ONE: Self = Self { most: 1, first: 1 };
+    pub const ONE: Self = Self { most: 1, first: 1, reading: 1 };
 }
 
 impl Default for Connections {
@@ -100,6 +103,8 @@ pub struct CopyJob {
     pub resync: ResyncPolicy,
     /// How many mailboxes may be worked on at once, each over connections of its own.
     pub connections: Connections,
+    /// How messages are put together that are fetched and stored with one command.
+    pub batches: BatchLimits,
     /// Only recognise what is on the target already, and write nothing there: no message, no mailbox, no flag.
     pub recognise_only: bool,
 }

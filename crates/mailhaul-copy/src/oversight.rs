@@ -1,6 +1,7 @@
 //! Who looks over a run's shoulder: whether it may still write, how fast, and whether it should go on.
 
 use crate::bounds;
+use crate::budget::Budgets;
 use crate::progress::Progress;
 use crate::stop::StopSignal;
 use mailhaul_db::StaleHolder;
@@ -46,8 +47,23 @@ pub trait Supervisor: Send + Sync {
         Some(Box::new(()))
     }
 
+    /// Room for one more connection to the source alone. It is given back by letting go of it.
+    fn widen_reading(&self) -> Option<Widened> {
+        Some(Box::new(()))
+    }
+
+    /// What the process has for all its accounts. Asked once a run.
+    fn budgets(&self) -> Budgets {
+        Budgets::default()
+    }
+
     /// Whether room that was given is wanted by others now. Asked between two mailboxes.
     fn is_crowded(&self) -> bool {
+        false
+    }
+
+    /// The same of room for connections that only read. Asked now and then while they do.
+    fn is_reading_crowded(&self) -> bool {
         false
     }
 

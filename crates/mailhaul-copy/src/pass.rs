@@ -8,6 +8,7 @@ use crate::bounds;
 use crate::concluding::Seen;
 use crate::error::WalkError;
 use crate::flag_sync::sync_flags;
+use crate::learning::unix_secs;
 use crate::moves::{Arrivals, Departures, follow_moves};
 use crate::prepare::create_again;
 use crate::read_back::read_back;
@@ -20,7 +21,7 @@ use crate::step;
 use crate::tail::{present_in, target_uid_next, unclaimed};
 use crate::tally::Tally;
 use crate::target_side::{meet, open_quiet_target, open_target};
-use crate::transfer::{FlagsSent, Shipment};
+use crate::transfer::{Aid, FlagsSent, Shipment};
 use crate::views::doubt;
 use crate::visits::policy_digest;
 use crate::walk::{Links, Pair, Target, Walk};
@@ -31,7 +32,7 @@ use mailhaul_plan::batches::{BatchLimits, plan_batches};
 use mailhaul_plan::flags::common_flags;
 use mailhaul_plan::policy::FlagPolicy;
 use mailhaul_plan::steps::{difference, intersection, remaining};
-use mailhaul_types::{UidRange, UidSet, UidValidity};
+use mailhaul_types::{Uid, UidRange, UidSet, UidValidity};
 
 /// How a pass ended that came to its end.
 #[derive(Debug, Default)]
@@ -100,10 +101,14 @@ pub(crate) async fn pass(
     settled.extend_ranges(&adopted);
     let left = remaining(&listing.listed, &settled, &state.set_aside(), &listing.skipped_uids());
     let todo = listing.todo.iter().filter(|(uid, _)| left.contains(*uid));
-    let limits = BatchLimits { set_octets: bounds::set_octets(links.source.server_software()), ..Default::default() };
+    let limits = BatchLimits { set_octets: bounds::set_octets(links.source.server_software()), ..walk.job.batches };
     let batches = plan_batches(todo.map(|(uid, size)| (*uid, u64::from(*size))), &limits);
     let shipments = batches.into_iter().map(|batch| Shipment { batch, flags: FlagsSent::All }).collect();
-    let result = Sender::new(walk, links, pair, tally, &mut target).send(shipments).await;
+    let aid = Aid::new(walk, links, pair, &listing);
+    let result = Sender::new(walk, links, pair, tally, &mut target, &aid).send(shipments).await;
+    if result.is_ok() {
+        aid.close().await;
+    }
     for (flag, messages) in target.filter.dropped() {
         *tally.dropped_flags.entry(flag).or_default() += messages;
     }
@@ -182,11 +187,6 @@ fn account_for(
         policy: policy_digest(walk.job),
         at_unix_secs: unix_secs(),
     })
-}
-
-fn unix_secs() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// With `--retry-exceptions`, what was refused or unreadable becomes work again.
@@ -294,15 +294,22 @@ pub(crate) async fn set_aside_uncertain(
     uncertain: Unreadable,
 ) -> Result<UidSet, WalkError> {
     let mut aside = UidSet::new();
-    for (uid, reason) in uncertain {
-        let reason = format!("{reason}; it was not sent");
-        tally.unreadable.insert(uid);
-        aside.insert(uid);
-        tracing::warn!(mailbox = %pair.source, uid = uid.0, reason, "message set aside as unreadable");
-        let exception = Exception { uid: Some(uid), state: ExceptionState::Unreadable, reason, key: None };
+    for exception in exceptions_of(pair, uncertain) {
+        aside.extend(exception.uid);
+        tally.unreadable.extend(exception.uid);
         pair.ledger.record_exception(exception).await?;
     }
     Ok(aside)
+}
+
+/// The exceptions that keep such messages from being sent.
+pub(crate) fn exceptions_of(pair: &Pair<'_>, uncertain: Unreadable) -> Vec<Exception> {
+    let exception = |(uid, reason): (Uid, String)| {
+        let reason = format!("{reason}; it was not sent");
+        tracing::warn!(mailbox = %pair.source, uid = uid.0, reason, "message set aside as unreadable");
+        Exception { uid: Some(uid), state: ExceptionState::Unreadable, reason, key: None }
+    };
+    uncertain.into_iter().map(exception).collect()
 }
 
 /// What both sides last had in common of a message that was found on the target: before the switch the target's flags

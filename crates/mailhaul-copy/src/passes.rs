@@ -167,10 +167,18 @@ impl Run<'_> {
         let mut first = true;
         loop {
             let settled = tally.progress() + walk.reading.progress(source.text());
+            let (pass, waited) = (walk.learning.begin_pass(), walk.progress.waits_until());
             let error = match self.try_to_pass(place, planned, tally).await {
-                Ok(end) => return Ok(end),
+                Ok(end) => {
+                    // What was found there already, or waited for, says nothing of what copying takes.
+                    if let Some(load) = tally.first_load().filter(|_| first && waited == walk.progress.waits_until()) {
+                        pass.tells(&load);
+                    }
+                    return Ok(end);
+                }
                 Err(error) => error,
             };
+            drop(pass);
             let went_on = tally.progress() + walk.reading.progress(source.text()) > settled;
             tally.suspects.pass_was_lost(went_on);
             if went_on {

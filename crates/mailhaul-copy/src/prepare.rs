@@ -14,6 +14,7 @@ use mailhaul_db::MailboxLedger;
 use mailhaul_imap::{ErrorClass, ImapError};
 use mailhaul_plan::mailboxes::{MappedMailbox, Mapping};
 use mailhaul_types::{MailboxName, Side, escape};
+use tokio::time::Instant;
 
 /// Commands that are in flight, at first and when a connection has been lost; one from the second loss on. Some targets drop
 /// whoever asks for much at once, and each of these commands costs them more than a round trip's share.
@@ -67,6 +68,7 @@ impl Run<'_> {
         let missing: Vec<(usize, &MailboxName)> =
             places.iter().zip(&names).filter(wanted).map(|(place, name)| (*place, name)).collect();
         let asked: Vec<&MailboxName> = missing.iter().map(|(_, name)| *name).collect();
+        let began = Instant::now();
         let made = links.target.create_all(&asked, at_once).await;
         for ((place, _), _) in missing.iter().zip(made.done).filter(|(_, made)| *made) {
             let mapped = &mut planned.mapping.mailboxes[*place];
@@ -82,6 +84,11 @@ impl Run<'_> {
         let unsubscribed: Vec<&MailboxName> =
             places.iter().zip(&names).filter(|(place, name)| is_there(place, name)).map(|(_, name)| name).collect();
         let subscribed = links.target.subscribe_all(&unsubscribed, at_once).await;
+        if subscribed.end.is_ok() {
+            let bursts = [asked.len(), unsubscribed.len()].into_iter().filter(|commands| *commands > 0).count();
+            let waiting = links.target.round_trip().unwrap_or_default() * u32::try_from(bursts).unwrap_or(0);
+            walk.learning.made(asked.len() + unsubscribed.len(), began.elapsed(), waiting);
+        }
         let done = unsubscribed.iter().zip(subscribed.done).filter(|(_, done)| *done);
         planned.subscribed.extend(done.map(|(name, _)| name.text().to_owned()));
         subscribed.end.map_err(on(Side::Target))

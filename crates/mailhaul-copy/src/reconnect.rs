@@ -58,7 +58,7 @@ impl Run<'_> {
             other => return Err(other),
         };
         self.links = None;
-        self.had_trouble = true;
+        self.troubled.insert(link.side);
         let never_connected = matches!(link.error, ImapError::Resolve { .. } | ImapError::Connect { .. }) && first;
         let pause = match link.error.class() {
             ErrorClass::SignIn | ErrorClass::Tls | ErrorClass::Usage | ErrorClass::Quota | ErrorClass::Lease => None,

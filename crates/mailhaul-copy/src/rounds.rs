@@ -8,7 +8,7 @@ use crate::oversight::ServerSign;
 use crate::recognise::{Turn, match_in_turn};
 use crate::tail::{listed_in, present_in, target_uid_next, unclaimed};
 use crate::tally::Tally;
-use crate::transfer::{Context, End, FlagsSent, Outcome, Refusal, Shipment, from_mark, transfer};
+use crate::transfer::{Aid, Context, End, FlagsSent, Outcome, Refusal, Shipment, from_mark, transfer};
 use crate::walk::{Links, Pair, Target, Walk};
 use mailhaul_db::{Exception, ExceptionState, Settled, Settlement};
 use mailhaul_imap::{Context as Doing, ErrorClass, ImapError, StatusLine};
@@ -21,11 +21,12 @@ use std::sync::Mutex;
 
 /// Sends shipments in rounds until nothing is left that could still succeed.
 pub(crate) struct Sender<'a, 'w> {
-    walk: &'a Walk<'w>,
-    links: &'a mut Links,
-    pair: &'a Pair<'a>,
+    pub(crate) walk: &'a Walk<'w>,
+    pub(crate) links: &'a mut Links,
+    pub(crate) pair: &'a Pair<'a>,
     tally: &'a mut Tally,
-    target: &'a mut Target,
+    pub(crate) target: &'a mut Target,
+    aid: &'a Aid<'a>,
     /// UIDs of the target from its mark on that belong to settled messages.
     claimed: UidSet,
     /// Whether `claimed` also holds what the ledger knew before.
@@ -49,6 +50,7 @@ impl<'a, 'w> Sender<'a, 'w> {
         pair: &'a Pair<'a>,
         tally: &'a mut Tally,
         target: &'a mut Target,
+        aid: &'a Aid<'a>,
     ) -> Self {
         Self {
             walk,
@@ -56,6 +58,7 @@ impl<'a, 'w> Sender<'a, 'w> {
             pair,
             tally,
             target,
+            aid,
             claimed: UidSet::new(),
             claims_loaded: false,
             announced: BTreeMap::new(),
@@ -72,7 +75,8 @@ impl<'a, 'w> Sender<'a, 'w> {
         let (waiting, others) = self.in_turn(shipments);
         self.send_in_rounds(others).await?;
         self.ask_for_another().await?;
-        self.settle_with(waiting).await
+        self.settle_with(waiting).await?;
+        self.come_back().await
     }
 
     /// Those with which connections were lost, each alone, and before them all others, the first of them one by one if
@@ -146,6 +150,7 @@ impl<'a, 'w> Sender<'a, 'w> {
             let mut rest = &round[..];
             while !rest.is_empty() {
                 let width = if named { rest.len() } else { rest.len().min(bounds::UNNAMED_SLICE) };
+                let width = self.width_of_trial(rest).unwrap_or(width).min(width);
                 let width = if self.tally.suspects.one_by_one() { width_of_one(rest).unwrap_or(width) } else { width };
                 let begun = self.send_slice(&rest[..width], &mut again).await?;
                 rest = &rest[begun..];
@@ -181,6 +186,7 @@ impl<'a, 'w> Sender<'a, 'w> {
     /// shipments were begun, which is at least one.
     async fn send_slice(&mut self, slice: &[Shipment], again: &mut Vec<Retry>) -> Result<usize, WalkError> {
         self.alone = alone(slice);
+        let unselected = self.take_better_form(slice).await?;
         self.moved = self.walk.progress.snapshot().bytes_moved;
         let copied = self.tally.copied.len();
         let tally = Mutex::new(std::mem::take(self.tally));
@@ -199,16 +205,27 @@ impl<'a, 'w> Sender<'a, 'w> {
             filter: &self.target.filter,
             progress: self.walk.progress,
             stop: self.walk.stop,
+            aid: self.aid,
+            ahead: &self.walk.sources.budgets.ahead,
             on_settled: &on_settled,
+            unselected,
         };
-        let outcome = transfer(&mut self.links.source, &mut self.links.target, slice, &context).await;
+        let mut outcome = transfer(&mut self.links.source, &mut self.links.target, slice, &context).await;
         *self.tally = tally.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.target.mark = outcome.target_mark;
         self.claimed.clone_from(&outcome.claimed);
         self.tally.undated += outcome.undated;
         self.tally.without_own_copy += outcome.merged;
+        self.walk.learning.transferred(outcome.took, outcome.waited_for_source);
+        let looked_back = self.look_back(unselected, &outcome, self.tally.copied.len() - copied).await;
         let begun = outcome.begun.max(1);
-        let followed_up = self.follow_up(outcome, again).await;
+        // What cannot be asked of the target any more, the next pass finds out.
+        outcome.target_spoilt |= looked_back.is_err();
+        let followed_up = match (&outcome.end, looked_back) {
+            (End::Finished, Err(error)) => Err(error),
+            // A ledger that is full, a stop, the loss of the source: that is what the pass ends with.
+            _ => self.follow_up(outcome, again).await,
+        };
         // Where the target names nothing, it is known only now.
         if self.tally.copied.len() > copied {
             self.tally.suspects.others_came_through();
@@ -549,7 +566,7 @@ fn is_doubtful(refusal: &LinkError) -> bool {
 }
 
 /// Whether the target says that there is no such mailbox (RFC 9051 §6.3.12, RFC 5530).
-fn says_absent(status: &StatusLine) -> bool {
+pub(crate) fn says_absent(status: &StatusLine) -> bool {
     status.code_name().is_some_and(|code| code == "TRYCREATE" || code == "NONEXISTENT")
 }
 

@@ -9,17 +9,20 @@ use crate::account::{Run, say_goodbye};
 use crate::bounds;
 use crate::concluding::Seen;
 use crate::error::WalkError;
+use crate::growth::{Growth, Judged};
 use crate::moves::Departures;
 use crate::oversight::Widened;
 use crate::passes::Held;
 use crate::plan_run::Planned;
-use crate::progress::{Progress, Snapshot};
+use crate::progress::Progress;
 use crate::summary::Summary;
 use crate::visits::Visited;
 use crate::waiting::{Queue, Spare, Waiting};
 use crate::walk::{Links, Walk};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use mailhaul_plan::profile::Ceiling;
+use mailhaul_types::Side;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -56,8 +59,8 @@ struct End {
     departures: Departures,
     /// The connections of the run, and whether the source was asked on them to tell what is gone.
     links: Option<(Option<Links>, bool)>,
-    /// Whether a server would not have one more connection, or got into trouble over it.
-    too_many: bool,
+    /// Which server would not have one more connection, or got into trouble over it.
+    too_many: Vec<(Side, Ceiling)>,
     leaves: Leaves,
 }
 
@@ -86,10 +89,15 @@ impl Run<'_> {
     pub(crate) async fn pass_together(&mut self, planned: &Planned, visits: &[Visited]) -> Result<(), WalkError> {
         let walk = self.walk;
         let queue = Queue::largest_first(planned, visits);
-        let mut growth = Growth::new(walk.job.connections.most.min(visits.len()));
+        let most = walk.job.connections.most.min(walk.learning.most_connections());
+        let mut growth = Growth::new(most.min(visits.len()));
         let round_trip =
             self.links.as_ref().and_then(|Links { source, target }| source.round_trip().max(target.round_trip()));
-        let first = begin_with(walk.job.connections.first, round_trip, visits.len()).min(growth.most);
+        let messages =
+            visits.iter().filter_map(|visit| planned.messages(&planned.mapping.mailboxes[visit.place].source));
+        let known = walk.learning.begin_with(visits.len(), messages.map(u64::from).sum());
+        let first = begin_with(walk.job.connections.first, round_trip, visits.len());
+        let first = known.unwrap_or(first).min(growth.most);
         let of = Of::Run(self.links.take().map(Box::new), self.asked_for_vanished);
         let (departures, shelf) = (self.departures.for_strand(), Arc::clone(&self.shelf));
         let start = |of| Start {
@@ -100,10 +108,10 @@ impl Run<'_> {
         };
         let mut strands = FuturesUnordered::new();
         strands.push(strand(walk, planned, &queue, start(of)));
-        growth.open = 1;
-        for room in (1..first).map_while(|_| walk.supervisor.widen()) {
+        growth.opened();
+        for room in (1..first).map_while(|_| walk.sources.widen(&*walk.supervisor)) {
             strands.push(strand(walk, planned, &queue, start(Of::Itself(room))));
-            growth.open += 1;
+            growth.opened();
         }
         let (mut result, mut rest, mut lost) = (Ok(()), Vec::new(), None);
         let mut watched = Box::pin(tokio::time::sleep(bounds::STRAND_WATCHED_FOR));
@@ -113,7 +121,10 @@ impl Run<'_> {
                 end = strands.next() => {
                     let Some(end) = end else { break };
                     self.departures.absorb(end.departures);
-                    growth.ended(end.too_many);
+                    growth.ended(&end.too_many);
+                    if end.too_many.contains(&(Side::Source, Ceiling::Refused)) {
+                        walk.sources.strand_is_refused();
+                    }
                     if let Some((links, asked_for_vanished)) = end.links {
                         (self.links, self.asked_for_vanished) = (links, asked_for_vanished);
                     }
@@ -134,27 +145,33 @@ impl Run<'_> {
                         }
                         let of = Of::Run(self.links.take().map(Box::new), self.asked_for_vanished);
                         strands.push(strand(walk, planned, &queue, start(of)));
-                        growth.open += 1;
+                        growth.opened();
                     }
                 }
                 () = &mut watched => {
-                    if walk.supervisor.is_crowded() {
+                    if walk.supervisor.is_crowded() || walk.sources.wants_seat() {
                         drop(queue.take_spare());
                     }
-                    let room = match growth.judge(&walk.progress.snapshot()) && !queue.is_empty() {
-                        true => walk.supervisor.widen(),
-                        false => None,
-                    };
-                    if let Some(room) = room {
-                        strands.push(strand(walk, planned, &queue, start(Of::Itself(room))));
-                        growth.open += 1;
+                    let strand_room = || walk.sources.widen(&*walk.supervisor);
+                    match growth.judge(&walk.progress.snapshot(), queue.at_work(), !queue.is_empty()) {
+                        Judged::Grow => match strand_room() {
+                            Some(room) => {
+                                strands.push(strand(walk, planned, &queue, start(Of::Itself(room))));
+                                growth.opened();
+                            }
+                            None => growth.not_grown(),
+                        },
+                        Judged::Shrink => queue.keep_at_most(growth.most),
+                        Judged::Stay => {}
                     }
                     watched.as_mut().reset(tokio::time::Instant::now() + bounds::STRAND_WATCHED_FOR);
                 }
             }
         }
         drop(strands);
+        growth.teach(&walk.learning);
         rest.extend(queue.close());
+        walk.sources.say_mailboxes_wait(false);
         walk.progress.close_strands();
         self.take_over();
         self.take_spare(&queue);
@@ -219,13 +236,15 @@ impl Run<'_> {
     ) -> Result<(), WalkError> {
         loop {
             let is_alone = queue.at_work() < 2;
-            if !is_first && !is_alone && (self.had_trouble || self.walk.supervisor.is_crowded()) {
+            let is_over = || !self.troubled.is_empty() || self.walk.supervisor.is_crowded() || queue.is_too_wide();
+            if !is_first && !is_alone && is_over() {
                 return Ok(());
             }
             if !queue.is_empty() && !self.walk.supervisor.goes_on() {
                 return Err(WalkError::Interrupted { unanswered: 0 });
             }
             let Some(Waiting { visit, mut tally, quarantine }) = queue.next() else { return Ok(()) };
+            self.walk.sources.say_mailboxes_wait(!queue.is_empty());
             let name = planned.mapping.mailboxes[visit.place].source.text().to_owned();
             self.walk.quarantine_at_least(quarantine);
             all.hand_over(&name, self.walk.progress);
@@ -234,6 +253,7 @@ impl Run<'_> {
                     tracing::warn!(mailbox.name = %name, ?error, "a connection is given up; others go on here");
                     all.take_back(&name, self.walk.progress);
                     queue.give_back(Waiting { visit, tally, quarantine: self.walk.quarantine() });
+                    self.walk.sources.say_mailboxes_wait(true);
                     return Err(error);
                 }
                 result => {
@@ -261,6 +281,8 @@ async fn strand(outer: &Walk<'_>, planned: &Planned, queue: &Queue, start: Start
     };
     let is_first = room.is_none();
     if let (false, Err(error)) = (is_first, run.connected().await.map(drop)) {
+        let why = if error.is_without_words() { Ceiling::Trouble } else { Ceiling::Refused };
+        let too_many = error.side().map(|side| (side, why)).into_iter().collect();
         let leaves = if error.concerns_a_connection() || error.is_of_sign_in() {
             // One connection more than a server will have: the account goes on over those that it has. Some say so by
             // refusing the password that they have just taken.
@@ -269,13 +291,13 @@ async fn strand(outer: &Walk<'_>, planned: &Planned, queue: &Queue, start: Start
         } else {
             Leaves::Failed(error)
         };
-        return End { departures: run.departures, links: None, too_many: true, leaves };
+        return End { departures: run.departures, links: None, too_many, leaves };
     }
     let mut planned = planned.clone();
     queue.begins();
     let result = run.work_off(&mut planned, queue, outer.progress, is_first).await;
     queue.ends();
-    let Run { links, departures, asked_for_vanished, had_trouble, .. } = run;
+    let Run { links, departures, asked_for_vanished, troubled, .. } = run;
     let links = match (links, room, &result) {
         (links, None, _) => Some((links, asked_for_vanished)),
         (Some(links), Some(room), Ok(())) => {
@@ -290,7 +312,8 @@ async fn strand(outer: &Walk<'_>, planned: &Planned, queue: &Queue, start: Start
         }
         _ => None,
     };
-    End { departures, links, too_many: had_trouble, leaves: result.into() }
+    let too_many = troubled.into_iter().map(|side| (side, Ceiling::Trouble)).collect();
+    End { departures, links, too_many, leaves: result.into() }
 }
 
 /// With how many connections to begin: where a mailbox costs more in waiting than in mail, a second one pays before it
@@ -311,72 +334,9 @@ fn worse(one: Result<(), WalkError>, other: Result<(), WalkError>) -> Result<(),
     }
 }
 
-/// How many strands there are, and whether one more would pay.
-struct Growth {
-    most: usize,
-    open: usize,
-    /// What was moved up to the last look, in octets as [`work_of`] counts them.
-    work: u64,
-    /// What was moved while the strands before the last were watched.
-    before: Option<u64>,
-}
-
-impl Growth {
-    fn new(most: usize) -> Self {
-        Self { most: most.max(1), open: 0, work: 0, before: None }
-    }
-
-    /// A strand has come to its end.
-    fn ended(&mut self, too_many: bool) {
-        self.open = self.open.saturating_sub(1);
-        if too_many {
-            self.most = self.open.max(1);
-        }
-    }
-
-    /// Looks at what was moved since the last look: whether one more strand is worth trying.
-    fn judge(&mut self, now: &Snapshot) -> bool {
-        let work = work_of(now);
-        let moved = work.saturating_sub(std::mem::replace(&mut self.work, work));
-        if self.open >= self.most {
-            return false;
-        }
-        let pays = |before: u64| moved.saturating_mul(100) >= before.saturating_mul(100 + bounds::STRAND_GAIN_PERCENT);
-        if self.before.is_some_and(|before| !pays(before)) {
-            // The line or a server is full: what is open is enough.
-            self.most = self.open;
-            return false;
-        }
-        self.before = Some(moved);
-        true
-    }
-}
-
-/// A message costs something besides its octets.
-fn work_of(now: &Snapshot) -> u64 {
-    now.bytes_moved.saturating_add(now.messages_settled.saturating_mul(bounds::STRAND_MESSAGE_OCTETS))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn moved(bytes_moved: u64) -> Snapshot {
-        Snapshot { bytes_moved, ..Snapshot::default() }
-    }
-
-    #[test]
-    fn strands_are_added_while_each_makes_it_faster() {
-        let mut growth = Growth { open: 1, ..Growth::new(8) };
-        // 100, then 190 more, then 195 more.
-        let mut grown = Vec::new();
-        for total in [100, 290, 485, 700, 2_000] {
-            let grows = growth.judge(&moved(total));
-            growth.open += usize::from(grows);
-            grown.push(growth.open);
-        }
-        assert_eq!(grown, [2, 3, 3, 3, 3]);
-    }
 
     #[test]
     fn a_second_connection_is_open_from_the_beginning_where_many_mailboxes_are_far_away() {
@@ -386,14 +346,6 @@ mod tests {
         for (asked_for, round_trip, mailboxes, expected) in cases {
             assert_eq!(begin_with(asked_for, round_trip, mailboxes), expected, "{round_trip:?} {mailboxes}");
         }
-    }
-
-    #[test]
-    fn a_server_that_will_not_have_another_connection_is_not_asked_again() {
-        let mut growth = Growth { open: 3, ..Growth::new(8) };
-        growth.ended(true);
-        assert!(!growth.judge(&moved(1_000)));
-        assert_eq!((growth.open, growth.most), (2, 2));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::suspects::Suspects;
 use mailhaul_db::{PassCounts, Settled, SettledState};
+use mailhaul_plan::experience::Load;
 use mailhaul_plan::selection::SkipReason;
 use mailhaul_plan::steps::{difference, intersection};
 use mailhaul_report::{Changes, Counts, count_of};
@@ -71,6 +72,12 @@ impl Tally {
             }
         }
         self.bytes += bytes;
+    }
+
+    /// What was copied by a pass over a mailbox in which nothing had been done before; `None` if anything had.
+    pub(crate) fn first_load(&self) -> Option<Load> {
+        let is_first = self.before.as_ref().is_some_and(UidSet::is_empty) && self.adopted.is_empty();
+        is_first.then(|| Load { mailboxes: 1, messages: self.copied.len(), octets: self.bytes })
     }
 
     /// What is on the target, whatever else may have been said of it.

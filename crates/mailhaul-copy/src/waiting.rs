@@ -30,6 +30,8 @@ impl Waiting {
 pub(crate) struct Queue {
     waiting: Mutex<VecDeque<Waiting>>,
     at_work: AtomicUsize,
+    /// How many strands there should be: as long as there are more, whoever comes to the end of a mailbox ends.
+    most_at_work: AtomicUsize,
     spare: Mutex<Option<Spare>>,
 }
 
@@ -49,7 +51,12 @@ impl Queue {
         visits.sort_by_key(|visit| std::cmp::Reverse(messages(visit)));
         let new = |visit| Waiting { visit, tally: Tally::default(), quarantine: Duration::ZERO };
         let waiting = Mutex::new(visits.into_iter().map(new).collect());
-        Self { waiting, at_work: AtomicUsize::new(0), spare: Mutex::new(None) }
+        Self {
+            waiting,
+            at_work: AtomicUsize::new(0),
+            most_at_work: AtomicUsize::new(usize::MAX),
+            spare: Mutex::new(None),
+        }
     }
 
     pub(crate) fn next(&self) -> Option<Waiting> {
@@ -96,6 +103,16 @@ impl Queue {
         self.at_work.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Strands are to end behind their mailboxes until there are no more than these. One that ends by itself is one of them.
+    pub(crate) fn keep_at_most(&self, strands: usize) {
+        self.most_at_work.store(strands, Ordering::Relaxed);
+    }
+
+    /// Whether whoever asks is one too many.
+    pub(crate) fn is_too_wide(&self) -> bool {
+        self.at_work() > self.most_at_work.load(Ordering::Relaxed)
+    }
+
     /// Strands that take mailboxes.
     pub(crate) fn at_work(&self) -> usize {
         self.at_work.load(Ordering::Relaxed)
@@ -124,6 +141,7 @@ mod tests {
         let queue = Queue {
             waiting: Mutex::new([1, 2, 3].map(waiting).into()),
             at_work: AtomicUsize::new(0),
+            most_at_work: AtomicUsize::new(usize::MAX),
             spare: Mutex::new(None),
         };
         let lost = queue.next().expect("a mailbox");
@@ -131,5 +149,35 @@ mod tests {
         let order: Vec<usize> = std::iter::from_fn(|| queue.next()).map(|waiting| waiting.visit.place).collect();
         assert_eq!(order, [2, 3, 1]);
         assert!(queue.is_empty() && queue.close().is_empty());
+    }
+
+    #[test]
+    fn strands_end_until_there_are_as_many_as_there_should_be() {
+        let queue = Queue {
+            waiting: Mutex::new([1].map(waiting).into()),
+            at_work: AtomicUsize::new(0),
+            most_at_work: AtomicUsize::new(usize::MAX),
+            spare: Mutex::new(None),
+        };
+        (0..3).for_each(|_| queue.begins());
+        assert!(!queue.is_too_wide());
+        queue.keep_at_most(2);
+        assert!(queue.is_too_wide());
+        queue.ends();
+        assert!(!queue.is_too_wide());
+    }
+
+    #[test]
+    fn where_a_strand_has_ended_by_itself_no_other_ends_in_its_place() {
+        let queue = Queue {
+            waiting: Mutex::new([1].map(waiting).into()),
+            at_work: AtomicUsize::new(3),
+            most_at_work: AtomicUsize::new(usize::MAX),
+            spare: Mutex::new(None),
+        };
+        queue.keep_at_most(2);
+        // Its connection was lost.
+        queue.ends();
+        assert!(!queue.is_too_wide(), "two are left, and both stay");
     }
 }

@@ -4,10 +4,12 @@ use crate::bounds;
 use crate::error::WalkError;
 use crate::flags::FlagFilter;
 use crate::job::CopyJob;
+use crate::learning::Learning;
 use crate::oversight::{Oversight, Supervisor};
 use crate::progress::Progress;
 use crate::reading::{Place, Reading};
 use crate::recognise::Recognition;
+use crate::sources::Sources;
 use crate::stop::StopSignal;
 use mailhaul_db::{MailboxLedger, PairLease};
 use mailhaul_imap::Connection;
@@ -31,18 +33,36 @@ pub(crate) struct Walk<'a> {
     quarantine: Mutex<Duration>,
     /// Whether copies were read back to see what became of them.
     has_read_back: Arc<AtomicBool>,
+    /// The connections to the source, of all who work on the account.
+    pub(crate) sources: Arc<Sources>,
     /// Messages with which connections were lost when they were only read.
     pub(crate) reading: Arc<Reading>,
+    /// What is known of the servers, and what is learnt of them.
+    pub(crate) learning: Arc<Learning>,
 }
 
 impl<'a> Walk<'a> {
-    pub(crate) fn new(job: &'a CopyJob, lease: &'a PairLease, keys: KeyMaker, oversight: &Oversight<'a>) -> Self {
+    pub(crate) fn new(
+        job: &'a CopyJob,
+        lease: &'a PairLease,
+        keys: KeyMaker,
+        oversight: &Oversight<'a>,
+        learning: Arc<Learning>,
+    ) -> Self {
         let quarantine =
             Mutex::new(first_quarantine(is_near(&job.accounts.target.endpoint.host), lease.holder_has_not_let_go()));
         let Oversight { progress, stop, .. } = *oversight;
         let supervisor = Arc::clone(&oversight.supervisor);
         let has_read_back = Arc::new(AtomicBool::new(false));
-        Self { job, lease, keys, progress, stop, supervisor, quarantine, has_read_back, reading: Arc::default() }
+        let sources = Arc::new(Sources::new(job.connections.most, &learning, &supervisor.budgets()));
+        let reading = Arc::default();
+        Self { job, lease, keys, progress, stop, supervisor, quarantine, has_read_back, sources, reading, learning }
+    }
+
+    /// With the connections to the source of another one, of which this takes the place.
+    pub(crate) fn after(mut self, other: &Walk<'_>) -> Self {
+        self.sources = Arc::clone(&other.sources);
+        self
     }
 
     /// The same for one of several mailboxes that are worked on at once, which counts by itself.
@@ -56,7 +76,9 @@ impl<'a> Walk<'a> {
             supervisor: Arc::clone(&self.supervisor),
             quarantine: Mutex::new(self.quarantine()),
             has_read_back: Arc::clone(&self.has_read_back),
+            sources: Arc::clone(&self.sources),
             reading: Arc::clone(&self.reading),
+            learning: Arc::clone(&self.learning),
         }
     }
 
@@ -167,7 +189,66 @@ fn is_near(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::first_quarantine;
+    use super::*;
+    use crate::job::{Account, AccountPair, Connections, RetryExceptions};
+    use crate::stop::StopSwitch;
+    use mailhaul_db::{Ledger, OpenOptions};
+    use mailhaul_imap::{Compress, Credentials, Dial, Endpoint, Timeouts, TlsMode, Trust};
+    use mailhaul_types::Secret;
+
+    fn job() -> CopyJob {
+        let account = |host: &str| Account {
+            endpoint: Endpoint {
+                host: host.to_owned(),
+                port: 143,
+                tls: TlsMode::Plain,
+                trust: Trust::System,
+                dial: Dial::Tcp,
+                compress: Compress::Auto,
+            },
+            credentials: Credentials {
+                user: "alice".to_owned(),
+                password: Secret::new(b"secret".to_vec()),
+                authorization_identity: None,
+            },
+            owner: None,
+        };
+        let second = Duration::from_secs(1);
+        CopyJob {
+            accounts: AccountPair {
+                source: account("old.example"),
+                target: account("new.example"),
+                timeouts: Timeouts { connect: second, control: second, idle: second },
+            },
+            rules: mailhaul_plan::mailboxes::MappingRules::default(),
+            selection: mailhaul_plan::selection::Selection::default(),
+            retry_exceptions: RetryExceptions::Nowhere,
+            remap: false,
+            accept_target_change: false,
+            accept_mass_absence: false,
+            copy_deleted_flag: false,
+            connections: Connections::default(),
+            batches: mailhaul_plan::batches::BatchLimits::default(),
+            recognise_only: false,
+            resync: mailhaul_plan::policy::ResyncPolicy::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_one_walk_knows_of_the_source_the_one_that_takes_its_place_knows() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = Ledger::open(&folder.path().join("mailhaul.db"), OpenOptions::default()).await.expect("open");
+        let job = job();
+        let lease = ledger.claim_pair(&job.accounts.identity()).await.expect("a lease");
+        let learning = Arc::new(Learning::recall(&ledger, &job.accounts).await);
+        let (progress, (_switch, stop)) = (Progress::default(), StopSwitch::new());
+        let oversight = Oversight::none(&progress, &stop);
+        let keys = || KeyMaker::new(ledger.digest_key());
+        let first = Walk::new(&job, &lease, keys(), &oversight, Arc::clone(&learning));
+        let later = Walk::new(&job, &lease, keys(), &oversight, learning).after(&first);
+        first.sources.strand_is_refused();
+        assert!(!later.sources.may_try_reader());
+    }
 
     #[test]
     fn who_takes_over_from_a_process_that_still_lives_waits_longer_than_after_a_dead_one() {

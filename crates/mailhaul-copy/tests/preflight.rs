@@ -56,6 +56,7 @@ fn job(source: Account, target: Account) -> CopyJob {
         accept_mass_absence: false,
         copy_deleted_flag: false,
         connections: mailhaul_copy::Connections::default(),
+        batches: mailhaul_plan::batches::BatchLimits::default(),
         recognise_only: false,
         resync: mailhaul_plan::policy::ResyncPolicy::default(),
     }

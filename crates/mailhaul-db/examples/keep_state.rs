@@ -6,8 +6,8 @@ use mailhaul_db::queue::{
     NewAccount, NewEndpoint, NewWave, Queue, SealedSecret, SecretOwner, SecretPlace, Subject, VaultRow, WaveOrder,
 };
 use mailhaul_db::{
-    AccountIdentity, Exception, ExceptionState, Ledger, Mapping, OpenOptions, PairIdentity, PassCounts, RunVerdict,
-    Settled, SettledState, Settlement, Synced,
+    AccountIdentity, Exception, ExceptionState, HostKey, Ledger, Mapping, OpenOptions, PairIdentity, PassCounts,
+    ProfileChange, RunVerdict, Settled, SettledState, Settlement, Synced,
 };
 use mailhaul_queue::{
     AccountId, Clock, FailureClass, Finished, HostSign, JobEnd, JobId, Limits, NewJob, Now, Outcome, Phase, Priority,
@@ -50,6 +50,7 @@ async fn make(path: &Path) -> Result<(), Box<dyn Error>> {
     let options = OpenOptions { clock: || 1_795_000_000, ..OpenOptions::default() };
     let ledger = Ledger::open(path, options).await?;
     copy_alice(&ledger).await?;
+    learn(&ledger).await;
     let queue = ledger.queue(Arc::new(Noon), "carol").await?;
     let accounts = import(&queue).await?;
     work(&queue, &accounts).await?;
@@ -106,6 +107,18 @@ async fn copy_alice(ledger: &Ledger) -> Result<(), Box<dyn Error>> {
     inbox.note_name_kept().await?;
     lease.finish_run(RunVerdict::Exceptions, "40 copied, 1 refused").await?;
     Ok(())
+}
+
+/// What was learnt about both servers, as `mailhaul-plan` writes it.
+async fn learn(ledger: &Ledger) {
+    let best = r#"{"width":{"best":{"connections":3,"at_unix_secs":1795000000}},"round_trip_secs":0.04}"#;
+    let change = |text: &'static str| -> ProfileChange { Box::new(move |_| text.to_owned()) };
+    let key = |side, host| HostKey::new(side, host, 993);
+    let changes = vec![
+        (key(mailhaul_types::Side::Source, "old.example"), change(r#"{"round_trip_secs":0.02}"#)),
+        (key(mailhaul_types::Side::Target, "new.example"), change(best)),
+    ];
+    ledger.learn(changes).await;
 }
 
 const NAMES: [&str; 9] = ["alice", "blocked", "broken", "cancelled", "done", "later", "paused", "queued", "running"];

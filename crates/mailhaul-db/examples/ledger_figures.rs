@@ -115,7 +115,7 @@ async fn many_messages(ledger: &Ledger, file: &Path) -> Result<(), Box<dyn Error
     let before = memory_peak();
     let messages = all.into_iter().map(|old| Settled { source_uid: Uid(old.source_uid.0 + 7), ..old }).collect();
     let began = Instant::now();
-    inbox.renumber_source(Renumbering { source: UidValidity(18), messages }).await?;
+    inbox.renumber_source(Renumbering { source: UidValidity(18), messages, set_aside: Vec::new() }).await?;
     println!("{MESSAGES} messages renumbered: {:.1?}, {} KiB more memory", began.elapsed(), memory_peak() - before);
     assert_eq!(inbox.load().await?.settled.len(), u64::from(MESSAGES));
     println!("the file: {} KiB", std::fs::metadata(file)?.len() / 1_024);

@@ -85,9 +85,9 @@ fn unix_now() -> i64 {
 /// An open state file. Cheap to clone; all clones share one writer.
 #[derive(Debug, Clone)]
 pub struct Ledger {
-    reader: Reader,
+    pub(crate) reader: Reader,
     /// `None` if the file was opened for reading only.
-    writer: Option<WriterHandle>,
+    pub(crate) writer: Option<WriterHandle>,
     /// In which the queue stands with the writer.
     turns: Turns,
     digest_key: [u8; 16],

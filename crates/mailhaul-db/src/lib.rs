@@ -69,6 +69,7 @@ mod departed;
 mod error;
 mod fault;
 mod files;
+mod host_profile;
 mod lease;
 mod ledger;
 mod mailbox;
@@ -86,6 +87,7 @@ mod writer;
 
 pub use check::{AccountCheck, Damage, LedgerCheck, MailboxCheck, QueueCheck, check_ledger};
 pub use error::{DbError, DbErrorKind, Doing};
+pub use host_profile::{HostKey, ProfileChange};
 pub use lease::{LeaseValidity, PairLease};
 pub use ledger::{Ledger, OpenOptions, PairView};
 pub use mailbox::MailboxLedger;

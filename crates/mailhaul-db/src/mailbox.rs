@@ -166,8 +166,8 @@ impl MailboxLedger {
     }
 
     /// The source's UIDs mean something else than before: all that is settled is replaced by `renumbering`, in one
-    /// transaction. The last scan, the synced row, what has departed, and exceptions of messages go; target, mark and
-    /// exceptions of the mailbox itself stay. If anything may be in flight, every UID may be from now on. Durable on
+    /// transaction. The last scan, the synced row, what has departed, and earlier exceptions of messages go; target, mark
+    /// and exceptions of the mailbox itself stay. If anything may be in flight, every UID may be from now on. Durable on
     /// return.
     ///
     /// A million messages take one transaction of about 10 MiB in the log, and beside the messages themselves four

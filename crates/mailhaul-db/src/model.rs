@@ -413,6 +413,8 @@ pub struct Renumbering {
     /// Everything that is settled from now on, in any order; what is not here is todo. Of two with the same source
     /// UID the later counts.
     pub messages: Vec<Settled>,
+    /// What is neither settled nor to be sent from now on, by the new UIDs.
+    pub set_aside: Vec<Exception>,
 }
 
 /// One mailbox without its messages, every row behind it verified: what decides whether it is visited at all.

@@ -23,8 +23,21 @@ const THIRD: &str = "
     CREATE TEMP TABLE IF NOT EXISTS mailbox_departed (mailbox_id, packed, checksum);
 ";
 
+/// What the fourth schema added.
+const FOURTH: &str = "CREATE TEMP TABLE IF NOT EXISTS host_profile (side, host, port, profile, at_secs, checksum);";
+
 /// Whether a file lacks what this version reads.
 pub(crate) async fn is_older(db: &mut SqliteConnection) -> Result<bool, Fault> {
+    Ok(lacks_third(db).await? || lacks_fourth(db).await?)
+}
+
+async fn lacks_fourth(db: &mut SqliteConnection) -> Result<bool, Fault> {
+    let has = "SELECT COUNT(*) FROM main.sqlite_schema WHERE type = 'table' AND name = 'host_profile'";
+    let has: i64 = sqlx::query_scalar(has).fetch_one(db).await?;
+    Ok(has == 0)
+}
+
+async fn lacks_third(db: &mut SqliteConnection) -> Result<bool, Fault> {
     let has = "SELECT COUNT(*) FROM pragma_table_info('mailbox', 'main') WHERE name = 'sync_sum'";
     let has: i64 = sqlx::query_scalar(has).fetch_one(db).await?;
     Ok(has == 0)
@@ -32,8 +45,11 @@ pub(crate) async fn is_older(db: &mut SqliteConnection) -> Result<bool, Fault> {
 
 /// Lays what is lacking over the file, within a transaction that is never committed.
 pub(crate) async fn cover(db: &mut SqliteConnection) -> Result<(), Fault> {
-    if is_older(db).await? {
+    if lacks_third(db).await? {
         db.execute(THIRD).await?;
+    }
+    if lacks_fourth(db).await? {
+        db.execute(FOURTH).await?;
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ pub(crate) use change::{Change, MailboxChange};
 use crate::cache::CachedMailbox;
 use crate::error::{DbError, Doing};
 use crate::fault::Fault;
+use crate::host_profile::{self, HostKey, ProfileChange};
 use crate::model::{Generation, PairId, PairIdentity};
 use crate::rows::{PairRow, RunRow};
 use crate::still::still;
@@ -67,6 +68,7 @@ struct Queued {
 enum Request {
     Change(Queued),
     Claim(Box<PairIdentity>, Reply<(PairId, Generation)>),
+    Learn(Vec<(HostKey, ProfileChange)>, Reply<()>),
     Close(Reply<()>),
 }
 
@@ -122,6 +124,13 @@ impl WriterHandle {
         let (pair_id, generation) = outcome.await.map_err(|_| self.refusal())??;
         let (failure, ledger_failure) = (OnceLock::new(), self.failure.clone());
         Ok(LeaseState { pair_id, generation, failure, ledger_failure, lock })
+    }
+
+    /// Keeps what was learnt about servers. That it cannot be kept is an error of nobody else.
+    pub(crate) async fn learn(&self, changes: Vec<(HostKey, ProfileChange)>) -> Result<(), DbError> {
+        let (reply, outcome) = oneshot::channel();
+        self.queue.send(Request::Learn(changes, reply)).await.map_err(|_| self.refusal())?;
+        outcome.await.map_err(|_| self.refusal())?
     }
 
     /// Writes what is queued and ends the writer. Closing twice is no error.
@@ -205,6 +214,7 @@ impl Writer {
             self.commit(group.changes).await;
             match group.then {
                 Some(Request::Claim(identity, reply)) => self.answer_claim(&identity, reply).await,
+                Some(Request::Learn(changes, reply)) => self.learn(changes, reply).await,
                 Some(Request::Close(reply)) => return self.close(reply).await,
                 Some(Request::Change(_)) | None => {}
             }
@@ -293,6 +303,13 @@ impl Writer {
             caches.retain(|mailbox, _| touched.contains_key(mailbox));
         }
         Ok(())
+    }
+
+    async fn learn(&mut self, changes: Vec<(HostKey, ProfileChange)>, reply: Reply<()>) {
+        let now = (self.pace.clock)();
+        let learnt = still(host_profile::apply(&mut self.db, &self.turns, changes, now)).await;
+        // Whoever asked may be gone.
+        let _ = reply.send(learnt.map_err(|fault| host_profile::failed(fault, &self.path)));
     }
 
     async fn answer_claim(&mut self, identity: &PairIdentity, reply: Reply<(PairId, Generation)>) {

@@ -7,7 +7,7 @@
 use crate::command::foreign_tag;
 use crate::error::ImapError;
 use crate::fetch_items::{FetchItems, Octets};
-use crate::pipeline::gather;
+use crate::pipeline::Gathering;
 use crate::response::{Response, bye, own_tag};
 use crate::status_line::{Status, StatusLine};
 use crate::wire::Wire;
@@ -128,6 +128,8 @@ pub struct BodyFetcher<'a> {
     messages_ahead: u64,
     /// The message that is being streamed.
     streamed: Option<Uid>,
+    /// A literal that is not streamed and larger than is delivered in one piece, and whether it is a body.
+    gathering: Option<(Gathering, bool)>,
     stepped_out: bool,
 }
 
@@ -159,6 +161,7 @@ impl<'a> BodyFetcher<'a> {
             bytes_ahead: 0,
             messages_ahead: 0,
             streamed: None,
+            gathering: None,
             stepped_out: false,
         }
     }
@@ -166,6 +169,16 @@ impl<'a> BodyFetcher<'a> {
     /// Queues a batch. Commands go out in `next`, as the window allows.
     pub fn push(&mut self, batch: FetchBatch) {
         self.queued.push_back(batch);
+    }
+
+    /// How much is asked ahead from now on: octets and messages, as in [`FetchOptions`].
+    pub fn set_window(&mut self, bytes: u64, messages: u64) {
+        (self.options.window_bytes, self.options.window_messages) = (bytes, messages);
+    }
+
+    /// Takes back what was pushed and has not been asked for yet, in its order.
+    pub fn take_back(&mut self) -> Vec<FetchBatch> {
+        self.queued.drain(..).collect()
     }
 
     /// Batches that were pushed and whose `BatchEnd` has not been delivered.
@@ -176,6 +189,8 @@ impl<'a> BodyFetcher<'a> {
     }
 
     /// The next event; `None` when everything pushed has been answered. More may be pushed then.
+    ///
+    /// A future of it may be dropped before it is ready: nothing is lost, and the next one goes on.
     ///
     /// # Errors
     /// The connection's end in every form; a refused batch is an event and not an error.
@@ -194,12 +209,20 @@ impl<'a> BodyFetcher<'a> {
                 }
                 return Ok(None);
             }
+            if let Some((gathering, is_body)) = &mut self.gathering {
+                let (frame, is_body) = (gathering.finish(self.wire).await?, *is_body);
+                self.gathering = None;
+                if is_body && let Some(event) = self.take_frame(frame)? {
+                    return Ok(Some(event));
+                }
+                continue;
+            }
             let event = if self.wire.reader.open_literal() > 0 {
                 self.wire.reader.take_chunk().map(FetchEvent::LargeChunk)
             } else {
                 match self.wire.reader.take()? {
                     Some(piece) => {
-                        let event = self.take_piece(piece).await?;
+                        let event = self.take_piece(piece)?;
                         if event.is_none() {
                             continue;
                         }
@@ -277,10 +300,10 @@ impl<'a> BodyFetcher<'a> {
         tag
     }
 
-    async fn take_piece(&mut self, piece: Piece) -> Result<Option<FetchEvent>, ImapError> {
+    fn take_piece(&mut self, piece: Piece) -> Result<Option<FetchEvent>, ImapError> {
         match piece {
             Piece::Frame(frame) => self.take_frame(frame),
-            Piece::Head { head, octets } => self.take_head(head, octets).await,
+            Piece::Head { head, octets } => self.take_head(&head, octets),
             Piece::Tail(tail) => self.take_tail(&tail),
         }
     }
@@ -343,9 +366,9 @@ impl<'a> BodyFetcher<'a> {
     }
 
     /// A response whose body is larger than is delivered in one piece.
-    async fn take_head(&mut self, head: Bytes, octets: u64) -> Result<Option<FetchEvent>, ImapError> {
+    fn take_head(&mut self, head: &Bytes, octets: u64) -> Result<Option<FetchEvent>, ImapError> {
         let mut items = FetchItems::default();
-        if let Response::Data { word, rest, .. } = Response::of(&head)
+        if let Response::Data { word, rest, .. } = Response::of(head)
             && word.eq_ignore_ascii_case(b"FETCH")
         {
             items.read(rest);
@@ -367,11 +390,9 @@ impl<'a> BodyFetcher<'a> {
             }
         }
         let fits = usize::try_from(octets).is_ok_and(|octets| octets <= GATHERED_OCTETS_MAX);
-        if is_body && fits {
-            let frame = gather(self.wire, &head, GATHERED_OCTETS_MAX).await?;
-            return self.take_frame(frame);
-        }
-        gather(self.wire, &head, 0).await?;
+        let is_wanted = is_body && fits;
+        let keep = if is_wanted { GATHERED_OCTETS_MAX } else { 0 };
+        self.gathering = Some((Gathering::begin(self.wire, head.clone(), keep)?, is_wanted));
         Ok(None)
     }
 

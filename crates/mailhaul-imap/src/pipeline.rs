@@ -133,38 +133,57 @@ async fn next_cut_frame(wire: &mut Wire) -> Result<(Bytes, bool), ImapError> {
 ///
 /// # Errors
 /// [`ImapError::LimitExceeded`] where so much is announced that it is not worth its reading.
-pub(crate) async fn gather(wire: &mut Wire, head: &[u8], keep: usize) -> Result<Bytes, ImapError> {
-    let announced = wire.reader.open_literal();
-    if announced > USELESS_OCTETS_MAX {
-        let during = wire.reader.during();
-        return Err(ImapError::LimitExceeded {
-            what: format!("a literal of {announced} octets while {during}, of which at most {keep} are of use"),
-        });
-    }
-    let mut kept = BytesMut::new();
-    while wire.reader.open_literal() > 0 {
-        match wire.reader.take_chunk() {
-            Some(chunk) => {
-                let room = keep - kept.len();
-                kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            }
-            None => wire.exchange().await?,
+pub(crate) async fn gather(wire: &mut Wire, head: &Bytes, keep: usize) -> Result<Bytes, ImapError> {
+    Gathering::begin(wire, head.clone(), keep)?.finish(wire).await
+}
+
+/// An open literal on the way to its end. The reading may be given up between two octets and gone on with later.
+pub(crate) struct Gathering {
+    head: Bytes,
+    kept: BytesMut,
+    keep: usize,
+}
+
+impl Gathering {
+    /// See [`gather`].
+    pub(crate) fn begin(wire: &Wire, head: Bytes, keep: usize) -> Result<Self, ImapError> {
+        let announced = wire.reader.open_literal();
+        if announced > USELESS_OCTETS_MAX {
+            let during = wire.reader.during();
+            return Err(ImapError::LimitExceeded {
+                what: format!("a literal of {announced} octets while {during}, of which at most {keep} are of use"),
+            });
         }
+        Ok(Self { head, kept: BytesMut::new(), keep })
     }
-    let tail = loop {
-        match wire.reader.take()? {
-            Some(Piece::Frame(tail) | Piece::Tail(tail)) => break tail,
-            Some(Piece::Head { .. }) => {
-                return Err(ImapError::LimitExceeded { what: "two large literals in one response".to_owned() });
+
+    /// The response, once all of it has come.
+    pub(crate) async fn finish(&mut self, wire: &mut Wire) -> Result<Bytes, ImapError> {
+        while wire.reader.open_literal() > 0 {
+            match wire.reader.take_chunk() {
+                Some(chunk) => {
+                    let room = self.keep - self.kept.len();
+                    self.kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                }
+                None => wire.exchange().await?,
             }
-            None => wire.exchange().await?,
         }
-    };
-    let brace = head.iter().rposition(|octet| *octet == b'{').unwrap_or(head.len());
-    let mut frame = BytesMut::with_capacity(brace + kept.len() + tail.len() + 16);
-    frame.extend_from_slice(&head[..brace]);
-    frame.extend_from_slice(format!("{{{}}}\r\n", kept.len()).as_bytes());
-    frame.extend_from_slice(&kept);
-    frame.extend_from_slice(&tail);
-    Ok(frame.freeze())
+        let tail = loop {
+            match wire.reader.take()? {
+                Some(Piece::Frame(tail) | Piece::Tail(tail)) => break tail,
+                Some(Piece::Head { .. }) => {
+                    return Err(ImapError::LimitExceeded { what: "two large literals in one response".to_owned() });
+                }
+                None => wire.exchange().await?,
+            }
+        };
+        let Self { head, kept, .. } = self;
+        let brace = head.iter().rposition(|octet| *octet == b'{').unwrap_or(head.len());
+        let mut frame = BytesMut::with_capacity(brace + kept.len() + tail.len() + 16);
+        frame.extend_from_slice(&head[..brace]);
+        frame.extend_from_slice(format!("{{{}}}\r\n", kept.len()).as_bytes());
+        frame.extend_from_slice(kept);
+        frame.extend_from_slice(&tail);
+        Ok(frame.freeze())
+    }
 }

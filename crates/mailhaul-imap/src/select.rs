@@ -38,14 +38,25 @@ pub struct PermanentFlags {
 }
 
 impl Connection {
+    /// Whether a mailbox is open.
+    #[must_use]
+    pub fn has_open_mailbox(&self) -> bool {
+        self.selected.is_some()
+    }
+
+    /// Whether the server announces UNSELECT (RFC 3691; part of IMAP4rev2).
+    #[must_use]
+    pub fn can_unselect(&self) -> bool {
+        self.capabilities().has("UNSELECT") || self.capabilities().has("IMAP4REV2")
+    }
+
     /// Leaves the selected mailbox without expunging anything (UNSELECT, RFC 3691), where the server announces that and a
     /// mailbox is selected. With none selected, figures are never stale, and NOTIFY tells of every mailbox alike.
     ///
     /// # Errors
     /// As every command, except that a refusal leaves everything as it is.
     pub async fn unselect(&mut self) -> Result<(), ImapError> {
-        let announced = self.capabilities().has("UNSELECT") || self.capabilities().has("IMAP4REV2");
-        if self.selected.is_none() || !announced {
+        if self.selected.is_none() || !self.can_unselect() {
             return Ok(());
         }
         match self.talk().run(Command::new("UNSELECT"), &mut |_| {}).await {

@@ -14,6 +14,7 @@ mod run;
 mod status;
 mod table;
 mod text;
+mod time;
 mod verify;
 mod wave;
 
@@ -34,5 +35,6 @@ pub use status::{
     WaveStatus, estimate_finish,
 };
 pub use text::{bytes_for_people, count_of, duration_for_people, number_for_people};
+pub use time::{TimeBasis, TimeEstimate};
 pub use verify::{ComparedMailbox, Difference, DifferenceKind, VerifyReport};
 pub use wave::{AccountLine, AccountVerdict, Imbalance, ImbalanceKind, Standing, WaveReport, WaveTotals, WaveVerdict};

@@ -2,8 +2,8 @@
 
 use crate::text::{write_remarks, write_stop};
 use crate::{
-    Counts, Exception, ExceptionState, MailboxLine, Remark, Stop, StopClass, Verdict, bytes_for_people, count_of,
-    number_for_people,
+    Counts, Exception, ExceptionState, MailboxLine, Remark, Stop, StopClass, TimeEstimate, Verdict, bytes_for_people,
+    count_of, number_for_people,
 };
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -21,6 +21,8 @@ pub struct PlanReport {
     pub exceptions: Vec<Exception>,
     /// What is worth knowing.
     pub remarks: Vec<Remark>,
+    /// How long the copy will take; `None` if that cannot be told, or nothing is to be copied.
+    pub estimate: Option<TimeEstimate>,
     /// Why the plan is not whole, if it is not.
     pub stop: Option<Stop>,
 }
@@ -68,6 +70,7 @@ impl PlanReport {
             "dry_run": true,
             "messages": self.totals(),
             "bytes": self.bytes(),
+            "estimate": self.estimate,
             "mailboxes": self.mailboxes,
             "exceptions": self.exceptions,
             "remarks": self.remarks,
@@ -103,6 +106,9 @@ impl PlanReport {
             let _ = writeln!(out, "and {} more (--json lists them all)", count_of(more as u64, "exception"));
         }
         write_stop(&mut out, self.stop.as_ref());
+        if let Some(estimate) = &self.estimate {
+            let _ = writeln!(out, "\n{}", estimate.to_text());
+        }
         let _ = writeln!(out, "\n{}", self.last_line());
         out
     }

@@ -26,6 +26,7 @@ pub(crate) async fn run(args: &CopyArgs, state: Option<&std::path::Path>) -> Res
         accept_mass_absence: args.accept_mass_absence,
         copy_deleted_flag: args.copy_deleted_flag,
         connections: Connections { most: usize::from(args.connections), ..Connections::default() },
+        batches: mailhaul_plan::batches::BatchLimits::default(),
         recognise_only: false,
     };
     let (switch, stop) = StopSwitch::new();

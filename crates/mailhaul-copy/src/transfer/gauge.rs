@@ -32,6 +32,8 @@ pub(super) struct Gauge {
     /// Time in which nothing came from the source although everything for the target had been handed over.
     waited: Duration,
     octets: u64,
+    /// Whether it has come to a result.
+    has_looked: bool,
 }
 
 impl Gauge {
@@ -51,6 +53,7 @@ impl Gauge {
             cpu: cpu_time(),
             waited: Duration::ZERO,
             octets: 0,
+            has_looked: false,
         })
     }
 
@@ -65,6 +68,11 @@ impl Gauge {
     /// So long nothing came from the source.
     pub(super) fn waited_for_source(&mut self, time: Duration) {
         self.waited += time;
+    }
+
+    /// Whether it has seen enough once to say that nothing should be compressed.
+    pub(super) fn has_looked(&self) -> bool {
+        self.has_looked
     }
 
     /// The side whose line should be compressed, once that is known. What was seen is forgotten after each look.
@@ -91,6 +99,7 @@ impl Gauge {
                 compression_pays(&line)
             },
         );
+        self.has_looked |= self.sample.is_complete();
         (self.began, self.cpu, self.waited, self.octets) = (Instant::now(), cpu_time(), Duration::ZERO, 0);
         pays.then_some(side)
     }

@@ -8,23 +8,34 @@
 //! Nothing here decides what to copy, and nothing here repairs anything. What was refused, delivered nothing, or was
 //! in flight when a connection broke comes back to the caller, who reads the target's tail before he tries again.
 
+mod aid;
+mod dealing;
 mod gauge;
+mod intake;
+mod lane;
 mod marks;
 mod pump;
+mod stall;
 mod table;
+mod trial;
+mod turns;
+mod window;
 
+use crate::budget::ByteBudget;
 use crate::error::LinkError;
 use crate::flags::FlagFilter;
 use crate::oversight::Supervisor;
 use crate::progress::Progress;
 use crate::stop::StopSignal;
+pub(crate) use aid::Aid;
 use gauge::Gauge;
+use intake::Intake;
 use mailhaul_db::{DbError, MailboxLedger, PairLease, Settled, Settlement};
 use mailhaul_imap::{AppendEvent, AppendOptions, AppendReader, Connection, FetchOptions, ImapError, StatusLine};
 use mailhaul_plan::batches::Batch;
 use mailhaul_plan::keys::KeyMaker;
 use mailhaul_types::{MailboxName, Side, Uid, UidSet, UidValidity};
-use pump::{Pump, Pumped};
+use pump::{Left, Pump, Pumped};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -32,6 +43,7 @@ use std::task::Poll;
 use std::time::Duration;
 pub(crate) use table::from_mark;
 use table::{Table, lock};
+use window::Window;
 
 /// How long the target may take to answer what was sent, once the operator asked to stop. What is unanswered then
 /// stays `sent` in the ledger, and the next run looks for it.
@@ -121,6 +133,12 @@ pub(crate) struct Outcome {
     pub(crate) undated: u64,
     /// Messages stored, by the target's word, under UIDs that it had given out before.
     pub(crate) merged: u64,
+    /// Whether the target has named a UIDVALIDITY that is not the mailbox's.
+    pub(crate) named_another_mailbox: bool,
+    /// How long it took, and how long of that nothing came from the source.
+    pub(crate) took: Duration,
+    /// See `took`.
+    pub(crate) waited_for_source: Duration,
 }
 
 /// What a transfer works with, beside the two connections.
@@ -137,8 +155,14 @@ pub(crate) struct Context<'a> {
     pub(crate) filter: &'a FlagFilter,
     pub(crate) progress: &'a Progress,
     pub(crate) stop: &'a StopSignal,
+    /// Further connections to the source.
+    pub(crate) aid: &'a Aid<'a>,
+    /// What all that work on the account may ask for ahead together.
+    pub(crate) ahead: &'a Arc<ByteBudget>,
     /// Called for every group of messages that was handed to the ledger as settled.
     pub(crate) on_settled: &'a (dyn Fn(&[Settled], u64) + Sync),
+    /// Whether the target mailbox is not selected, so that nobody is told when another one takes its place.
+    pub(crate) unselected: bool,
 }
 
 /// Sends the shipments: all of them, unless too many are stored without a name, or a line turns out to be worth compressing,
@@ -150,19 +174,31 @@ pub(crate) async fn transfer(
     shipments: &[Shipment],
     context: &Context<'_>,
 ) -> Outcome {
+    let began = tokio::time::Instant::now();
     let table = Mutex::new(Table::new(context.target_mark, context.claimed.clone()));
     let append_limit = target.capabilities().append_limit();
     let gauge = Gauge::new(source, target);
+    let window = Window::new(source.round_trip(), context.ahead);
+    let compressed = source.is_compressed();
     let fetcher = source.fetch_bodies(FetchOptions::default());
+    let left = shipments.iter().map(|Shipment { batch, .. }| (batch.bytes, batch.uids.len()));
+    let left = left.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    // What is looked for one by one is asked of the one connection that is blamed for it.
+    let aid = (shipments.len() > 1).then_some(context.aid);
+    let mut intake = Intake::new(fetcher, window, aid, compressed, left);
+    intake.holds_off = gauge.is_some();
     let (mut writer, reader) = target.append_to(context.target_mailbox, AppendOptions::default());
     if !writer.uses_multiappend() {
         let (validity, supervisor) = (context.lease.validity(), Arc::clone(context.supervisor));
         writer.check_each_commit(Arc::new(move || validity.is_valid() && supervisor.may_write()));
     }
-    let mut pump = Pump::new(shipments, context, &table, fetcher, append_limit, gauge);
-    let (pumped, collected) = run_both(pump.run(writer), collect(reader, context, &table), context.stop).await;
-
-    let Pump { begun, missing, unfetched, too_large, target_spoilt, worth_compressing, .. } = pump;
+    let (pumped, collected, left) = {
+        let mut pump = Pump::new(shipments, context, &table, intake, append_limit, gauge);
+        let (pumped, collected) = run_both(pump.run(writer), collect(reader, context, &table), context.stop).await;
+        (pumped, collected, pump.into_left())
+    };
+    let took = began.elapsed();
+    let Left { begun, missing, unfetched, too_large, target_spoilt, worth_compressing, waited_for_source } = left;
     let table = table.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let interrupted = pumped.is_none() || collected.is_none();
     let mut end = match (pumped, collected) {
@@ -192,6 +228,9 @@ pub(crate) async fn transfer(
         throttled: table.throttled,
         undated: table.undated,
         merged: table.merged,
+        named_another_mailbox: table.named_another_mailbox,
+        took,
+        waited_for_source,
         end,
     }
 }
@@ -235,6 +274,13 @@ async fn collect(mut reader: AppendReader<'_>, context: &Context<'_>, table: &Mu
             AppendEvent::Stored { batch, first, messages, uids, status } => {
                 let (settled, bytes, target_mark) = {
                     let mut table = lock(table);
+                    table.notice_another_mailbox(uids.as_ref(), context.target_uid_validity);
+                    if context.unselected && table.named_another_mailbox {
+                        // Nobody has read what is in that mailbox: nothing more goes into it before that is done.
+                        let detail =
+                            "the mailbox was made anew (another UIDVALIDITY) while messages were stored".to_owned();
+                        return Err(lost(Side::Target)(ImapError::Protocol { during: "APPEND", detail }));
+                    }
                     if status.is_throttled() {
                         table.throttled = Some(status);
                     }

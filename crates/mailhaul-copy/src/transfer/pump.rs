@@ -1,19 +1,21 @@
 //! The pump: messages as the source delivers them, into the commands that store them.
 
 use super::gauge::Gauge;
+use super::intake::Intake;
 use super::marks::Marks;
 use super::table::{Sent, Table, lock};
 use super::{Context, End, FlagsSent, Shipment, lost};
 use crate::bounds;
 use crate::error::LinkError;
 use bytes::Bytes;
-use mailhaul_imap::{AppendWriter, BodyFetcher, Completion, FetchBatch, FetchEvent, ImapError, StatusLine};
+use mailhaul_imap::{AppendWriter, Completion, FetchBatch, FetchEvent, ImapError, StatusLine};
 use mailhaul_plan::batches::Batch;
 use mailhaul_plan::keys::KeyStream;
 use mailhaul_types::{Flags, InternalDate, MessageKey, Side, Uid, UidSet};
 use std::pin::pin;
 use std::sync::Mutex;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// How many messages the source is asked for ahead of what it has answered. More than its window holds, so that the
@@ -28,6 +30,20 @@ pub(super) enum Pumped {
     All,
     /// The operator asked to stop.
     Part,
+}
+
+/// What a pump leaves behind.
+pub(super) struct Left {
+    /// Shipments below this index have been asked for.
+    pub(super) begun: usize,
+    pub(super) missing: UidSet,
+    pub(super) unfetched: Vec<(UidSet, StatusLine)>,
+    pub(super) too_large: Vec<(Uid, u64, u64)>,
+    pub(super) target_spoilt: bool,
+    /// The side whose line should be compressed.
+    pub(super) worth_compressing: Option<Side>,
+    /// Time in which nothing came from the source although everything for the target had been handed over.
+    pub(super) waited_for_source: Duration,
 }
 
 /// The batch that is being written.
@@ -60,11 +76,11 @@ pub(super) struct Pump<'a> {
     shipments: &'a [Shipment],
     context: &'a Context<'a>,
     table: &'a Mutex<Table>,
-    fetcher: BodyFetcher<'a>,
+    intake: Intake<'a>,
     append_limit: Option<u64>,
     marks: Marks<'a>,
     /// Shipments below this index have been asked for.
-    pub(super) begun: usize,
+    begun: usize,
     /// Messages that were asked for and not answered.
     asked: u64,
     /// Shipments below this index were taken into account by whoever keeps a rate.
@@ -75,14 +91,16 @@ pub(super) struct Pump<'a> {
     /// How often a batch was opened.
     openings: u64,
     streaming: Option<Streaming>,
-    pub(super) missing: UidSet,
-    pub(super) unfetched: Vec<(UidSet, StatusLine)>,
-    pub(super) too_large: Vec<(Uid, u64, u64)>,
-    pub(super) target_spoilt: bool,
+    missing: UidSet,
+    unfetched: Vec<(UidSet, StatusLine)>,
+    too_large: Vec<(Uid, u64, u64)>,
+    target_spoilt: bool,
     /// Whether compression would pay is measured; none where there is nothing to decide, or it has been decided.
     gauge: Option<Gauge>,
     /// The side whose line should be compressed. Nothing more is asked for then.
-    pub(super) worth_compressing: Option<Side>,
+    worth_compressing: Option<Side>,
+    /// Time in which nothing came from the source although everything for the target had been handed over.
+    waited_for_source: Duration,
 }
 
 impl<'a> Pump<'a> {
@@ -90,7 +108,7 @@ impl<'a> Pump<'a> {
         shipments: &'a [Shipment],
         context: &'a Context<'a>,
         table: &'a Mutex<Table>,
-        fetcher: BodyFetcher<'a>,
+        intake: Intake<'a>,
         append_limit: Option<u64>,
         gauge: Option<Gauge>,
     ) -> Self {
@@ -98,7 +116,7 @@ impl<'a> Pump<'a> {
             shipments,
             context,
             table,
-            fetcher,
+            intake,
             append_limit,
             marks: Marks::new(shipments, context.ledger, table),
             begun: 0,
@@ -114,7 +132,15 @@ impl<'a> Pump<'a> {
             target_spoilt: false,
             gauge,
             worth_compressing: None,
+            waited_for_source: Duration::ZERO,
         }
+    }
+
+    /// What is left for the caller to look after. The connections are free behind it.
+    pub(super) fn into_left(self) -> Left {
+        let Self { begun, missing, unfetched, too_large, target_spoilt, worth_compressing, waited_for_source, .. } =
+            self;
+        Left { begun, missing, unfetched, too_large, target_spoilt, worth_compressing, waited_for_source }
     }
 
     /// Everything from the first FETCH to the last CRLF. The writer is dropped at the end, which lets the collector
@@ -142,7 +168,10 @@ impl<'a> Pump<'a> {
             }
             let Some(event) = self.next_event(writer).await? else { return Ok(Pumped::Part) };
             match event {
-                None => return Ok(Pumped::All),
+                None => {
+                    self.intake.finish().await;
+                    return Ok(Pumped::All);
+                }
                 Some(FetchEvent::Message { uid, body, .. }) if self.is_too_large(uid, body.len() as u64) => {}
                 Some(FetchEvent::Message { batch, uid, flags, date, body }) => {
                     let (key, octets) = (self.context.keys.key_of_message(&body), body.len() as u64);
@@ -191,7 +220,7 @@ impl<'a> Pump<'a> {
             let Batch { uids, bytes, large } = self.shipments[self.begun].batch.clone();
             self.asked += uids.len();
             let octets_max = bounds::message_octets_max(bytes);
-            self.fetcher.push(FetchBatch { id: self.begun as u64, uids, bytes_expected: bytes, large, octets_max });
+            self.intake.push(FetchBatch { id: self.begun as u64, uids, bytes_expected: bytes, large, octets_max });
             self.begun += 1;
         }
     }
@@ -208,9 +237,15 @@ impl<'a> Pump<'a> {
     fn look_at_lines(&mut self) {
         // A connection that is lost over the asking must not be held against a message.
         let is_one = matches!(self.shipments, [shipment] if shipment.batch.uids.len() == 1);
-        if !is_one && let Some(side) = self.gauge.as_mut().and_then(Gauge::look) {
+        if self.intake.has_lanes() {
+            // What one line carries says nothing any more.
+            self.gauge = None;
+        } else if !is_one && let Some(side) = self.gauge.as_mut().and_then(Gauge::look) {
             (self.worth_compressing, self.gauge) = (Some(side), None);
         }
+        // One line that is compressed may do as much as two that are not.
+        self.intake.holds_off =
+            self.worth_compressing.is_some() || self.gauge.as_ref().is_some_and(|gauge| !gauge.has_looked());
     }
 
     /// Whether the rate allows the next batch now. It is paid for before it goes out: what is paid afterwards is never
@@ -231,6 +266,7 @@ impl<'a> Pump<'a> {
         while let Some(moment) = self.pause_ahead() {
             // Where a rate is kept, the line is not what is slow.
             self.gauge = None;
+            self.intake.keeps_pace();
             writer.flush().await.map_err(lost(Side::Target))?;
             self.context.progress.wait_for(moment.saturating_duration_since(Instant::now()));
             tokio::select! {
@@ -262,19 +298,23 @@ impl<'a> Pump<'a> {
         if self.context.stop.is_requested() {
             return Ok(None);
         }
-        let mut next = pin!(self.fetcher.next());
-        let event = match futures_util::poll!(next.as_mut()) {
+        // To give up waiting for an event loses nothing.
+        let ready = futures_util::poll!(pin!(self.intake.next()));
+        let event = match ready {
             Poll::Ready(event) => event,
             Poll::Pending => {
                 writer.flush().await.map_err(lost(Side::Target))?;
-                let since = self.gauge.as_ref().map(|_| Instant::now());
+                let since = Instant::now();
                 let event = tokio::select! {
                     biased;
                     () = self.context.stop.requested() => return Ok(None),
-                    event = next => event,
+                    event = self.intake.next() => event,
                 };
-                if let (Some(gauge), Some(since)) = (&mut self.gauge, since) {
-                    gauge.waited_for_source(since.elapsed());
+                let waited = since.elapsed();
+                self.waited_for_source += waited;
+                self.intake.waited(waited);
+                if let Some(gauge) = &mut self.gauge {
+                    gauge.waited_for_source(waited);
                 }
                 event
             }

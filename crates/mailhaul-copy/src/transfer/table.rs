@@ -46,6 +46,8 @@ pub(super) struct Table {
     /// Stored by the target's word under UIDs that were given out before.
     pub(super) merged: u64,
     named: bool,
+    /// Whether a UIDVALIDITY was named that is not the mailbox's.
+    pub(super) named_another_mailbox: bool,
     pub(super) throttled: Option<StatusLine>,
 }
 
@@ -61,6 +63,7 @@ impl Table {
             undated: 0,
             merged: 0,
             named: false,
+            named_another_mailbox: false,
             throttled: None,
         }
     }
@@ -68,6 +71,11 @@ impl Table {
     /// Whether the target has named the UIDs of what it has stored.
     pub(super) fn has_named(&self) -> bool {
         self.named
+    }
+
+    /// Looks whether an answer is about the mailbox that was opened, or about another one that has its name by now.
+    pub(super) fn notice_another_mailbox(&mut self, uids: Option<&(UidValidity, Vec<Uid>)>, opened: UidValidity) {
+        self.named_another_mailbox |= uids.is_some_and(|(named, _)| *named != opened);
     }
 
     /// Takes stored messages off the table. Those whose UIDs the target named are ready for the ledger; the others

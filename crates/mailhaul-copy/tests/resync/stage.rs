@@ -118,6 +118,7 @@ impl Stage {
             accept_mass_absence: false,
             copy_deleted_flag: false,
             connections: mailhaul_copy::Connections::default(),
+            batches: mailhaul_plan::batches::BatchLimits::default(),
             recognise_only: false,
             resync,
         }

@@ -118,7 +118,12 @@ impl CachedMailbox {
 
     /// See [`crate::MailboxLedger::renumber_source`]. Segments are packed and written one after the other, so that
     /// beside the messages given only their order is in memory.
-    pub(crate) async fn renumber(&mut self, db: &mut SqliteConnection, given: &Renumbering) -> Result<(), Fault> {
+    pub(crate) async fn renumber(
+        &mut self,
+        db: &mut SqliteConnection,
+        given: &Renumbering,
+        now: i64,
+    ) -> Result<(), Fault> {
         self.bound()?;
         let in_flight = self.row.sent.is_some();
         self.forget_messages(db).await?;
@@ -142,6 +147,9 @@ impl CachedMailbox {
                 self.open.checksum = Some(head.checksum);
                 self.open.records = records;
             }
+        }
+        for exception in &given.set_aside {
+            self.record_exception(db, exception, now).await?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! make a [`Fault::Damaged`]; nothing of such a row is used. Placeholders are `$1`, which PostgreSQL shares.
 
 mod exception;
+mod host_profile;
 mod keyword_set;
 mod mailbox;
 mod pair;
@@ -12,6 +13,7 @@ mod sync;
 mod told;
 
 pub(crate) use exception::{ExceptionKey, ExceptionRow};
+pub(crate) use host_profile::HostProfileRow;
 pub(crate) use keyword_set::KeywordSetRow;
 pub(crate) use mailbox::{MailboxRow, Tally};
 pub(crate) use pair::{LedgerRow, PairRow, RunRow};

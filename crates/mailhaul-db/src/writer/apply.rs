@@ -74,7 +74,7 @@ impl Work<'_> {
             MailboxChange::ForgetSynced => cache.forget_synced(db).await,
             MailboxChange::AddDeparted(uids) => cache.add_departed(db, uids).await,
             MailboxChange::SetFlags(changes) => cache.set_flags(db, changes).await,
-            MailboxChange::RenumberSource(renumbering) => cache.renumber(db, renumbering).await,
+            MailboxChange::RenumberSource(renumbering) => cache.renumber(db, renumbering, now).await,
             MailboxChange::NoteMade => {
                 cache.row.made_as = Some(cache.row.mapping.target.clone());
                 Ok(())

@@ -65,7 +65,7 @@ async fn resyncing_victim() {
             if pass % 4 == 0 {
                 validity = UidValidity(validity.0 + 1);
                 let messages = (1..=count).map(|number| passed(validity, number, count)).collect();
-                inbox.renumber_source(Renumbering { source: validity, messages }).await?;
+                inbox.renumber_source(Renumbering { source: validity, messages, set_aside: Vec::new() }).await?;
             }
             for _ in 0..4 {
                 let messages = (count + 1..=count + 50).map(|number| passed(validity, number, 0)).collect();

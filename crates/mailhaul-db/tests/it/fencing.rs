@@ -115,7 +115,7 @@ async fn a_stale_generation_writes_nothing_whatever_it_tries() {
 }
 
 fn renumbering() -> Renumbering {
-    Renumbering { source: SOURCE, messages: vec![copied(7, 7)] }
+    Renumbering { source: SOURCE, messages: vec![copied(7, 7)], set_aside: Vec::new() }
 }
 
 #[tokio::test]

@@ -223,7 +223,7 @@ impl History {
                 let messages: Vec<_> = again.collect();
                 model.messages = messages.iter().map(|message| (message.source_uid.0, message.clone())).collect();
                 (model.synced, model.departed, model.set_aside) = (None, UidSet::new(), BTreeSet::new());
-                mailbox.renumber_source(Renumbering { source: model.source, messages }).await
+                mailbox.renumber_source(Renumbering { source: model.source, messages, set_aside: Vec::new() }).await
             }
             Step::SetAside(uid) => {
                 if !model.messages.contains_key(uid) {

@@ -6,6 +6,7 @@ mod damage;
 mod fencing;
 mod histories;
 mod opening;
+mod profiles;
 mod queue;
 mod rebuilding;
 mod resync;

@@ -206,7 +206,8 @@ async fn new_source_uids_replace_all_that_named_the_old_ones() {
         };
         let mut messages: Vec<_> = (1..=2_200).map(again).collect();
         messages.push(Settled { target_uid: None, ..again(7) });
-        inbox.renumber_source(Renumbering { source, messages: messages.clone() }).await.expect("on disk");
+        let renumbering = Renumbering { source, messages: messages.clone(), set_aside: vec![refused(30_000)] };
+        inbox.renumber_source(renumbering).await.expect("on disk");
         messages.swap_remove(6);
         messages.sort_by_key(|settled| settled.source_uid);
         assert_eq!(messages_of(&inbox).await, messages);
@@ -216,7 +217,9 @@ async fn new_source_uids_replace_all_that_named_the_old_ones() {
         assert_eq!(state.counts, SettledCounts { copied: 1_100, adopted: 1_100, adopted_altered: 0 });
         assert_eq!((state.scan, state.synced, state.departed), (None, None, UidSet::new()));
         assert_eq!(state.sent, Some(SENT_UNKNOWN), "what was in flight is so still, under whatever UID");
-        assert_eq!(state.exceptions.len(), 1, "that of the mailbox itself");
+        let named: Vec<_> = state.exceptions.iter().map(|stored| stored.exception.uid).collect();
+        assert_eq!(named, [None, Some(Uid(30_000))], "that of the mailbox itself, and what came with the new UIDs");
+        assert!(state.exceptions.iter().all(|stored| stored.source_uid_validity.is_none_or(|known| known == source)));
 
         // What comes after goes on from there: into the open segment, and into a full one.
         inbox.settle(settlement(vec![copied(20_000, 9), tagged(9_000)])).await.expect("queued");
@@ -229,7 +232,10 @@ async fn new_source_uids_replace_all_that_named_the_old_ones() {
         let lease = ledger.claim_pair(&identity("alice")).await.expect("free");
         let inbox = lease.mailbox("INBOX").await.expect("mapped");
         assert_eq!(inbox.load().await.expect("whole"), before);
-        inbox.renumber_source(Renumbering { source: SOURCE, messages: Vec::new() }).await.expect("on disk");
+        inbox
+            .renumber_source(Renumbering { source: SOURCE, messages: Vec::new(), set_aside: Vec::new() })
+            .await
+            .expect("on disk");
         assert!(inbox.load().await.expect("whole").settled.is_empty());
     }
 }

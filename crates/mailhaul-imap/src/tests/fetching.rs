@@ -3,6 +3,8 @@
 use super::peer::{Peer, signed_in};
 use crate::{Completion, Connection, FetchBatch, FetchEvent, FetchOptions, ImapError};
 use mailhaul_types::{Side, Uid, UidRange, UidSet};
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
 
 fn uids(first: u32, last: u32) -> UidSet {
     let mut set = UidSet::new();
@@ -14,7 +16,7 @@ fn batch(id: u64, uids: UidSet) -> FetchBatch {
     FetchBatch { id, bytes_expected: 10 * uids.len(), uids, large: false, octets_max: u64::MAX }
 }
 
-/// Every event as a line; large messages joined.
+/// Every event as a line; large messages joined. Whenever nothing has come, the waiting is given up and begun again.
 async fn collect(
     connection: &mut Connection,
     options: FetchOptions,
@@ -26,7 +28,7 @@ async fn collect(
     }
     let mut told = Vec::new();
     let mut octets = 0;
-    while let Some(event) = fetcher.next().await? {
+    while let Some(event) = poll_fn(|task| pin!(fetcher.next()).poll(task)).await? {
         match event {
             FetchEvent::Message { batch, uid, flags, date, body } => {
                 let body = String::from_utf8_lossy(&body).into_owned();
@@ -251,6 +253,31 @@ async fn commands_are_asked_ahead_as_far_as_the_window_goes() {
     let (told, ()) = tokio::join!(collect(&mut connection, options, batches), script);
     let expected: Vec<String> = (0..4).map(|id| format!("{id}: ok missing [{}]", id + 1)).collect();
     assert_eq!(told.expect("answered"), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_asked_for_yet_can_be_taken_back_and_the_window_changed() {
+    let (mut connection, mut peer) = signed_in(Side::Source, "").await;
+    let options = FetchOptions { window_messages: 1, ..FetchOptions::default() };
+    let mut fetcher = connection.fetch_bodies(options);
+    for uid in 1..=4 {
+        fetcher.push(batch(u64::from(uid), uids(uid, uid)));
+    }
+    let command = format!("UID FETCH 1 {ITEMS}");
+    let (first, ()) = tokio::join!(fetcher.next(), peer.answer(&command, "TAG OK done\r\n"));
+    assert!(matches!(first, Ok(Some(FetchEvent::BatchEnd { batch: 1, .. }))), "{first:?}");
+    let back = fetcher.take_back();
+    assert_eq!(back.iter().map(|batch| batch.id).collect::<Vec<_>>(), [2, 3, 4]);
+    assert_eq!(fetcher.pending(), 0);
+    fetcher.set_window(1 << 20, 2);
+    back.into_iter().skip(1).for_each(|batch| fetcher.push(batch));
+    let both = async {
+        let third = peer.command(&format!("UID FETCH 3 {ITEMS}")).await;
+        let fourth = peer.command(&format!("UID FETCH 4 {ITEMS}")).await;
+        peer.say(&format!("{third} OK done\r\n{fourth} OK done\r\n")).await;
+    };
+    let rest = async { while fetcher.next().await.expect("answered").is_some() {} };
+    tokio::join!(rest, both);
 }
 
 #[tokio::test(start_paused = true)]

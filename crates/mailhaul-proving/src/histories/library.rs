@@ -95,6 +95,7 @@ fn job(request: &Request<'_>) -> CopyJob {
         accept_mass_absence: false,
         copy_deleted_flag: false,
         connections: mailhaul_copy::Connections::default(),
+        batches: mailhaul_plan::batches::BatchLimits::default(),
         recognise_only: false,
         resync: resync(request.policy),
     }

@@ -1,8 +1,8 @@
 //! Row 8: the state file damaged, cut, put back, or gone, between runs of the real command.
 //!
 //! What must hold: either the next run ends as if nothing had happened, or it stops with a documented exit code and
-//! has sent nothing to the mailboxes whose rows are damaged; then `ledger rebuild` mends it. Whatever happens, in the end nothing is lost and nothing doubled,
-//! and a further run sends nothing.
+//! has sent nothing to the mailboxes whose rows are damaged; then `ledger rebuild` mends it. Whatever happens, in the
+//! end nothing is lost and nothing doubled, and a further run sends nothing.
 
 mod harm;
 mod spared;

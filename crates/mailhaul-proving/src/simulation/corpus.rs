@@ -48,6 +48,22 @@ pub fn few() -> Shelf {
     ]
 }
 
+/// One mailbox with so many messages.
+#[cfg(test)]
+pub(super) fn one_mailbox(messages: u32) -> Shelf {
+    vec![(vec!["INBOX"], (1..=messages).map(plain).collect())]
+}
+
+/// The same, every third with so many octets.
+#[cfg(test)]
+pub(super) fn one_mailbox_with_large(messages: u32, octets: usize) -> Shelf {
+    let one = |number| match number % 3 {
+        0 => mail(number, &format!("Message-ID: <{number}@simulation>\r\n"), &"x".repeat(octets)),
+        _ => plain(number),
+    };
+    vec![(vec!["INBOX"], (1..=messages).map(one).collect())]
+}
+
 /// So large, in octets, are the bodies of two messages of [`with_large`].
 pub(super) const LARGE_OCTETS: [usize; 2] = [600, 1_200];
 

@@ -155,6 +155,8 @@ impl World {
             order.dies_at_millis, order.strikings, order.replies, order.agreed
         );
         order.connections = 1 + usize::try_from(weather.seed % 3).unwrap_or(0);
+        order.reading = 1 + usize::try_from(weather.seed / 3 % 3).unwrap_or(0);
+        order.batch_messages = weather.seed / 9 % 3;
         order.weather = weather;
         order.happenings = happenings;
         (order, told)

@@ -136,6 +136,14 @@ impl Shared {
         let jitter = if self.weather.pieces_max == 0 { 0 } else { self.dice.below(3) as u64 };
         Duration::from_millis(self.weather.latency_millis[place(side)] + jitter)
     }
+
+    /// How long a connection from this server takes for so many octets.
+    fn carried_in(&self, side: Side, octets: usize) -> Duration {
+        match (side, self.weather.source_octets_per_sec) {
+            (Side::Target, _) | (_, 0) => Duration::ZERO,
+            (Side::Source, per_sec) => Duration::from_millis(1_000 * octets as u64 / per_sec),
+        }
+    }
 }
 
 impl Dialer for Network {
@@ -276,7 +284,8 @@ impl Carrier {
         let octets = self.server.output();
         if !octets.is_empty() {
             for piece in shared.pieces(octets) {
-                let arrives = later(&self.down, Instant::now() + shared.latency(self.side));
+                let carried = shared.carried_in(self.side, piece.len());
+                let arrives = later(&self.down, Instant::now() + shared.latency(self.side)) + carried;
                 self.down.push_back((arrives, piece));
             }
         }

@@ -11,6 +11,7 @@ use mailhaul_copy::{
 };
 use mailhaul_db::{Ledger, OpenOptions};
 use mailhaul_imap::{Credentials, Dial, Endpoint, Timeouts, TlsMode, Trust};
+use mailhaul_plan::batches::BatchLimits;
 use mailhaul_plan::mailboxes::MappingRules;
 use mailhaul_plan::policy::{DeletionPolicy, ResyncPolicy};
 use mailhaul_plan::selection::Selection;
@@ -111,6 +112,10 @@ pub struct Order {
     pub deletions: DeletionPolicy,
     /// How many connections to each server are open from the beginning where there is work for them; 0 is 1.
     pub connections: usize,
+    /// Over how many connections one mailbox is read from the beginning; 0 is 1.
+    pub reading: usize,
+    /// How many messages are fetched and stored together at most; 0 is as many as usual.
+    pub batch_messages: u64,
 }
 
 /// A command that a server received.
@@ -390,7 +395,7 @@ pub(super) fn accounts(network: &Network) -> AccountPair {
 }
 
 fn job(network: &Network, order: &Order) -> CopyJob {
-    let Order { retries, agreed, mirrors, deletions, connections, .. } = *order;
+    let Order { retries, agreed, mirrors, deletions, connections, reading, batch_messages, .. } = *order;
     let deletions = if mirrors { DeletionPolicy::Mirror } else { deletions };
     CopyJob {
         accounts: accounts(network),
@@ -401,7 +406,15 @@ fn job(network: &Network, order: &Order) -> CopyJob {
         accept_target_change: agreed,
         accept_mass_absence: agreed,
         copy_deleted_flag: true,
-        connections: Connections { most: connections.max(1), first: connections.max(1) },
+        connections: Connections {
+            most: connections.max(1) + reading.saturating_sub(1),
+            first: connections.max(1),
+            reading: reading.max(1),
+        },
+        batches: match batch_messages {
+            0 => BatchLimits::default(),
+            messages => BatchLimits { messages, ..BatchLimits::default() },
+        },
         recognise_only: false,
         resync: ResyncPolicy { accept_source_change: agreed, deletions, ..ResyncPolicy::default() },
     }

@@ -53,6 +53,8 @@ pub struct Weather {
     pub pieces_max: usize,
     /// How long a server may take between receiving and answering, in milliseconds.
     pub thinks_millis_max: u64,
+    /// How many octets a second each connection to the source brings from there; 0: as many as there are.
+    pub source_octets_per_sec: u64,
     /// Connections are cut at these places, each once.
     pub cuts: Vec<Cut>,
     /// How often each server refuses to be connected to at first: source, target.

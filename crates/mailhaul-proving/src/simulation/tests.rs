@@ -3,6 +3,8 @@
 mod drafts;
 mod look_alikes;
 mod nameless;
+mod reading_together;
+mod single_appends;
 mod strands;
 
 use super::corpus::few;

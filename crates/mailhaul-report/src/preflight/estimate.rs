@@ -14,13 +14,17 @@ pub struct ConnectionRate {
     pub messages_per_second: f64,
     /// Octets a second.
     pub bytes_per_second: f64,
+    /// Seconds for each mailbox, apart from what is in it.
+    #[serde(default)]
+    pub mailbox_seconds: f64,
     /// Whether it was measured, or is only assumed.
     pub measured: bool,
 }
 
 impl ConnectionRate {
     /// What is assumed before anything was measured: less than most servers bear.
-    pub const ASSUMED: Self = Self { messages_per_second: 100.0, bytes_per_second: 4.0 * 1_048_576.0, measured: false };
+    pub const ASSUMED: Self =
+        Self { messages_per_second: 100.0, bytes_per_second: 4.0 * 1_048_576.0, mailbox_seconds: 0.0, measured: false };
 }
 
 /// What bounds the work. What is absent is not bounded.
@@ -160,7 +164,10 @@ fn waits(accounts: &[(String, AccountPreflight)], limits: &EstimateLimits, messa
 fn account_seconds(found: &AccountPreflight, limits: &EstimateLimits) -> f64 {
     let (messages, bytes) = (float(found.to_copy_messages()), float(found.to_copy_bytes()));
     let rate = &limits.rate;
-    let plain = messages / rate.messages_per_second.max(0.001) + bytes / rate.bytes_per_second.max(1.0);
+    let mailboxes = float(found.mailboxes_to_copy());
+    let plain = messages / rate.messages_per_second.max(0.001)
+        + bytes / rate.bytes_per_second.max(1.0)
+        + mailboxes * rate.mailbox_seconds;
     let by = |amount: f64, limit: Option<u64>| limit.map_or(0.0, |limit| amount / float(limit.max(1)));
     plain.max(by(messages, limits.account_messages_per_second)).max(by(bytes, limits.account_bytes_per_second))
 }

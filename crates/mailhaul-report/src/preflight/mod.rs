@@ -397,6 +397,12 @@ impl AccountPreflight {
         self.sum(|mailbox| mailbox.to_copy_messages)
     }
 
+    /// Mailboxes in which any are.
+    #[must_use]
+    pub fn mailboxes_to_copy(&self) -> u64 {
+        self.sum(|mailbox| u64::from(mailbox.to_copy_messages > 0))
+    }
+
     /// Octets of these.
     #[must_use]
     pub fn to_copy_bytes(&self) -> u64 {

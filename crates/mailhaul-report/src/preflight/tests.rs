@@ -176,7 +176,9 @@ fn a_second_look_says_what_changed() {
 
 #[test]
 fn the_estimate_names_what_the_wave_waits_for() {
-    let rate = ConnectionRate { messages_per_second: 10.0, bytes_per_second: 1_000.0, measured: true };
+    let rate =
+        ConnectionRate { messages_per_second: 10.0, bytes_per_second: 1_000.0, mailbox_seconds: 0.0, measured: true };
+    let per_mailbox = ConnectionRate { mailbox_seconds: 5.0, ..rate };
     let plain = EstimateLimits { connections: 4, rate, ..EstimateLimits::default() };
     let even: Vec<_> = (0..8).map(|number| (number.to_string(), account(100, 10_000))).collect();
     let uneven = vec![("large".to_owned(), account(100, 100_000)), ("small".to_owned(), account(1, 1))];
@@ -184,6 +186,7 @@ fn the_estimate_names_what_the_wave_waits_for() {
     for (accounts, limits, seconds, bottleneck) in [
         // Eight accounts of 10 s and 10 s, four at once.
         (&even, plain, 40.0, Bottleneck::Connections),
+        (&even, EstimateLimits { rate: per_mailbox, ..plain }, 50.0, Bottleneck::Connections),
         (&uneven, plain, 110.0, Bottleneck::LargestAccount),
         (&even, EstimateLimits { bytes_per_second: Some(400), ..plain }, 200.0, Bottleneck::BytesPerSecond),
         (&even, EstimateLimits { messages_per_second: Some(8), ..plain }, 100.0, Bottleneck::MessagesPerSecond),

@@ -4,11 +4,14 @@ use crate::account::{NotPrepared, connection, endpoint_options, prepare, timeout
 use crate::error::ServiceError;
 use crate::service::Service;
 use mailhaul_copy::{probe_endpoint, probe_without_sign_in};
-use mailhaul_db::queue::PreflightRow;
+use mailhaul_db::HostKey;
+use mailhaul_db::queue::{EndpointRow, PreflightRow};
+use mailhaul_plan::estimate::costs_between;
+use mailhaul_plan::profile::HostProfile;
 use mailhaul_queue::{Limits, Window};
-use mailhaul_report::{AccountPreflight, EstimateLimits, ProbeReport, WavePreflight};
-use mailhaul_types::Escaped;
-use std::collections::BTreeMap;
+use mailhaul_report::{AccountPreflight, ConnectionRate, EstimateLimits, ProbeReport, WavePreflight};
+use mailhaul_types::{Escaped, Side};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Hours in a week.
 const WEEK_HOURS: f64 = 168.0;
@@ -48,19 +51,40 @@ impl Service {
         rows: &[mailhaul_db::queue::WaveRow],
         slots: u32,
     ) -> Result<EstimateLimits, ServiceError> {
-        let (mut sources, mut targets) = (BTreeMap::new(), BTreeMap::new());
+        let (mut sources, mut targets, mut lanes) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
         for row in rows {
             let filter = mailhaul_db::queue::AccountFilter { wave: Some(row.id), ..Default::default() };
             for account in self.queue.accounts(filter).await? {
                 sources.insert(account.source, ());
                 targets.insert(account.target, ());
+                lanes.insert((account.source, account.target));
             }
         }
         let endpoints = self.queue.endpoints().await?;
         let of = |ids: &BTreeMap<_, ()>| -> Vec<Limits> {
             endpoints.iter().filter(|row| ids.contains_key(&row.id)).map(|row| row.limits.clone()).collect()
         };
-        Ok(limits(&of(&sources), &of(&targets), slots))
+        let find = |id| endpoints.iter().find(|row| row.id == id);
+        let mut costs = Vec::with_capacity(lanes.len());
+        for (source, target) in lanes {
+            let profiles = match (find(source), find(target)) {
+                (Some(source), Some(target)) => {
+                    Some((self.profile(Side::Source, source).await?, self.profile(Side::Target, target).await?))
+                }
+                _ => None,
+            };
+            costs.push(profiles.and_then(|(source, target)| costs_between(&source, &target)));
+        }
+        let rate = slowest(&costs).map_or(ConnectionRate::ASSUMED, rate);
+        Ok(EstimateLimits { rate, ..limits(&of(&sources), &of(&targets), slots) })
+    }
+
+    /// What copies have learnt of an endpoint.
+    async fn profile(&self, side: Side, row: &EndpointRow) -> Result<HostProfile, ServiceError> {
+        let endpoint = connection(row, &endpoint_options(row)?)?;
+        let text = self.ledger.host_profile(&HostKey::new(side, &endpoint.host, endpoint.port)).await;
+        let profile = text.as_deref().and_then(HostProfile::from_json).unwrap_or_default();
+        Ok(profile.as_of(self.now_unix_ms() / 1_000))
     }
 
     /// Looks at a stored endpoint; with an account, by its eyes. Without an endpoint, at both ends of the account.
@@ -109,6 +133,23 @@ impl Service {
     }
 }
 
+/// The greatest of each cost; `None` unless all of them are known.
+fn slowest(costs: &[Option<[f64; 3]>]) -> Option<[f64; 3]> {
+    let known: Vec<[f64; 3]> = costs.iter().copied().collect::<Option<_>>()?;
+    known.into_iter().reduce(|one, other| [0, 1, 2].map(|at| f64::max(one[at], other[at])))
+}
+
+/// Costs of a mailbox, a message and an octet as rates.
+fn rate([mailbox, message, octet]: [f64; 3]) -> ConnectionRate {
+    const NEXT_TO_NOTHING: f64 = 1e-12;
+    ConnectionRate {
+        messages_per_second: 1.0 / message.max(NEXT_TO_NOTHING),
+        bytes_per_second: 1.0 / octet.max(NEXT_TO_NOTHING),
+        mailbox_seconds: mailbox,
+        measured: true,
+    }
+}
+
 fn read(row: &PreflightRow, text: &str) -> Result<AccountPreflight, ServiceError> {
     let report = serde_json::from_str(text).and_then(AccountPreflight::from_json);
     report.map_err(|error| {
@@ -154,6 +195,16 @@ fn hours_a_week(limits: &Limits) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wave_is_reckoned_with_measures_only_where_every_lane_has_them() {
+        let (one, other) = ([0.01, 1e-4, 1e-8], [0.02, 1e-5, 1e-7]);
+        assert_eq!(slowest(&[Some(one), None]), None);
+        assert_eq!(slowest(&[]), None);
+        let rate = slowest(&[Some(one), Some(other)]).map(rate).expect("both are known");
+        assert!(rate.measured && (rate.mailbox_seconds - 0.02).abs() < 1e-9);
+        assert!((rate.messages_per_second - 1e4).abs() < 1.0 && (rate.bytes_per_second - 1e7).abs() < 1.0);
+    }
 
     #[test]
     fn the_tighter_side_bounds_a_wave() {

@@ -91,7 +91,7 @@ impl Worker {
             since: Instant::now(),
             progress: Arc::clone(&progress),
         });
-        let _place = self.crowd.enter([prepared.source.id, prepared.target.id]);
+        let _place = self.crowd.enter(&[prepared.source.id, prepared.target.id]);
         let (switch, stop) = StopSwitch::new();
         let supervisor: Arc<dyn Supervisor> = Arc::new(JobSupervisor {
             control: control.clone(),
@@ -171,6 +171,7 @@ impl Task<'_> {
             accept_mass_absence: options.accept_mass_absence.unwrap_or_default(),
             copy_deleted_flag: options.copy_deleted_flag.unwrap_or_default(),
             connections: options.connections(),
+            batches: mailhaul_plan::batches::BatchLimits::default(),
             recognise_only: false,
             resync: options.resync(self.kind == JobKind::Final),
         }

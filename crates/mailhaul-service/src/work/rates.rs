@@ -110,7 +110,7 @@ impl Rates {
     }
 
     /// Whether the operator has named a number of connections for one of these endpoints, or may have.
-    pub(crate) fn are_connections_limited(&self, ends: [EndpointId; 2]) -> bool {
+    pub(crate) fn are_connections_limited(&self, ends: &[EndpointId]) -> bool {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         ends.iter().any(|end| {
             known.limits.get(end).is_none_or(|limits| {

@@ -2,7 +2,7 @@
 
 use super::crowd::Crowd;
 use super::rates::Rates;
-use mailhaul_copy::{Progress, ServerSign, Supervisor, Widened};
+use mailhaul_copy::{Budgets, Progress, ServerSign, Supervisor, Widened};
 use mailhaul_queue::{AccountId, EndpointId, HostSign, JobControl, Pulse};
 use mailhaul_types::Side;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,12 +52,25 @@ impl Supervisor for JobSupervisor {
     }
 
     fn widen(&self) -> Option<Widened> {
-        let place = self.crowd.widen([self.source, self.target])?;
+        let place = self.crowd.widen(&[self.source, self.target])?;
         Some(Box::new(place))
     }
 
     fn is_crowded(&self) -> bool {
-        self.crowd.is_crowded([self.source, self.target])
+        self.crowd.is_crowded(&[self.source, self.target])
+    }
+
+    fn widen_reading(&self) -> Option<Widened> {
+        let place = self.crowd.widen(&[self.source])?;
+        Some(Box::new(place))
+    }
+
+    fn is_reading_crowded(&self) -> bool {
+        self.crowd.is_crowded(&[self.source])
+    }
+
+    fn budgets(&self) -> Budgets {
+        self.crowd.budgets().clone()
     }
 
     fn sign(&self, side: Side, sign: ServerSign) {

@@ -88,7 +88,33 @@ impl Haul {
 
     /// Copies one account, and makes sure that all of it was copied or, with `copied` 0, that nothing was left to copy.
     pub(crate) fn copy(&self, copying: &Copying<'_>) -> io::Result<Cost> {
-        let Copying { source, target, state, copied, watch, under } = *copying;
+        let copied = copying.copied;
+        let (cost, said) = self.run_copy(copying, &[])?;
+        if !said.contains("\"verdict\":\"complete\"") || !said.contains(&format!("\"copied\":{copied},")) {
+            let errors = fs::read_to_string(self.folder.join("stderr"))?;
+            return Err(io::Error::other(format!("mailhaul did not copy {copied} messages: {said}\n{errors}")));
+        }
+        Ok(cost)
+    }
+
+    /// How many seconds a dry run foretells: most likely, at least, at most.
+    pub(crate) fn estimate(&self, copying: &Copying<'_>) -> io::Result<[f64; 3]> {
+        let (_, said) = self.run_copy(copying, &["--dry-run"])?;
+        let told = said.split_once("\"estimate\":{").map_or("", |(_, told)| told);
+        let figure = |name: &str| {
+            let (_, rest) = told.split_once(&format!("\"{name}\":"))?;
+            rest.split([',', '}']).next()?.parse().ok()
+        };
+        let figures = (figure("seconds"), figure("least_seconds"), figure("most_seconds"));
+        let (Some(seconds), Some(least), Some(most)) = figures else {
+            return Err(io::Error::other(format!("a dry run foretells nothing: {said}")));
+        };
+        Ok([seconds, least, most])
+    }
+
+    /// Runs `copy` with more options; what it cost, and what it said without blanks.
+    fn run_copy(&self, copying: &Copying<'_>, more: &[&str]) -> io::Result<(Cost, String)> {
+        let Copying { source, target, state, watch, under, .. } = *copying;
         let state = self.folder.join(state);
         fs::create_dir_all(&state)?;
         let (output, errors) = (self.folder.join("stdout"), self.folder.join("stderr"));
@@ -105,19 +131,13 @@ impl Haul {
         command.arg("--from").arg(url(source)).arg("--to").arg(url(target));
         command.arg("--from-password-file").arg(&self.password_file);
         command.arg("--to-password-file").arg(&self.password_file);
-        command.arg("--state").arg(state.join("ledger.db"));
+        command.arg("--state").arg(state.join("ledger.db")).args(more);
         if source.tls.is_some() || target.tls.is_some() {
             command.arg("--ca-file").arg(&self.ca_file);
         }
         command.stdin(Stdio::null()).stdout(File::create(&output)?).stderr(File::create(&errors)?);
         let cost = run(command, watch)?;
-        let said = fs::read_to_string(&output)?;
-        let dense: String = said.split_whitespace().collect();
-        if !dense.contains("\"verdict\":\"complete\"") || !dense.contains(&format!("\"copied\":{copied},")) {
-            let errors = fs::read_to_string(&errors)?;
-            return Err(io::Error::other(format!("mailhaul did not copy {copied} messages: {said}\n{errors}")));
-        }
-        Ok(cost)
+        Ok((cost, fs::read_to_string(&output)?.split_whitespace().collect()))
     }
 
     /// The command in this folder, which is its working directory and holds its state, its key, and what it says.

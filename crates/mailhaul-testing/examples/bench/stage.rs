@@ -121,6 +121,17 @@ impl<'a> Stage<'a> {
         })
     }
 
+    /// What a dry run foretells under this state, and what the copy then takes, in seconds.
+    pub(crate) fn foretold_and_hauled(&self, stock: &Stock, state: &str) -> io::Result<([f64; 3], f64)> {
+        let source = self.source(&stock.account);
+        self.with_fresh(|target| {
+            let copied = stock.messages();
+            let copying = Copying { source: &source, target, state, copied, watch: false, under: &[] };
+            let told = self.rig.haul.estimate(&copying)?;
+            Ok((told, self.rig.haul.copy(&copying)?.wall_secs))
+        })
+    }
+
     /// The product once more over an account that is known under this state; so many messages must be copied.
     pub(crate) fn haul_again(&self, stock: &Stock, target: &str, copied: u64) -> io::Result<Cost> {
         let (source, reached) = (self.source(&stock.account), self.target(target));

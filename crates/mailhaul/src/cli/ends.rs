@@ -126,11 +126,12 @@ pub(crate) struct CopyArgs {
     /// Copy the \Deleted flag too. Without it, mail marked for deletion arrives unmarked.
     #[arg(long)]
     pub(crate) copy_deleted_flag: bool,
-    /// The most connections to each server. A first copy begins with one (with two where four mailboxes or more are 20 ms
-    /// away or farther), tries a second, and opens further ones while that makes it faster; each takes a mailbox of its own.
+    /// The most connections to each server. A first copy begins with as many as were best at these servers before, else
+    /// with one (with two where four mailboxes or more are 20 ms away or farther), and opens further ones while that makes
+    /// it faster; each takes a mailbox of its own, or helps to read a large one if nothing else is left.
     #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) connections: u8,
-    /// Write nothing anywhere: show the mapping and what would be copied.
+    /// Write nothing anywhere: show the mapping, what would be copied, and how long it would take.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Print the result as one JSON object on stdout.

@@ -49,6 +49,7 @@ fn job(args: &RebuildArgs) -> Result<CopyJob, CommandError> {
         accept_mass_absence: args.accept_mass_absence,
         copy_deleted_flag: false,
         connections: mailhaul_copy::Connections::ONE,
+        batches: mailhaul_plan::batches::BatchLimits::default(),
         recognise_only: true,
     })
 }

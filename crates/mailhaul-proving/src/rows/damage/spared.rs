@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// What must not have been sent to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Spared {
-    /// The whole account: who is copied where cannot be believed.
+    /// The whole account: who is copied where cannot be believed, or nobody can tell which rows are damaged.
     Account,
     /// These mailboxes of the target.
     Mailboxes(Vec<String>),
@@ -33,7 +33,8 @@ impl Spared {
         let mailboxes = accounts.iter().filter_map(|account| account["mailboxes"].as_array()).flatten();
         let damaged = mailboxes.filter(|mailbox| !damage(mailbox).is_empty());
         let names: Option<Vec<String>> = damaged.map(|mailbox| mailbox["target"].as_str().map(str::to_owned)).collect();
-        names.map_or(Self::Account, Self::Mailboxes)
+        // Damage that the check does not place, or a file that it could not open, spares nobody.
+        names.filter(|names| !names.is_empty()).map_or(Self::Account, Self::Mailboxes)
     }
 }
 
@@ -80,6 +81,8 @@ mod tests {
         assert_eq!(by(&none, &rows, &none, json!("Work")), Spared::Account);
         assert_eq!(by(&rows, &none, &none, json!("Work")), Spared::Account);
         assert_eq!(by(&structure, &none, &rows, json!("Work")), Spared::Unknown);
+        assert_eq!(by(&none, &none, &none, json!("Work")), Spared::Account, "refused, and nothing is named");
+        assert_eq!(Spared::by(&Value::Null), Spared::Account, "the check could not open the file");
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod accounts;
 mod cost;
 mod disk;
 mod distance;
+mod estimate;
 mod huge;
 mod idle;
 mod large;
@@ -26,7 +27,7 @@ use crate::table::Table;
 /// A row.
 pub(crate) type Measure = fn(&Rig, &Scale, &mut Table) -> io::Result<()>;
 
-pub(crate) const ROWS: [(&str, Measure); 19] = [
+pub(crate) const ROWS: [(&str, Measure); 20] = [
     ("small", small::small),
     ("distance", distance::distance),
     ("setup", set_up::set_up),
@@ -41,6 +42,7 @@ pub(crate) const ROWS: [(&str, Measure); 19] = [
     ("disk", disk::disk),
     ("profile", profile::profile),
     ("cost", cost::cost),
+    ("estimate", estimate::estimate),
     ("idle", idle::idle),
     ("queue", queue::inside),
     ("lists", queue::commands),
