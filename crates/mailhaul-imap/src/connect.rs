@@ -6,6 +6,7 @@ use crate::control::{self, Session};
 use crate::endpoint::{Credentials, Dial, Dialer, Endpoint, Timeouts, TlsMode};
 use crate::error::ImapError;
 use crate::introduction::{Introduction, OpeningStep, TlsFacts};
+use crate::reach::is_public;
 use crate::sign_in;
 use crate::tls;
 use crate::wire::Wire;
@@ -71,7 +72,7 @@ async fn reach(
     introduction: &mut Introduction,
 ) -> Result<BoxedIo, ImapError> {
     let socket: BoxedIo = match &endpoint.dial {
-        Dial::Tcp => Box::new(connect(side, endpoint, timeouts.connect, introduction).await?),
+        Dial::Tcp | Dial::PublicTcp => Box::new(connect(side, endpoint, timeouts.connect, introduction).await?),
         Dial::Through(dialer) => dial(dialer.as_ref(), side, endpoint, timeouts.connect, introduction).await?,
     };
     Ok(match endpoint.tls {
@@ -182,9 +183,16 @@ async fn connect(
         let found = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port)).await;
         found.map_err(|error| unresolved(error.to_string()))
     };
-    let addresses: Vec<SocketAddr> =
+    let mut addresses: Vec<SocketAddr> =
         within(limit, "resolving the host name", resolved).await?.take(ADDRESSES_MAX).collect();
     let mut last = unresolved("the name has no address".to_owned());
+    if matches!(endpoint.dial, Dial::PublicTcp) {
+        // The very addresses that are connected to: a name could lead elsewhere the next time it is asked for.
+        if let Some(own) = addresses.iter().find(|address| !is_public(address.ip())) {
+            last = ImapError::NotPublic { host: endpoint.host.clone(), address: own.ip() };
+        }
+        addresses.retain(|address| is_public(address.ip()));
+    }
     if !addresses.is_empty() {
         introduction.pass(OpeningStep::Resolve);
         introduction.begin(OpeningStep::Connect);

@@ -34,6 +34,9 @@ pub enum Dial {
     /// Over TCP, to an address that the host's name resolves to.
     #[default]
     Tcp,
+    /// The same, but only to addresses that [`is_public`](crate::is_public) knows as public: whoever named the host is not
+    /// to have this machine knock at doors that only it can reach.
+    PublicTcp,
     /// Through somebody else, who knows neither name resolution nor sockets from us: a simulated network.
     Through(Arc<dyn Dialer>),
 }
@@ -42,6 +45,7 @@ impl fmt::Debug for Dial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Tcp => "Tcp",
+            Self::PublicTcp => "PublicTcp",
             Self::Through(_) => "Through",
         })
     }

@@ -2,6 +2,7 @@
 //! whoever prints them escapes them.
 
 use crate::status_line::{Context, StatusLine};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// An error of the IMAP edge.
@@ -27,6 +28,14 @@ pub enum ImapError {
         port: u16,
         /// The operating system's words, for the last address that was tried.
         detail: String,
+    },
+    /// The host's name leads into somebody's own network, and whoever named it may not have us go there.
+    #[error("connect to {host}: its address {address} is not a public one, and the server was named over HTTP")]
+    NotPublic {
+        /// The host as given.
+        host: String,
+        /// The first such address.
+        address: IpAddr,
     },
     /// The TLS handshake failed, or the certificate did not pass.
     #[error("tls with {host}: {check}")]
@@ -246,7 +255,7 @@ impl ImapError {
             Self::SignInImpossible { .. } => ErrorClass::SignIn,
             Self::Refused { command, status } => status.class(Context::of_command(command)),
             Self::CommitRefused => ErrorClass::Lease,
-            Self::Usage { .. } => ErrorClass::Usage,
+            Self::NotPublic { .. } | Self::Usage { .. } => ErrorClass::Usage,
         }
     }
 

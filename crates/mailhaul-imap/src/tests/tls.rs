@@ -346,6 +346,20 @@ async fn what_cannot_be_reached_is_told() {
 }
 
 #[tokio::test]
+async fn a_name_that_leads_into_our_own_network_is_not_followed_there() {
+    let (listener, port) = listener().await;
+    for host in ["localhost", "127.0.0.1", "::1", "169.254.169.254"] {
+        let endpoint = Endpoint { dial: Dial::PublicTcp, ..endpoint(host, port, TlsMode::Plain, Trust::System) };
+        let error = open(&endpoint).await.expect_err("not public");
+        assert!(matches!(&error, ImapError::NotPublic { address, .. } if !crate::is_public(*address)), "{error:?}");
+        assert_eq!(error.class(), crate::ErrorClass::Usage, "nothing is gained by trying again");
+    }
+    // Nobody has knocked.
+    let knocked = std::future::poll_fn(|context| std::task::Poll::Ready(listener.poll_accept(context).is_ready()));
+    assert!(!knocked.await);
+}
+
+#[tokio::test]
 async fn sockets_are_prepared_for_their_side() {
     let (listener, port) = listener().await;
     let (client, _) = tokio::join!(TcpStream::connect(("127.0.0.1", port)), listener.accept());
