@@ -3,7 +3,8 @@
 //! `cargo run -p mailhaul-db --example keep_state -- tests/data/states/NAME.state`
 
 use mailhaul_db::queue::{
-    NewAccount, NewEndpoint, NewWave, Queue, SealedSecret, SecretOwner, SecretPlace, Subject, VaultRow, WaveOrder,
+    AccessKind, NewAccess, NewAccount, NewEndpoint, NewWave, Queue, SealedSecret, SecretOwner, SecretPlace, Subject,
+    VaultRow, WaveOrder,
 };
 use mailhaul_db::{
     AccountIdentity, Exception, ExceptionState, HostKey, Ledger, Mapping, OpenOptions, PairIdentity, PassCounts,
@@ -54,6 +55,7 @@ async fn make(path: &Path) -> Result<(), Box<dyn Error>> {
     let queue = ledger.queue(Arc::new(Noon), "carol").await?;
     let accounts = import(&queue).await?;
     work(&queue, &accounts).await?;
+    let_in(&queue).await?;
     queue.close().await?;
     ledger.close().await?;
     Ok(())
@@ -119,6 +121,22 @@ async fn learn(ledger: &Ledger) {
         (key(mailhaul_types::Side::Target, "new.example"), change(best)),
     ];
     ledger.learn(changes).await;
+}
+
+/// A token, and a link that was used up by the session of a browser. The secrets of which these are the digests are nobody's.
+async fn let_in(queue: &Queue) -> Result<(), Box<dyn Error>> {
+    let access = |kind, name: &str, hash, parent| NewAccess {
+        kind,
+        name: name.to_owned(),
+        role: "admin".to_owned(),
+        hash: [hash; 32],
+        parent,
+        expires_unix_ms: (kind != AccessKind::Token).then_some(Noon.now().unix_ms + 86_400_000),
+    };
+    queue.put_access(access(AccessKind::Token, "monitoring", 0x11, None)).await?;
+    let link = queue.put_access(access(AccessKind::Link, "dave", 0x22, None)).await?.ok_or("it was not stored")?;
+    queue.begin_session(link, access(AccessKind::Session, "dave", 0x33, Some(link))).await?;
+    Ok(())
 }
 
 const NAMES: [&str; 9] = ["alice", "blocked", "broken", "cancelled", "done", "later", "paused", "queued", "running"];

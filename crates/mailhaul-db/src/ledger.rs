@@ -43,6 +43,8 @@ const QUICK_CHECK_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// Readers beside the writer.
 const READERS_MAX: u32 = 2;
+/// Readers of whoever only looks, beside those.
+const LOOKERS_MAX: u32 = 4;
 /// How many rows the thread that reads may be ahead of whoever takes them. With few of them the two would wake each
 /// other up for every handful of rows, which costs more than reading a long list; the largest rows have 10 KiB.
 const ROWS_AHEAD: usize = 256;
@@ -107,11 +109,7 @@ impl Ledger {
         let opening = lock_opening(&path, &options, &doing).await?;
         let (db, digest_key) = still(open_for_writing(&path, &options)).await.map_err(|stop| stop.at(doing))?;
         drop(opening);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
-            .acquire_timeout(READER_WAIT_MAX)
-            .acquire_slow_threshold(READER_WAIT_MAX)
-            .connect_lazy_with(connect_options(&path, &options).read_only(true));
+        let pool = readers(READERS_MAX).connect_lazy_with(connect_options(&path, &options).read_only(true));
         let pace =
             Pace { group_delay: options.group_delay, group_messages: options.group_messages, clock: options.clock };
         let turns = Turns::default();
@@ -175,6 +173,24 @@ impl Ledger {
         let writing = self.writer.as_ref().map(|_| connect_options(self.path(), &self.options));
         let writing = writing.map(|options| Writing::new(options, self.turns.clone()));
         Queue::open(self.reader.clone(), writing, clock, who).await
+    }
+
+    /// The same file and queue, read over connections of their own: whoever looks at everything keeps nobody who works
+    /// from reading. [`Ledger::close_reading`] closes them. A file that was opened for reading only is read as before.
+    #[must_use]
+    pub fn reading_apart(&self, queue: &Queue) -> (Self, Queue) {
+        if self.writer.is_none() {
+            return (self.clone(), queue.clone());
+        }
+        let options = connect_options(self.path(), &self.options).read_only(true);
+        let pool = readers(LOOKERS_MAX).connect_lazy_with(options);
+        let reader = Reader::new(pool, self.path().into(), None);
+        (Self { reader: reader.clone(), ..self.clone() }, queue.reading_over(reader))
+    }
+
+    /// Closes the connections over which this one reads. Whoever asks it after that is told so.
+    pub async fn close_reading(&self) {
+        self.reader.close().await;
     }
 
     /// As [`Ledger::claim_pair`], for the successor of a process that lost its job: a lock that just this process
@@ -392,18 +408,21 @@ pub(crate) fn reader_of(path: &Arc<Path>, options: &OpenOptions, print: &Fingerp
     // Without a log beside it nobody writes to the file, and SQLite can be told so: it then needs no index of the log,
     // which even a reader would create. Should somebody begin to write meanwhile, `Reader::fail` sees it.
     let at_rest = print.is_at_rest();
-    let pool = SqlitePoolOptions::new()
-        .max_connections(READERS_MAX)
+    let pool = readers(READERS_MAX).connect_lazy_with(
+        connect_options(path, options)
+            .read_only(true)
+            .immutable(at_rest)
+            // What an older file lacks is laid over it in memory.
+            .pragma("temp_store", "MEMORY"),
+    );
+    Reader::new(pool, path.clone(), at_rest.then_some(print.clone()))
+}
+
+fn readers(most: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(most)
         .acquire_timeout(READER_WAIT_MAX)
         .acquire_slow_threshold(READER_WAIT_MAX)
-        .connect_lazy_with(
-            connect_options(path, options)
-                .read_only(true)
-                .immutable(at_rest)
-                // What an older file lacks is laid over it in memory.
-                .pragma("temp_store", "MEMORY"),
-        );
-    Reader::new(pool, path.clone(), at_rest.then_some(print.clone()))
 }
 
 pub(crate) fn connect_options(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {

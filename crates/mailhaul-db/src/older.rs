@@ -26,6 +26,8 @@ const THIRD: &str = "
 /// What the fourth schema added.
 const FOURTH: &str = "CREATE TEMP TABLE IF NOT EXISTS host_profile (side, host, port, profile, at_secs, checksum);";
 
+// The fifth schema added `access`, which is read only by those who may also write: a file that is open for them has it.
+
 /// Whether a file lacks what this version reads.
 pub(crate) async fn is_older(db: &mut SqliteConnection) -> Result<bool, Fault> {
     Ok(lacks_third(db).await? || lacks_fourth(db).await?)

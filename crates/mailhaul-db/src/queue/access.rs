@@ -80,14 +80,25 @@ pub struct AccessRow {
     pub ended_unix_ms: Option<i64>,
 }
 
-const LISTED: &str = "SELECT access_id, kind, name, role, hash, parent_id, created_at_ms, expires_at_ms, used_at_ms, \
-     ended_at_ms FROM access";
+/// A session ends with the token that it was begun with, even if nobody has written that into its own row.
+const LISTED: &str = "SELECT a.access_id, a.kind, a.name, a.role, a.hash, a.parent_id, a.created_at_ms, \
+     a.expires_at_ms, a.used_at_ms, \
+     COALESCE(a.ended_at_ms, (SELECT p.ended_at_ms FROM access p WHERE p.access_id = a.parent_id AND p.kind = 'token')) \
+     FROM access a";
 
-/// Uses closer together than this are written down once.
+/// Uses closer together than this are written down once, in milliseconds.
 const USED_EVERY_MS: i64 = 60_000;
 
+impl AccessRow {
+    /// Whether a use at this moment, in milliseconds since 1970, is worth writing down.
+    #[must_use]
+    pub fn is_use_news(&self, at_unix_ms: i64) -> bool {
+        self.used_unix_ms.is_none_or(|used| at_unix_ms.saturating_sub(used) >= USED_EVERY_MS)
+    }
+}
+
 impl Queue {
-    /// Stores a token, link or session; `None` if a token of this name is good already.
+    /// Stores a token or a link; `None` if a token of this name is good already.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -101,14 +112,11 @@ impl Queue {
     /// If the file cannot be read.
     pub async fn find_access(&self, hash: [u8; 32]) -> Result<Option<AccessRow>, DbError> {
         let mut db = self.inner.reader.begin().await?;
-        let row = sqlx::query(
-            "SELECT access_id, kind, name, role, hash, parent_id, created_at_ms, expires_at_ms, used_at_ms, \
-                    ended_at_ms FROM access WHERE hash = $1",
-        )
-        .bind(hash.to_vec())
-        .fetch_optional(&mut *db)
-        .await
-        .map_err(|error| self.inner.reader.fail(error.into()))?;
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!("{LISTED} WHERE a.hash = $1")))
+            .bind(hash.to_vec())
+            .fetch_optional(&mut *db)
+            .await
+            .map_err(|error| self.inner.reader.fail(error.into()))?;
         row.map(|row| access(&row)).transpose().map_err(|fault| self.inner.reader.fail(fault))
     }
 
@@ -117,15 +125,16 @@ impl Queue {
     /// # Errors
     /// If the file cannot be read.
     pub async fn accesses(&self) -> Result<Vec<AccessRow>, DbError> {
-        self.read_all(sqlx::AssertSqlSafe(format!("{LISTED} ORDER BY access_id")), access).await
+        self.read_all(sqlx::AssertSqlSafe(format!("{LISTED} ORDER BY a.access_id")), access).await
     }
 
-    /// Uses a link up and stores the session that it begins, in one go; `false` if the link is not good any more.
+    /// Stores a session if what it is begun with is good at this moment, in one go; a link is used up by it. `false` if
+    /// that is good no more, whatever it was when it was looked up.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub async fn use_link(&self, link: i64, session: NewAccess) -> Result<bool, DbError> {
-        write!(self, change => change.use_link(link, &session))
+    pub async fn begin_session(&self, begun_with: i64, session: NewAccess) -> Result<bool, DbError> {
+        write!(self, change => change.begin_session(begun_with, &session))
     }
 
     /// Ends the good token of this name and every session that was begun with it. How many ended.
@@ -136,24 +145,28 @@ impl Queue {
         write!(self, change => change.end_token(name))
     }
 
-    /// Ends one link or session; `why` stands in the event log.
+    /// Ends a link or session, unless it has ended; `why` stands in the event log. Whether it did.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub async fn end_access(&self, id: i64, why: &str) -> Result<(), DbError> {
+    pub async fn end_access(&self, id: i64, why: &str) -> Result<bool, DbError> {
         write!(self, change => change.end_access(id, why))
     }
 
-    /// Writes down that something was used, if that was not written down just now.
+    /// Ends all sessions, and the link that nobody has used yet. How many sessions ended.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub async fn note_use(&self, row: &AccessRow) -> Result<(), DbError> {
-        let now = self.inner.clock.now().unix_ms;
-        if row.used_unix_ms.is_some_and(|used| now.saturating_sub(used) < USED_EVERY_MS) {
-            return Ok(());
-        }
-        write!(self, change => change.note_use(row.id))
+    pub async fn end_sessions(&self, why: &str) -> Result<u64, DbError> {
+        write!(self, change => change.end_sessions(why))
+    }
+
+    /// Writes down what was used when: numbers, and milliseconds since 1970.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub async fn note_uses(&self, uses: &[(i64, i64)]) -> Result<(), DbError> {
+        write!(self, change => change.note_uses(uses))
     }
 
     /// Writes an event that concerns no job: a refused sign-in, for instance.
@@ -169,6 +182,15 @@ impl Change<'_> {
     async fn put_access(&mut self, new: &NewAccess) -> Result<Option<i64>, Fault> {
         let now = self.now.unix_ms;
         if new.kind == AccessKind::Token {
+            // A token that has run out keeps its name from nobody.
+            sqlx::query(
+                "UPDATE access SET ended_at_ms = expires_at_ms \
+                 WHERE kind = 'token' AND name = $1 AND ended_at_ms IS NULL AND expires_at_ms <= $2",
+            )
+            .bind(&new.name)
+            .bind(now)
+            .execute(self.db())
+            .await?;
             let taken: i64 = sqlx::query_scalar(
                 "SELECT COUNT(*) FROM access WHERE kind = 'token' AND name = $1 AND ended_at_ms IS NULL",
             )
@@ -206,13 +228,14 @@ impl Change<'_> {
         Ok(Some(id))
     }
 
-    async fn use_link(&mut self, link: i64, session: &NewAccess) -> Result<bool, Fault> {
+    async fn begin_session(&mut self, begun_with: i64, session: &NewAccess) -> Result<bool, Fault> {
         let now = self.now.unix_ms;
         let used = sqlx::query(
-            "UPDATE access SET ended_at_ms = $2, used_at_ms = $2 \
-             WHERE access_id = $1 AND kind = 'link' AND ended_at_ms IS NULL AND expires_at_ms > $2",
+            "UPDATE access SET used_at_ms = $2, ended_at_ms = CASE kind WHEN 'link' THEN $2 END \
+             WHERE access_id = $1 AND kind IN ('token', 'link') AND ended_at_ms IS NULL \
+                   AND (expires_at_ms IS NULL OR expires_at_ms > $2)",
         )
-        .bind(link)
+        .bind(begun_with)
         .bind(now)
         .execute(self.db())
         .await?;
@@ -242,26 +265,39 @@ impl Change<'_> {
         Ok(ended)
     }
 
-    async fn end_access(&mut self, id: i64, why: &str) -> Result<(), Fault> {
+    async fn end_access(&mut self, id: i64, why: &str) -> Result<bool, Fault> {
         let now = self.now.unix_ms;
-        let ended = sqlx::query("UPDATE access SET ended_at_ms = $2 WHERE access_id = $1 AND ended_at_ms IS NULL")
-            .bind(id)
-            .bind(now)
-            .execute(self.db())
-            .await?;
+        let ended = sqlx::query(
+            "UPDATE access SET ended_at_ms = $2 WHERE access_id = $1 AND kind <> 'token' AND ended_at_ms IS NULL",
+        )
+        .bind(id)
+        .bind(now)
+        .execute(self.db())
+        .await?;
         if ended.rows_affected() > 0 {
             self.note("sign_out", Subject::Everything, why).await?;
         }
-        Ok(())
+        Ok(ended.rows_affected() > 0)
     }
 
-    async fn note_use(&mut self, id: i64) -> Result<(), Fault> {
+    async fn end_sessions(&mut self, why: &str) -> Result<u64, Fault> {
         let now = self.now.unix_ms;
-        sqlx::query("UPDATE access SET used_at_ms = $2 WHERE access_id = $1 AND ended_at_ms IS NULL")
-            .bind(id)
-            .bind(now)
-            .execute(self.db())
-            .await?;
+        let end = "UPDATE access SET ended_at_ms = $2 WHERE kind = $1 AND ended_at_ms IS NULL";
+        let sessions = sqlx::query(end).bind("session").bind(now).execute(self.db()).await?.rows_affected();
+        sqlx::query(end).bind("link").bind(now).execute(self.db()).await?;
+        self.note("sign_out", Subject::Everything, why).await?;
+        Ok(sessions)
+    }
+
+    async fn note_uses(&mut self, uses: &[(i64, i64)]) -> Result<(), Fault> {
+        sqlx::query(
+            "UPDATE access SET used_at_ms = MAX(COALESCE(used_at_ms, 0), u.at) \
+             FROM (SELECT value ->> 0 AS id, value ->> 1 AS at FROM json_each($1)) u \
+             WHERE access_id = u.id AND ended_at_ms IS NULL",
+        )
+        .bind(serde_json::json!(uses).to_string())
+        .execute(self.db())
+        .await?;
         Ok(())
     }
 }

@@ -145,7 +145,7 @@ impl<'c> Change<'c> {
 impl Queue {
     /// Refuses where the file was opened for reading only.
     pub(super) fn writing(&self) -> Result<&Writing, DbError> {
-        self.inner.writing.as_ref().ok_or_else(|| {
+        self.inner.writing.as_deref().ok_or_else(|| {
             let reason = "it was opened for reading only".to_owned();
             DbError::NoAccess { doing: Doing::new("write to", self.inner.reader.path()), reason }
         })

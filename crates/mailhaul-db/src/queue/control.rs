@@ -24,20 +24,20 @@ impl Queue {
         write!(self, change => change.pause(subject, why))
     }
 
-    /// The same for many subjects at once, in one go.
+    /// Pauses many accounts at once, in a handful of statements.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub async fn pause_each(&self, subjects: &[Subject], why: &str) -> Result<u64, DbError> {
-        write!(self, change => change.pause_each(subjects, why))
+    pub async fn pause_accounts(&self, accounts: &[AccountId], why: &str) -> Result<u64, DbError> {
+        write!(self, change => change.pause_accounts(accounts, why))
     }
 
-    /// Takes the pauses of many subjects back at once, in one go.
+    /// Takes the pauses of many accounts back at once.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub async fn resume_each(&self, subjects: &[Subject]) -> Result<u64, DbError> {
-        write!(self, change => change.resume_each(subjects))
+    pub async fn resume_accounts(&self, accounts: &[AccountId]) -> Result<u64, DbError> {
+        write!(self, change => change.resume_accounts(accounts))
     }
 
     /// Takes a pause back. How many jobs go on: those that no other pause covers.
@@ -82,23 +82,106 @@ impl Queue {
         self.read_all("SELECT scope, subject_id, who, why, at_ms FROM hold ORDER BY at_ms, scope, subject_id", hold)
             .await
     }
+
+    /// Pauses of everything, of endpoints and of waves: few, however many accounts are paused one by one.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub async fn wide_holds(&self) -> Result<Vec<HoldRow>, DbError> {
+        self.read_all(
+            "SELECT scope, subject_id, who, why, at_ms FROM hold WHERE scope IN ('everything', 'endpoint', 'wave') \
+             ORDER BY at_ms, scope, subject_id",
+            hold,
+        )
+        .await
+    }
+
+    /// The pauses of these subjects themselves, and of jobs of these accounts; so many at most.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub async fn holds_of(&self, subjects: &[Subject], most: u32) -> Result<Vec<HoldRow>, DbError> {
+        let wanted: Vec<(&str, i64)> = subjects.iter().map(|subject| columns(*subject)).collect();
+        let mut db = self.inner.reader.begin().await?;
+        let rows = sqlx::query(
+            "SELECT h.scope, h.subject_id, h.who, h.why, h.at_ms FROM json_each($1) w \
+             CROSS JOIN hold h ON h.scope = w.value ->> 0 AND h.subject_id = w.value ->> 1 \
+             UNION SELECT h.scope, h.subject_id, h.who, h.why, h.at_ms FROM hold h \
+             CROSS JOIN job j ON j.job_id = h.subject_id \
+             CROSS JOIN json_each($1) w ON w.value ->> 0 = 'account' AND w.value ->> 1 = j.account_id \
+             WHERE h.scope = 'job' LIMIT $2",
+        )
+        .bind(serde_json::json!(wanted).to_string())
+        .bind(most)
+        .fetch_all(&mut *db)
+        .await
+        .map_err(|error| self.inner.reader.fail(error.into()))?;
+        rows.iter().map(hold).collect::<Result<_, _>>().map_err(|fault| self.inner.reader.fail(fault))
+    }
 }
 
 impl Change<'_> {
-    async fn pause_each(&mut self, subjects: &[Subject], why: &str) -> Result<u64, Fault> {
-        let mut jobs = 0;
-        for subject in subjects {
-            jobs += self.pause(*subject, why).await?;
-        }
-        Ok(jobs)
+    async fn pause_accounts(&mut self, accounts: &[AccountId], why: &str) -> Result<u64, Fault> {
+        let (ids, now, who) = (ids_of(accounts), self.now.unix_ms, self.who());
+        sqlx::query(
+            "INSERT INTO hold (scope, subject_id, who, why, at_ms) SELECT 'account', value, $2, $3, $4 \
+             FROM json_each($1) WHERE TRUE \
+             ON CONFLICT (scope, subject_id) DO UPDATE SET who = excluded.who, why = excluded.why, \
+                 at_ms = excluded.at_ms",
+        )
+        .bind(&ids)
+        .bind(who)
+        .bind(why)
+        .bind(now)
+        .execute(self.db())
+        .await?;
+        self.note_accounts("pause", &ids, why).await?;
+        self.touch_accounts(&ids).await?;
+        self.apply_to_touched(&Event::Pause, why).await
     }
 
-    async fn resume_each(&mut self, subjects: &[Subject]) -> Result<u64, Fault> {
-        let mut jobs = 0;
-        for subject in subjects {
-            jobs += self.resume(*subject).await?;
+    async fn resume_accounts(&mut self, accounts: &[AccountId]) -> Result<u64, Fault> {
+        let gone: Vec<i64> = sqlx::query_scalar(
+            "DELETE FROM hold WHERE scope = 'account' AND subject_id IN (SELECT value FROM json_each($1)) \
+             RETURNING subject_id",
+        )
+        .bind(ids_of(accounts))
+        .fetch_all(self.db())
+        .await?;
+        if gone.is_empty() {
+            return Ok(0);
         }
-        Ok(jobs)
+        let ids = serde_json::json!(gone).to_string();
+        self.note_accounts("resume", &ids, "").await?;
+        self.touch_accounts(&ids).await?;
+        self.apply_to_touched(&Event::Resume, "").await
+    }
+
+    /// An event for each of these accounts.
+    async fn note_accounts(&mut self, what: &str, ids: &str, why: &str) -> Result<(), Fault> {
+        let (now, who) = (self.now.unix_ms, self.who());
+        sqlx::query(
+            "INSERT INTO event (at_ms, who, what, account_id, why) SELECT $2, $3, $4, value, $5 FROM json_each($1)",
+        )
+        .bind(ids)
+        .bind(now)
+        .bind(who)
+        .bind(what)
+        .bind(why)
+        .execute(self.db())
+        .await?;
+        Ok(())
+    }
+
+    /// The open jobs of these accounts.
+    async fn touch_accounts(&mut self, ids: &str) -> Result<(), Fault> {
+        self.touch_none().await?;
+        let sql = format!(
+            "INSERT INTO temp.touched (job_id) SELECT job_id FROM job \
+             WHERE account_id IN (SELECT value FROM json_each($1)) AND {OPEN}"
+        );
+        sqlx::query(AssertSqlSafe(sql)).bind(ids).execute(self.db()).await?;
+        Ok(())
     }
 
     async fn pause(&mut self, subject: Subject, why: &str) -> Result<u64, Fault> {
@@ -184,10 +267,7 @@ impl Change<'_> {
             Subject::Account(_) => "account_id = $1",
             Subject::Job(_) => "job_id = $1",
         };
-        let sql = format!(
-            "INSERT INTO temp.touched (job_id) SELECT job_id FROM job \
-             WHERE {covered} AND superseded = 0 AND state NOT IN ('done', 'done_with_exceptions', 'failed', 'cancelled')"
-        );
+        let sql = format!("INSERT INTO temp.touched (job_id) SELECT job_id FROM job WHERE {covered} AND {OPEN}");
         sqlx::query(AssertSqlSafe(sql)).bind(columns(subject).1).execute(self.db()).await?;
         Ok(())
     }
@@ -200,6 +280,15 @@ impl Change<'_> {
         sql.build().execute(self.db()).await?;
         Ok(())
     }
+}
+
+/// Jobs that a pause can stop.
+const OPEN: &str = "superseded = 0 AND state NOT IN ('done', 'done_with_exceptions', 'failed', 'cancelled')";
+
+/// Numbers as one argument, however many there are.
+fn ids_of(accounts: &[AccountId]) -> String {
+    let ids: Vec<i64> = accounts.iter().map(|id| id.0).collect();
+    serde_json::json!(ids).to_string()
 }
 
 /// Scope and number of a subject, as columns.

@@ -71,7 +71,7 @@ pub struct Queue {
 struct Inner {
     reader: Reader,
     /// `None` if the file was opened for reading only.
-    writing: Option<Writing>,
+    writing: Option<Arc<Writing>>,
     clock: Arc<dyn Clock>,
     calendar: Calendar,
     counted: Mutex<Option<tick::Counted>>,
@@ -88,9 +88,18 @@ impl Queue {
             refuse_old(&reader).await?;
         }
         let calendar = Calendar::of_this_machine();
+        let writing = writing.map(Arc::new);
         let inner = Inner { reader, writing, clock, calendar, counted: Mutex::new(None) };
         let (policy, hosts) = (Arc::new(RetryPolicy::default()), Arc::new(HostPolicy::default()));
         Ok(Self { inner: Arc::new(inner), who: who.into(), policy, hosts })
+    }
+
+    /// The same queue, with the same writing connection, read over other connections.
+    pub(crate) fn reading_over(&self, reader: Reader) -> Self {
+        let Inner { writing, clock, .. } = &*self.inner;
+        let (writing, clock) = (writing.clone(), Arc::clone(clock));
+        let inner = Inner { reader, writing, clock, calendar: Calendar::of_this_machine(), counted: Mutex::new(None) };
+        Self { inner: Arc::new(inner), ..self.clone() }
     }
 
     /// The same queue for somebody else: `who` stands in its events.

@@ -172,7 +172,7 @@ async fn a_locked_file_is_said_to_be_locked_and_not_damaged() {
 
 #[tokio::test]
 async fn files_of_earlier_versions_are_checked_as_they_are() {
-    for (name, schema) in [("schema-2.state", 2), ("schema-3.state", 3), ("schema-4.state", 4)] {
+    for (name, schema) in [("schema-2.state", 2), ("schema-3.state", 3), ("schema-4.state", 4), ("schema-5.state", 5)] {
         let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/states").join(name);
         let place = Place::new();
         fs::create_dir_all(place.file.parent().expect("it has one")).expect("made");

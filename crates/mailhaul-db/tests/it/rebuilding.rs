@@ -1,12 +1,15 @@
 //! What is damaged of one account is put aside; everything else stays, and so does the damaged file.
 
 use crate::setup::*;
+use mailhaul_db::queue::{AccessKind, NewAccess};
 use mailhaul_db::{
     DbErrorKind, Exception, ExceptionState, Ledger, LedgerCheck, MailboxState, SetAside, check_ledger, set_damage_aside,
 };
+use mailhaul_queue::{Clock, SystemClock};
 use mailhaul_types::Uid;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use std::fs;
+use std::sync::Arc;
 
 /// alice and bob with INBOX and Sent each, 2,500 messages in every mailbox, closed; and what a run reads of alice's
 /// INBOX.
@@ -79,6 +82,33 @@ async fn a_damaged_segment_loses_its_own_messages_and_no_others() {
     let ledger = place.open().await;
     let lease = ledger.claim_pair(&identity("alice")).await.expect("free");
     assert!(lease.generation().0 > 2, "older claims write nothing any more");
+}
+
+#[tokio::test]
+async fn whoever_was_let_in_before_is_let_in_afterwards() {
+    let (place, _) = two_accounts().await;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let ledger = place.open().await;
+    let queue = ledger.queue(Arc::clone(&clock), "operator").await.expect("opens");
+    let access = |kind, hash, parent| NewAccess {
+        kind,
+        name: "alice".to_owned(),
+        role: "admin".to_owned(),
+        hash: [hash; 32],
+        parent,
+        expires_unix_ms: None,
+    };
+    let token = queue.put_access(access(AccessKind::Token, 1, None)).await.expect("stored").expect("free");
+    assert!(queue.begin_session(token, access(AccessKind::Session, 2, Some(token))).await.expect("stored"));
+    let before = queue.accesses().await.expect("listed");
+    queue.close().await.expect("closed");
+    ledger.close().await.expect("closed");
+    change(&place, "UPDATE segment SET messages = messages + 1 WHERE mailbox_id = 3 AND ordinal = 1").await;
+    rebuild(&place).await;
+    let ledger = place.open().await;
+    let queue = ledger.queue(clock, "operator").await.expect("opens");
+    assert_eq!(queue.accesses().await.expect("listed"), before);
+    assert_eq!(queue.end_token("alice").await.expect("written"), 2);
 }
 
 #[tokio::test]

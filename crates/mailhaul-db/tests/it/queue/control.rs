@@ -102,3 +102,45 @@ async fn a_pause_of_one_job_ends_with_the_job() {
     assert_eq!(bench.queue.retry(only(job)).await.expect("retried"), 1);
     assert_eq!(bench.state(job).await, JobState::Queued);
 }
+
+#[tokio::test]
+async fn many_accounts_are_paused_and_resumed_as_each_of_them_would_be() {
+    let bench = Bench::new().await;
+    let names: Vec<String> = (0..40).map(|number| format!("user{number:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let jobs = bench.bulk(&names).await;
+    let mut accounts = Vec::new();
+    for job in &jobs {
+        accounts.push(bench.job(*job).await.account);
+    }
+    let (many, rest) = accounts.split_at(30);
+    let running = bench.claim(1, 1).await.remove(0);
+    assert_eq!(running.account, many[0]);
+    bench.queue.pause(Subject::Account(many[1]), "before").await.expect("paused");
+    assert_eq!(bench.queue.pause_accounts(many, "lunch").await.expect("paused"), 29, "one was paused already");
+    let holds = bench.queue.holds().await.expect("listed");
+    assert_eq!(holds.len(), 30);
+    assert!(holds.iter().all(|hold| hold.why == "lunch" && hold.who == "operator"));
+    let events = bench.queue.events(EventFilter::default()).await.expect("listed");
+    let pauses = |events: &[EventRow], what: &str| {
+        events.iter().filter(|event| event.what == what && matches!(event.subject, Subject::Account(_))).count()
+    };
+    assert_eq!(pauses(&events, "pause"), 31, "each of them, and the one before");
+    assert_eq!(bench.job(jobs[0]).await.wanted, Some(Order::Pause), "what runs is asked to put itself down");
+    assert_eq!(bench.state(jobs[5]).await, JobState::Paused);
+    assert_eq!(bench.state(jobs[35]).await, JobState::Queued, "the others are left alone");
+    // A second pause covers one of them, and another one never was paused.
+    bench.queue.pause(Subject::Job(jobs[7]), "this one").await.expect("paused");
+    let told = bench.queue.holds_of(&[Subject::Account(many[7]), Subject::Account(rest[0])], 10).await.expect("listed");
+    let subjects: Vec<Subject> = told.iter().map(|hold| hold.subject).collect();
+    assert_eq!(subjects, [Subject::Account(many[7]), Subject::Job(jobs[7])]);
+    assert_eq!(bench.queue.holds_of(&[Subject::Account(many[7])], 1).await.expect("listed").len(), 1);
+    assert!(bench.queue.wide_holds().await.expect("listed").is_empty());
+    let back = [&many[2..], &rest[..1]].concat();
+    assert_eq!(bench.queue.resume_accounts(&back).await.expect("resumed"), 27, "one is paused otherwise");
+    assert_eq!(bench.state(jobs[7]).await, JobState::Paused);
+    assert_eq!(bench.state(jobs[8]).await, JobState::Queued);
+    let events = bench.queue.events(EventFilter::default()).await.expect("listed");
+    assert_eq!(pauses(&events, "resume"), 28, "nothing is told of whoever was not paused");
+    assert_eq!(bench.queue.resume_accounts(rest).await.expect("nothing to do"), 0);
+}

@@ -1,5 +1,6 @@
 //! The queue from outside: real files, a clock that stands still until it is told.
 
+mod access;
 mod claims;
 mod control;
 mod leases;

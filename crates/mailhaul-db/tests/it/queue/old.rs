@@ -89,3 +89,35 @@ async fn the_first_state_with_a_synced_row_tells_what_the_source_was() {
     let state = lease.mailbox("INBOX").await.expect("mapped").load().await.expect("whole");
     assert_eq!((state.synced.as_ref(), state.settled.len()), (Some(synced), 40));
 }
+
+#[tokio::test]
+async fn the_first_state_with_a_page_lets_in_whom_it_let_in() {
+    let place = copy_of("schema-5.state");
+    let ledger = Ledger::open(&place.file, options()).await.expect("opens");
+    let queue = ledger.queue(Arc::new(TestClock::default()), "operator").await.expect("opens");
+    let rows = queue.accesses().await.expect("listed");
+    let told: Vec<_> =
+        rows.iter().map(|row| (row.kind, row.name.as_str(), row.ended_unix_ms.is_none(), row.parent)).collect();
+    assert_eq!(
+        told,
+        [
+            (AccessKind::Token, "monitoring", true, None),
+            (AccessKind::Link, "dave", false, None),
+            (AccessKind::Session, "dave", true, Some(rows[1].id)),
+        ]
+    );
+    assert_eq!(queue.find_access([0x33; 32]).await.expect("read").as_ref(), Some(&rows[2]));
+    assert_eq!(queue.end_token("monitoring").await.expect("written"), 1);
+}
+
+#[tokio::test]
+async fn a_state_without_a_page_is_read_as_it_is_and_gets_one_when_it_is_worked_with() {
+    let place = copy_of("schema-4.state");
+    let reading = Ledger::open_read_only(&place.file, options()).await.expect("opens");
+    let told = reading.queue(Arc::new(TestClock::default()), "reader").await.expect("opens");
+    assert_eq!(told.jobs(JobFilter::default()).await.expect("listed").len(), 9);
+    reading.close().await.expect("closed");
+    let ledger = Ledger::open(&place.file, options()).await.expect("opens");
+    let queue = ledger.queue(Arc::new(TestClock::default()), "operator").await.expect("opens");
+    assert!(queue.accesses().await.expect("listed").is_empty());
+}
