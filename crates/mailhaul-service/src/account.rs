@@ -76,7 +76,8 @@ pub(crate) fn connection(endpoint: &EndpointRow, options: &EndpointOptions) -> R
         (None, []) => Trust::System,
     };
     let compress = url.compress.unwrap_or_default();
-    Ok(Endpoint { host: url.host, port: url.port, tls: url.tls, trust, dial: Dial::Tcp, compress })
+    let dial = if options.only_public { Dial::PublicTcp } else { Dial::Tcp };
+    Ok(Endpoint { host: url.host, port: url.port, tls: url.tls, trust, dial, compress })
 }
 
 /// A SHA-256 in hex, with or without colons.

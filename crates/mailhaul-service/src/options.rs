@@ -77,6 +77,7 @@ pub struct CopyOptions {
 
 /// Who signs in for all accounts of an endpoint. The password is sealed beside the endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Admin {
     /// The administrator's login name.
     pub user: String,
@@ -113,6 +114,9 @@ pub struct EndpointOptions {
     /// How long the server may be silent while it owes an answer, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_secs: Option<u64>,
+    /// It was named over HTTP, without permission for private networks: only public addresses are connected to.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub only_public: bool,
     /// Who signs in for all accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<Admin>,

@@ -2,6 +2,7 @@
 
 use crate::error::ServiceError;
 use crate::vault::{KeySource, Vault};
+use crate::verbs::Uses;
 use mailhaul_db::queue::Queue;
 use mailhaul_db::{Ledger, OpenOptions};
 use mailhaul_queue::{Clock, HostPolicy, RetryPolicy, SystemClock};
@@ -22,6 +23,10 @@ pub struct Service {
     pub(crate) key: KeySource,
     /// How long pauses are, in percent of what is usual.
     pub(crate) pauses_percent: u32,
+    /// Who came in lately.
+    pub(crate) uses: Arc<Uses>,
+    /// Whether servers may be named that stand in private networks, or on this machine.
+    pub(crate) private_servers: bool,
 }
 
 impl Service {
@@ -46,7 +51,7 @@ impl Service {
     async fn over(ledger: Ledger, key: KeySource, who: &str) -> Result<Self, ServiceError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let queue = ledger.queue(Arc::clone(&clock), who).await?;
-        Ok(Self { ledger, queue, clock, key, pauses_percent: 100 })
+        Ok(Self { ledger, queue, clock, key, pauses_percent: 100, uses: Arc::default(), private_servers: true })
     }
 
     /// The same with every pause after a failure as long as this percentage of it: tests need not wait.
@@ -62,6 +67,26 @@ impl Service {
     #[must_use]
     pub fn on_behalf_of(&self, who: &str) -> Self {
         Self { queue: self.queue.on_behalf_of(who), ..self.clone() }
+    }
+
+    /// The same over reading connections of its own, so that whoever looks keeps nobody who works from reading. They are
+    /// closed by [`Service::close_reading`].
+    #[must_use]
+    pub fn reading_apart(&self) -> Self {
+        let (ledger, queue) = self.ledger.reading_apart(&self.queue);
+        Self { ledger, queue, ..self.clone() }
+    }
+
+    /// Closes only what [`Service::reading_apart`] has opened.
+    pub async fn close_reading(&self) {
+        self.ledger.close_reading().await;
+    }
+
+    /// The same for somebody who is not at this machine: servers that he names are only reached at public addresses, and
+    /// at the ports of IMAP.
+    #[must_use]
+    pub fn without_private_servers(self) -> Self {
+        Self { private_servers: false, ..self }
     }
 
     /// The queue, for what needs no more than one question.

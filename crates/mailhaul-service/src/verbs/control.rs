@@ -5,9 +5,13 @@ use crate::error::ServiceError;
 use crate::kinds::{JobKind, Payload};
 use crate::plan::new_job;
 use crate::service::Service;
+use mailhaul_db::DbError;
 use mailhaul_db::queue::{AccountFilter, HoldRow, JobCount, JobFilter, Subject};
 use mailhaul_queue::{AccountId, FailureClass, JobId, NewJob, WaitReason};
 use std::collections::HashMap;
+
+/// Pauses of single accounts and jobs that one answer tells at most.
+const HOLDS_TOLD: u32 = 1_000;
 
 /// What is paused, resumed or cancelled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +37,8 @@ pub struct Controlled {
     pub jobs: u64,
     /// Processes that heard it at once.
     pub heard: usize,
-    /// Pauses that stand now.
+    /// Pauses that stand now and have to do with it: those of what was named, and those of everything, endpoints and
+    /// waves, which cover it perhaps. Of many accounts, a thousand at most.
     pub holds: Vec<HoldRow>,
 }
 
@@ -73,8 +78,12 @@ impl Service {
     /// # Errors
     /// If there is nothing of this name.
     pub async fn pause(&self, whom: &Whom, why: &str) -> Result<Controlled, ServiceError> {
-        let jobs = self.queue.pause_each(&self.subjects(whom).await?, why).await?;
-        self.controlled(jobs).await
+        let subjects = self.subjects(whom).await?;
+        let jobs = match accounts_of(&subjects) {
+            Some(accounts) => self.queue.pause_accounts(&accounts, why).await?,
+            None => self.each(&subjects, async |subject| self.queue.pause(subject, why).await).await?,
+        };
+        self.controlled(jobs, &subjects).await
     }
 
     /// Takes a pause back. What another pause covers stays paused.
@@ -82,8 +91,24 @@ impl Service {
     /// # Errors
     /// If there is nothing of this name.
     pub async fn resume(&self, whom: &Whom) -> Result<Controlled, ServiceError> {
-        let jobs = self.queue.resume_each(&self.subjects(whom).await?).await?;
-        self.controlled(jobs).await
+        let subjects = self.subjects(whom).await?;
+        let jobs = match accounts_of(&subjects) {
+            Some(accounts) => self.queue.resume_accounts(&accounts).await?,
+            None => self.each(&subjects, async |subject| self.queue.resume(subject).await).await?,
+        };
+        self.controlled(jobs, &subjects).await
+    }
+
+    async fn each(
+        &self,
+        subjects: &[Subject],
+        verb: impl AsyncFn(Subject) -> Result<u64, DbError>,
+    ) -> Result<u64, ServiceError> {
+        let mut jobs = 0;
+        for subject in subjects {
+            jobs += verb(*subject).await?;
+        }
+        Ok(jobs)
     }
 
     /// Cancels what is not over.
@@ -91,9 +116,9 @@ impl Service {
     /// # Errors
     /// If there is nothing of this name.
     pub async fn cancel(&self, whom: &Whom, why: &str) -> Result<Controlled, ServiceError> {
-        let mut filter = JobFilter::default();
-        for subject in self.subjects(whom).await? {
-            match subject {
+        let (mut filter, subjects) = (JobFilter::default(), self.subjects(whom).await?);
+        for subject in &subjects {
+            match *subject {
                 Subject::Everything => {}
                 Subject::Endpoint(id) => filter.endpoint = Some(id),
                 Subject::Wave(id) => filter.wave = Some(id),
@@ -102,7 +127,7 @@ impl Service {
             }
         }
         let jobs = self.queue.cancel(filter, why).await?;
-        self.controlled(jobs).await
+        self.controlled(jobs, &subjects).await
     }
 
     /// Gives jobs another try, and leaves all others alone.
@@ -176,9 +201,16 @@ impl Service {
         if jobs.is_empty() { Ok(0) } else { Ok(self.queue.enqueue(jobs).await?) }
     }
 
-    async fn controlled(&self, jobs: u64) -> Result<Controlled, ServiceError> {
+    async fn controlled(&self, jobs: u64, subjects: &[Subject]) -> Result<Controlled, ServiceError> {
         let heard = self.ring().await;
-        Ok(Controlled { jobs, heard, holds: self.queue.holds().await? })
+        let mut holds = self.queue.wide_holds().await?;
+        let mut narrow: Vec<Subject> = subjects.iter().copied().filter(|subject| !is_wide(*subject)).collect();
+        if let [Subject::Job(id)] = subjects {
+            // A pause of its account covers a job as well.
+            narrow.push(Subject::Account(self.job(*id).await?.account));
+        }
+        holds.extend(self.queue.holds_of(&narrow, HOLDS_TOLD).await?);
+        Ok(Controlled { jobs, heard, holds })
     }
 
     /// Never empty: nobody who named nothing means everything.
@@ -210,6 +242,17 @@ impl Service {
         }
         Ok(ids)
     }
+}
+
+/// Whether there are few of these, however many accounts there are.
+fn is_wide(subject: Subject) -> bool {
+    matches!(subject, Subject::Everything | Subject::Endpoint(_) | Subject::Wave(_))
+}
+
+/// The accounts, if there are only accounts.
+fn accounts_of(subjects: &[Subject]) -> Option<Vec<AccountId>> {
+    let account = |subject: &Subject| if let Subject::Account(id) = subject { Some(*id) } else { None };
+    subjects.iter().map(account).collect()
 }
 
 /// What a job waits for that this class of trouble has parked.

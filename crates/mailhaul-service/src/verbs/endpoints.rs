@@ -10,9 +10,11 @@ use crate::options::{Admin, EndpointOptions};
 use crate::service::Service;
 use crate::vault::Place;
 use mailhaul_db::queue::{EndpointRow, NewEndpoint, SealedSecret, SecretOwner, SecretPlace};
+use mailhaul_imap::is_public;
 use mailhaul_queue::{EndpointId, Limits, Window};
 use mailhaul_types::{Escaped, Secret};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What is said about an endpoint. What is not said stays as it is.
 #[derive(Debug, Default)]
@@ -154,7 +156,13 @@ impl Service {
         let admin_is_gone = change.admin == Change::Clear;
         let password = change.admin_password.clone();
         let changes_copy = !change.copy.is_keep();
+        let before = endpoint.url.clone();
         apply(&mut endpoint, &mut options, change)?;
+        if endpoint.url != before {
+            // What was named at this machine stays allowed when something else about it is changed over HTTP.
+            self.check_place(&endpoint.url, options.allow_plaintext).await?;
+            options.only_public = !self.private_servers;
+        }
         if let (true, Some(stored)) = (changes_copy, self.queue.find_endpoint(&endpoint.name).await?) {
             self.check_in_force(Meant::Endpoint(stored.id, &options.copy)).await?;
         }
@@ -183,6 +191,36 @@ impl Service {
             self.queue.delete_secrets(SecretOwner::Endpoint(id)).await?;
         }
         self.endpoint(&name).await
+    }
+}
+
+/// Ports of IMAP, the only ones of servers that are named over HTTP.
+const PORTS: [u16; 2] = [143, 993];
+/// How long a name may take to be resolved. One that is not resolved in time is looked at when it is connected to.
+const RESOLVED_WITHIN: Duration = Duration::from_secs(5);
+
+impl Service {
+    /// Whoever is not at this machine names only servers that everybody reaches; what is connected to is asked once more
+    /// when it is connected to, for a name can lead elsewhere by then.
+    async fn check_place(&self, url: &str, allow_plaintext: bool) -> Result<(), ServiceError> {
+        if self.private_servers {
+            return Ok(());
+        }
+        let hint = "somebody at this machine can name such a server: `mailhaul endpoint add`; or start `mailhaul serve` \
+                    with --allow-private-servers";
+        let EndpointUrl { host, port, .. } = parse_url(url, allow_plaintext)?;
+        if !PORTS.contains(&port) {
+            return Err(ServiceError::usage(format!("port {port} is not one of IMAP's"), hint));
+        }
+        let found = tokio::time::timeout(RESOLVED_WITHIN, tokio::net::lookup_host((host.as_str(), port))).await;
+        let Ok(Ok(mut addresses)) = found else { return Ok(()) };
+        match addresses.find(|address| !is_public(address.ip())) {
+            Some(own) => Err(ServiceError::usage(
+                format!("`{}` leads to {}, which is not a public address", Escaped(&host), own.ip()),
+                hint,
+            )),
+            None => Ok(()),
+        }
     }
 }
 

@@ -28,7 +28,8 @@ mod table;
 mod waves;
 mod words;
 
-pub use access::{Role, TokenView, Visitor};
+pub(crate) use access::Uses;
+pub use access::{Role, SessionView, TokenView, Visitor};
 pub use accounts::{AccountChange, AccountView, PasswordsStored};
 pub use change::{Change, CopyChange};
 pub use close::Closed;
