@@ -1,18 +1,30 @@
 //! What all handlers share, and who is asking.
 
 use crate::door::{Hosts, Throttle};
+use crate::metrics::Counted;
 use crate::problem::Problem;
 use crate::pulse::Pulse;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use mailhaul_service::{AccountTable, Service, Visitor};
+use mailhaul_service::{AccountTable, PreflightView, Service, Visitor};
 use mailhaul_types::{Secret, escape};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::watch;
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 /// So many notices wait to be shown at most; more belong to browsers that never came back.
 const NOTICES_MAX: usize = 1_000;
+/// And so many for one of them: the latest.
+const WAITING_MAX: usize = 5;
+/// For so long at least, what the page of a preflight was read from is good.
+const PREFLIGHT_FOR: Duration = Duration::from_secs(5);
+/// Reading it takes at most this part of the time.
+const SHARE: u32 = 10;
+/// See [`App::sign_of_life`].
+const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// So many that read much at once; there are twice as many connections.
+const HEAVY_MAX: usize = 2;
 
 /// What all handlers share.
 pub(crate) struct App {
@@ -28,8 +40,16 @@ pub(crate) struct App {
     pub(crate) ending: watch::Receiver<bool>,
     /// The tables of waves, by name.
     tables: tokio::sync::Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Option<AccountTable>>>>>,
-    /// What a page tells once, by session: what an action did.
-    notices: Mutex<HashMap<i64, Notice>>,
+    /// What a page tells once, by session: what actions did.
+    notices: Mutex<HashMap<i64, Vec<Notice>>>,
+    /// What monitoring is told.
+    pub(crate) counted: Counted,
+    /// The preflights of waves, by name, with when they were read.
+    preflights: tokio::sync::Mutex<BTreeMap<String, (Instant, Arc<PreflightView>)>>,
+    /// How often a stream in which nothing happens says that it lives; also how soon a revoked token is noticed.
+    pub(crate) sign_of_life: Duration,
+    /// Reports, exports and the like at once; others wait, so that the page itself stays quick.
+    heavy: Semaphore,
 }
 
 /// What an action on a page did.
@@ -65,6 +85,10 @@ impl App {
             ending,
             tables: tokio::sync::Mutex::default(),
             notices: Mutex::default(),
+            counted: Counted::default(),
+            preflights: tokio::sync::Mutex::default(),
+            sign_of_life: SIGN_OF_LIFE,
+            heavy: Semaphore::new(HEAVY_MAX),
         }
     }
 
@@ -79,9 +103,26 @@ impl App {
             Arc::clone(tables.entry(wave.to_owned()).or_default())
         };
         let mut place = place.lock().await;
+        let _room = self.room().await;
         let table = self.service.account_table(wave, place.take()).await?;
         *place = Some(table.clone());
         Ok(table)
+    }
+
+    /// What the latest looks before the copy found in a wave: read anew at most every few seconds, and never for more than
+    /// a tenth of the time, for it is one long text for each account.
+    pub(crate) async fn preflight(&self, wave: &str) -> Result<Arc<PreflightView>, Problem> {
+        let mut known = self.preflights.lock().await;
+        let began = Instant::now();
+        known.retain(|_, (good_until, _)| *good_until > began);
+        if let Some((_, view)) = known.get(wave) {
+            return Ok(Arc::clone(view));
+        }
+        let _room = self.room().await;
+        let view = Arc::new(self.service.wave_preflight(wave, self.slots).await?);
+        let good_until = Instant::now() + PREFLIGHT_FOR.max(began.elapsed() * SHARE);
+        known.insert(wave.to_owned(), (good_until, Arc::clone(&view)));
+        Ok(view)
     }
 
     /// Forgets what was read before something was changed.
@@ -95,11 +136,21 @@ impl App {
         if notices.len() >= NOTICES_MAX {
             notices.clear();
         }
-        notices.insert(visitor.access, notice);
+        let waiting = notices.entry(visitor.access).or_default();
+        if waiting.len() >= WAITING_MAX {
+            waiting.remove(0);
+        }
+        waiting.push(notice);
     }
 
-    pub(crate) fn take_notice(&self, visitor: &Visitor) -> Option<Notice> {
-        self.notices.lock().unwrap_or_else(PoisonError::into_inner).remove(&visitor.access)
+    pub(crate) fn take_notices(&self, visitor: &Visitor) -> Vec<Notice> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).remove(&visitor.access).unwrap_or_default()
+    }
+
+    /// Room for something that reads much.
+    pub(crate) async fn room(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.heavy.acquire().await.ok()
     }
 }
 
@@ -115,6 +166,8 @@ pub(crate) struct Caller {
     pub(crate) session: Option<Secret>,
     /// With a program: its token.
     pub(crate) bearer: Option<Secret>,
+    /// Our script asks, to see whether something has changed: what a person is to be told waits for the person.
+    pub(crate) is_script: bool,
 }
 
 impl Caller {

@@ -14,6 +14,7 @@
 mod api;
 mod app;
 mod door;
+mod flow;
 mod listen;
 mod metrics;
 mod pages;

@@ -12,9 +12,10 @@ use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use mailhaul_service::{HostState, Lane, Role};
+use mailhaul_service::{AttemptFigure, HostState, JobFigure, Lane, Role, ServiceError};
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub(crate) fn router(app: &Arc<App>) -> Router {
     let figures = get(metrics).route_layer(from_fn_with_state((Arc::clone(app), Role::Viewer), admit));
@@ -28,7 +29,10 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
 
 /// Whether the state file can be read, and somebody works on it.
 async fn ready(State(app): State<Arc<App>>) -> Response {
-    match app.pulse.look().await {
+    if app.pulse.blind().is_some() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the state cannot be read\n").into_response();
+    }
+    match app.pulse.peek().await {
         Ok(look) if !look.workers.is_empty() => "ready\n".into_response(),
         Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "nobody works\n").into_response(),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the state cannot be read\n").into_response(),
@@ -58,17 +62,46 @@ fn of(lane: &Lane) -> [(&'static str, &str); 3] {
     [("source", &lane.source), ("target", &lane.target), ("wave", &lane.wave)]
 }
 
+/// What is counted by reading much. It is read once for all who ask within some seconds, and never for more than a tenth
+/// of the time.
+#[derive(Debug, Default)]
+pub(crate) struct Counted(tokio::sync::Mutex<Option<Arc<Counts>>>);
+
+#[derive(Debug)]
+struct Counts {
+    jobs: Vec<JobFigure>,
+    attempts: Vec<AttemptFigure>,
+    bytes: Vec<(Lane, u64)>,
+    good_until: Instant,
+}
+
+/// For so long at least, what was counted is good.
+const COUNTED_FOR: Duration = Duration::from_secs(15);
+/// Counting takes at most this part of the time.
+const SHARE: u32 = 10;
+
+impl Counted {
+    async fn get(&self, app: &App) -> Result<Arc<Counts>, ServiceError> {
+        let mut known = self.0.lock().await;
+        let began = Instant::now();
+        if let Some(counts) = known.as_ref().filter(|counts| counts.good_until > began) {
+            return Ok(Arc::clone(counts));
+        }
+        let _room = app.room().await;
+        let queue = app.service.queue();
+        let (jobs, attempts) = (queue.job_figures().await?, queue.attempt_figures().await?);
+        let bytes = queue.byte_figures().await?;
+        let good_until = Instant::now() + COUNTED_FOR.max(began.elapsed() * SHARE);
+        let counts = Arc::new(Counts { jobs, attempts, bytes, good_until });
+        *known = Some(Arc::clone(&counts));
+        Ok(counts)
+    }
+}
+
 async fn metrics(caller: Caller) -> Result<Response, Problem> {
-    let look = caller.app.pulse.look().await?;
-    let queue = caller.service.queue();
-    let read = async {
-        Ok::<_, mailhaul_service::ServiceError>((
-            queue.job_figures().await?,
-            queue.attempt_figures().await?,
-            queue.byte_figures().await?,
-        ))
-    };
-    let (jobs, attempts, bytes) = read.await?;
+    let look = caller.app.pulse.peek().await?;
+    let counts = caller.app.counted.get(&caller.app).await?;
+    let Counts { jobs, attempts, bytes, .. } = &*counts;
     let now = caller.service.now_unix_ms();
     let mut out = Figures::default();
 
@@ -103,11 +136,11 @@ async fn metrics(caller: Caller) -> Result<Response, Problem> {
     out.family_rows(&look.waves, "mailhaul_bytes_per_second", |wave| Some(wave.bytes_per_second));
 
     out.family("mailhaul_bytes_moved_total", "counter", "Octets of mail moved.");
-    for (lane, bytes) in &bytes {
+    for (lane, bytes) in bytes {
         out.one("mailhaul_bytes_moved_total", &of(lane), bytes);
     }
     out.family("mailhaul_jobs", "gauge", "Jobs, the latest of each kind for each account.");
-    for job in &jobs {
+    for job in jobs {
         let labels: Vec<_> = of(&job.lane)
             .into_iter()
             .chain([("kind", job.kind.as_str()), ("state", job.state.as_str()), ("reason", job.reason.as_str())])
@@ -121,7 +154,7 @@ async fn metrics(caller: Caller) -> Result<Response, Problem> {
         out.one("mailhaul_oldest_queued_seconds", &labels, seconds);
     }
     out.family("mailhaul_attempts_total", "counter", "Attempts by how they ended; outcome `lost` is a lost lease.");
-    for figure in &attempts {
+    for figure in attempts {
         let labels: Vec<_> = of(&figure.lane)
             .into_iter()
             .chain([
@@ -156,6 +189,8 @@ async fn metrics(caller: Caller) -> Result<Response, Problem> {
     }
     out.family("mailhaul_look_seconds", "gauge", "How long the latest look at everything took.");
     out.one("mailhaul_look_seconds", &[], look.took.as_secs_f64());
+    out.family("mailhaul_look_age_seconds", "gauge", "How old that look is; it grows while the state cannot be read.");
+    out.one("mailhaul_look_age_seconds", &[], now.saturating_sub(look.at_unix_ms).max(0) / 1_000);
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], out.0).into_response())
 }
 

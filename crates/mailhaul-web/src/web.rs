@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::door::{Bound, Hosts, check_host, secure};
-use crate::listen::{Listen, Listener, TlsFiles, WebError, acceptor};
+use crate::listen::{Bounds, Listen, Listener, TlsFiles, WebError, acceptor};
 use crate::problem::Problem;
 use crate::pulse::Pulse;
 use crate::{api, metrics, pages};
@@ -12,6 +12,7 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::IntoResponse as _;
 use mailhaul_service::{LiveView, Service};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower_service::Service as _;
@@ -30,6 +31,8 @@ pub struct WebOptions {
     pub made_by: &'static str,
     /// Accounts that this process works on at once, for estimates.
     pub slots: u32,
+    /// Whether servers may be named here that stand in private networks, on this machine, or at ports of their own.
+    pub private_servers: bool,
 }
 
 /// The open door, not serving yet.
@@ -40,11 +43,11 @@ pub struct Web {
 }
 
 impl Web {
-    /// Opens the door. `live` is what this process is doing.
+    /// Opens the door, so that what stands in the way is known before any work is begun. Nobody is let in yet.
     ///
     /// # Errors
     /// If an address cannot be listened on, or the TLS files cannot be used.
-    pub async fn open(service: Service, live: LiveView, options: WebOptions) -> Result<Self, WebError> {
+    pub async fn open(service: &Service, options: WebOptions) -> Result<Self, WebError> {
         if let Some(url) = options.public_url.as_ref().filter(|url| !is_plain(url)) {
             return Err(WebError::Usage(format!(
                 "`{url}` cannot be the URL of the page: it is http:// or https://, a host, and perhaps a path"
@@ -58,7 +61,10 @@ impl Web {
         let bound = listeners.iter().map(|listener| listener.address().map_or(Bound::Socket, Bound::Tcp)).collect();
         let hosts = Hosts::new(bound, tls.is_some(), options.public_url);
         let (end, ending) = watch::channel(false);
-        let pulse = Arc::new(Pulse::new(service.clone(), live));
+        // Whoever looks must not keep those who work from reading.
+        let service = service.reading_apart();
+        let service = if options.private_servers { service } else { service.without_private_servers() };
+        let pulse = Arc::new(Pulse::new(service.clone()));
         let app = Arc::new(App::new(service, options.made_by, options.slots, hosts, pulse, ending));
         Ok(Self { app, listeners, end })
     }
@@ -69,33 +75,64 @@ impl Web {
         self.app.hosts.url()
     }
 
-    /// Begins to serve, in the background.
+    /// Begins to serve, in the background. `live` is what this process is doing.
     #[must_use]
-    pub fn start(self) -> Serving {
+    pub fn start(self, live: LiveView) -> Serving {
+        self.start_within(live, Bounds::default())
+    }
+
+    pub(crate) fn start_within(self, live: LiveView, bounds: Bounds) -> Serving {
+        self.app.pulse.show(live);
         let router = router(&self.app);
-        let mut tasks = JoinSet::new();
+        let mut listening = JoinSet::new();
         for listener in self.listeners {
-            tasks.spawn(listener.serve(router.clone(), self.app.ending.clone()));
+            listening.spawn(listener.serve(router.clone(), bounds, self.app.ending.clone()));
         }
-        let pulse = tokio::spawn(Arc::clone(&self.app.pulse).beat());
-        Serving { tasks, pulse, end: self.end }
+        let mut beside = JoinSet::new();
+        beside.spawn(Arc::clone(&self.app.pulse).beat());
+        beside.spawn(write_down_uses(self.app.service.clone()));
+        Serving { service: self.app.service.clone(), listening, beside, end: self.end }
     }
 }
 
+/// Writes down who came in, beside everything else: nobody who comes in waits for it.
+async fn write_down_uses(service: Service) {
+    loop {
+        service.somebody_came().await;
+        if let Err(error) = service.write_down_uses().await {
+            tracing::debug!(%error, "who came in could not be written down yet");
+        }
+        tokio::time::sleep(WRITTEN_EVERY).await;
+    }
+}
+
+/// How often at most it is written down who came in.
+const WRITTEN_EVERY: Duration = Duration::from_secs(30);
+/// How long the end may take when something does not let go.
+const ENDED_WITHIN: Duration = Duration::from_secs(5);
+
 /// The page, being served.
 pub struct Serving {
-    tasks: JoinSet<()>,
-    pulse: tokio::task::JoinHandle<()>,
+    service: Service,
+    listening: JoinSet<()>,
+    beside: JoinSet<()>,
     end: watch::Sender<bool>,
 }
 
 impl Serving {
-    /// Lets everybody go, and ends.
-    pub async fn end(self) {
+    /// Lets everybody go, and ends: within seconds, whatever anybody is in the middle of.
+    pub async fn end(mut self) {
         // Nobody listens any more if all have ended already.
         let _ = self.end.send(true);
-        self.pulse.abort();
-        self.tasks.join_all().await;
+        let ended = async {
+            while self.listening.join_next().await.is_some() {}
+            self.beside.shutdown().await;
+            let _ = self.service.write_down_uses().await;
+            self.service.close_reading().await;
+        };
+        if tokio::time::timeout(ENDED_WITHIN, ended).await.is_err() {
+            tracing::debug!("somebody who looked did not let go in time");
+        }
     }
 }
 

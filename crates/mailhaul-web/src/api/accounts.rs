@@ -39,6 +39,8 @@ pub(super) fn routes() -> Vec<Route> {
             "Removes an account with its jobs, passwords and events. What was copied, and the memory of it, stays.",
             delete(remove),
         )
+        // Its events go with it, and they say who did what.
+        .admin()
         .gives::<Done>(),
         Route::read("/accounts/{account}/log", "accountLog", "What happened to an account, the latest last.", get(log))
             .query::<LogQuery>()
@@ -108,6 +110,7 @@ enum ExportFormat {
 
 async fn export(caller: Caller, Query(query): Query<ExportQuery>) -> Result<Response, Problem> {
     let as_json = query.format == Some(ExportFormat::Json);
+    let _room = caller.app.room().await;
     let text = caller.service.export_accounts(query.wave.as_deref(), as_json).await?;
     let (kind, file) = match as_json {
         true => ("application/json", "attachment; filename=\"accounts.json\""),

@@ -1,6 +1,7 @@
 //! What comes in: JSON bodies and query strings, refused with a sentence where they cannot be meant; and what of them is
 //! a secret, or says that something stays, goes, or becomes something else.
 
+use crate::flow;
 use crate::problem::Problem;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -31,10 +32,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
                 "send `Content-Type: application/json`",
             ));
         }
-        let octets = axum::body::to_bytes(request.into_body(), JSON_BYTES_MAX)
-            .await
-            .map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large", ""))?;
-        serde_json::from_slice(&octets).map(Self).map_err(|error| wrong(&error))
+        // What is a password in it is wiped with it.
+        let octets = Secret::new(flow::read(request.into_body(), JSON_BYTES_MAX).await?);
+        serde_json::from_slice(octets.expose()).map(Self).map_err(|error| wrong(&error))
     }
 }
 

@@ -9,7 +9,6 @@ use axum::routing::{delete, get, patch, post};
 use mailhaul_service::{Admin, Change, CopyChange, CopyOptions, EndpointChange};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -117,10 +116,6 @@ pub(crate) struct EndpointWish {
     /// That one's password. It is sealed, and never shown.
     #[schemars(with = "Option<String>")]
     pub(crate) admin_password: Option<Sealed>,
-    /// Trust only the authorities in this PEM file on mailhaul's machine.
-    #[serde(deserialize_with = "change")]
-    #[schemars(with = "Option<String>")]
-    pub(crate) ca_file: Change<PathBuf>,
     /// Trust exactly these certificates: SHA-256 in hex.
     #[serde(deserialize_with = "change")]
     #[schemars(with = "Option<Vec<String>>")]
@@ -136,13 +131,51 @@ pub(crate) struct EndpointWish {
     pub(crate) copy: CopyOptions,
 }
 
-/// A new server.
+/// A new server. What can be said about one that is there can be said about a new one; the fields stand here once more,
+/// because a part that is flattened into a whole would let every misspelt field pass.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct NewEndpoint {
     /// What operators call it.
     name: String,
-    #[serde(flatten)]
-    wish: EndpointWish,
+    /// How it is reached: `imaps://mail.example`, `imap://mail.example` for STARTTLS; no user, no password.
+    url: String,
+    /// What it may be asked.
+    #[serde(default)]
+    limits: LimitsWish,
+    /// Who signs in for all accounts; as when it is changed.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    admin: Option<Admin>,
+    /// That one's password. It is sealed, and never shown.
+    #[schemars(with = "Option<String>")]
+    admin_password: Option<Sealed>,
+    /// Trust exactly these certificates: SHA-256 in hex.
+    pins: Option<Vec<String>>,
+    /// How long the server may be silent, in seconds.
+    timeout_secs: Option<u64>,
+    /// Whether passwords and mail may go over the network readable.
+    allow_plaintext: Option<bool>,
+    /// How mail is copied from or to it.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    copy: CopyOptions,
+}
+
+impl NewEndpoint {
+    fn wish(self) -> (String, EndpointWish) {
+        let said = |list: Option<Vec<String>>| list.map_or(Change::Keep, Change::Set);
+        let wish = EndpointWish {
+            url: Some(self.url),
+            limits: self.limits,
+            admin: self.admin.map_or(Change::Keep, Change::Set),
+            admin_password: self.admin_password,
+            pins: said(self.pins),
+            timeout_secs: self.timeout_secs.map_or(Change::Keep, Change::Set),
+            allow_plaintext: self.allow_plaintext,
+            copy: self.copy,
+        };
+        (self.name, wish)
+    }
 }
 
 impl From<LimitsWish> for EndpointChange {
@@ -168,7 +201,8 @@ impl From<EndpointWish> for EndpointChange {
             url: wish.url,
             admin: wish.admin,
             admin_password: wish.admin_password.map(|sealed| sealed.0),
-            ca_file: wish.ca_file,
+            // A file of this machine is named by somebody at this machine.
+            ca_file: Change::Keep,
             pins: wish.pins,
             timeout_secs: wish.timeout_secs,
             allow_plaintext: wish.allow_plaintext,
@@ -184,10 +218,8 @@ async fn list(caller: Caller) -> Result<Json<Endpoints>, Problem> {
 }
 
 async fn add(caller: Caller, Json(new): Json<NewEndpoint>) -> Result<Json<Endpoint>, Problem> {
-    if new.wish.url.is_none() {
-        return Err(Problem::bad("missing field `url`", "an endpoint looks like imaps://mail.example"));
-    }
-    let view = caller.service.add_endpoint(&new.name, new.wish.into()).await?;
+    let (name, wish) = new.wish();
+    let view = caller.service.add_endpoint(&name, wish.into()).await?;
     caller.app.forget_tables().await;
     Ok(Json(Endpoint::from(&view)))
 }

@@ -16,14 +16,11 @@ use mailhaul_service::EventQuery;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// So many events are read at once.
 const READ_AT_ONCE: u32 = 500;
-/// How often a stream in which nothing happens says that it lives; also how soon a revoked token is noticed.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -110,6 +107,8 @@ struct Follower<F> {
     form: F,
     checked: Instant,
     begun: bool,
+    /// Whether he was told what had happened before the look that he sees.
+    caught_up: bool,
 }
 
 async fn follow<F>(caller: Caller, after: Option<i64>, form: F) -> Result<Body, Problem>
@@ -120,7 +119,8 @@ where
     let (beats, ending) = (caller.app.pulse.beats(), caller.app.ending.clone());
     // Numbers of the future are those of another state file; then it begins now.
     let seen = after.filter(|after| (0..=latest).contains(after)).unwrap_or(latest);
-    let follower = Follower { caller, seen, beats, ending, form, checked: Instant::now(), begun: false };
+    let follower =
+        Follower { caller, seen, beats, ending, form, checked: Instant::now(), begun: false, caught_up: false };
     let stream = stream::unfold(follower, |mut follower| async move {
         let text = follower.next().await?;
         Some((Ok::<_, Infallible>(Bytes::from(text)), follower))
@@ -139,25 +139,27 @@ impl<F: Fn(Option<&Event>) -> String> Follower<F> {
             if *self.ending.borrow() {
                 return None;
             }
-            if self.checked.elapsed() >= SIGN_OF_LIFE {
+            if self.checked.elapsed() >= self.caller.app.sign_of_life {
                 self.checked = Instant::now();
                 if !self.caller.is_still_good().await {
                     return None;
                 }
                 return Some((self.form)(None));
             }
-            let query = EventQuery { account: None, after: Some(self.seen), limit: READ_AT_ONCE };
-            let events = self.caller.service.events(&query).await.ok()?;
-            if let Some(last) = events.last() {
-                self.seen = last.id;
-                return Some(events.into_iter().map(|event| (self.form)(Some(&event.into()))).collect());
+            // One look tells all followers whether there is anything to read; it keeps beating quickly for whoever watches.
+            let latest = self.caller.app.pulse.look().await.map_or(self.seen, |look| look.event);
+            if latest > self.seen || !std::mem::replace(&mut self.caught_up, true) {
+                let query = EventQuery { account: None, after: Some(self.seen), limit: READ_AT_ONCE };
+                let events = self.caller.service.events(&query).await.ok()?;
+                if let Some(last) = events.last() {
+                    self.seen = last.id;
+                    return Some(events.into_iter().map(|event| (self.form)(Some(&event.into()))).collect());
+                }
             }
-            // The pulse keeps beating quickly for whoever watches.
-            let _ = self.caller.app.pulse.look().await;
             tokio::select! {
                 _ = self.beats.changed() => {}
                 _ = self.ending.changed() => {}
-                () = tokio::time::sleep_until(self.checked + SIGN_OF_LIFE) => {}
+                () = tokio::time::sleep_until(self.checked + self.caller.app.sign_of_life) => {}
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::Route;
 use super::body::{Json, Query};
 use crate::app::Caller;
+use crate::flow;
 use crate::problem::{Problem, RowFault};
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -140,10 +141,7 @@ impl From<ImportReport> for ImportShape {
 }
 
 async fn import(caller: Caller, Query(query): Query<ImportQuery>, body: Body) -> Result<Json<ImportShape>, Problem> {
-    let octets = axum::body::to_bytes(body, LIST_BYTES_MAX)
-        .await
-        .map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the list is too large", "cut it into several"))?;
-    let request = request(query, octets.to_vec())?;
+    let request = request(query, flow::read(body, LIST_BYTES_MAX).await?)?;
     let is_dry = request.dry_run;
     let report = caller.service.import(request).await.map_err(refused)?;
     if !is_dry {

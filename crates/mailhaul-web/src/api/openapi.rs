@@ -94,7 +94,11 @@ pub(crate) fn path_parameters(path: &str) -> impl Iterator<Item = &str> {
 }
 
 fn path_schema(name: &str) -> Value {
-    if name == "job" { json!({ "type": "integer", "format": "int64" }) } else { json!({ "type": "string" }) }
+    if matches!(name, "job" | "session") {
+        json!({ "type": "integer", "format": "int64" })
+    } else {
+        json!({ "type": "string" })
+    }
 }
 
 /// Each property of the query's schema is a parameter.

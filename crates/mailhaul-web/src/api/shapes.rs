@@ -397,6 +397,8 @@ pub(crate) struct Token {
     revoked_unix_ms: Option<i64>,
     /// Browsers that are signed in with it.
     sessions: usize,
+    /// Whether it opens the door at this moment: it is neither revoked nor has it run out.
+    good: bool,
 }
 
 impl From<&TokenView> for Token {
@@ -409,6 +411,7 @@ impl From<&TokenView> for Token {
             used_unix_ms: view.used_unix_ms,
             revoked_unix_ms: view.revoked_unix_ms,
             sessions: view.sessions,
+            good: view.is_good,
         }
     }
 }

@@ -54,7 +54,7 @@ struct OfWave {
 }
 
 async fn status(caller: Caller, Query(query): Query<OfWave>) -> Result<Json<AsPrinted>, Problem> {
-    let look = caller.app.pulse.look_now().await?;
+    let look = caller.app.pulse.fresh_look().await?;
     let Some(wave) = query.wave else { return Ok(Json(look.all.to_json().into())) };
     match look.waves.get(&wave) {
         Some(status) => Ok(Json(status.to_json().into())),
@@ -83,7 +83,12 @@ struct Rates {
 }
 
 async fn history(caller: Caller, Query(query): Query<RatesQuery>) -> Result<Json<Rates>, Problem> {
-    let until_unix_ms = caller.app.pulse.look().await?.at_unix_ms;
+    let look = caller.app.pulse.look().await?;
+    if let Some(wave) = query.wave.as_deref().filter(|wave| !look.waves.contains_key(*wave)) {
+        // Says which names are near; a wave that was made just now has no history.
+        caller.service.wave(wave).await?;
+    }
+    let until_unix_ms = look.at_unix_ms;
     let minutes = i64::from(query.minutes.unwrap_or(60).clamp(1, 24 * 60));
     let from_unix_ms = until_unix_ms - minutes * 60_000;
     let samples = caller.app.pulse.history(&query.wave.unwrap_or_default());
@@ -98,6 +103,6 @@ struct Holds {
 }
 
 async fn holds(caller: Caller) -> Result<Json<Holds>, Problem> {
-    let look = caller.app.pulse.look_now().await?;
-    Ok(Json(Holds { items: look.holds.iter().map(shapes::Hold::from).collect() }))
+    let holds = caller.service.queue().holds().await.map_err(mailhaul_service::ServiceError::from)?;
+    Ok(Json(Holds { items: holds.iter().map(shapes::Hold::from).collect() }))
 }

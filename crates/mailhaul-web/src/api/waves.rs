@@ -5,7 +5,7 @@ use super::body::{AsPrinted, Json, PAGE_MAX, Page, Path, Query, change, page_siz
 use super::shapes::{AccountNow, Wave};
 use crate::app::Caller;
 use crate::problem::Problem;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, patch, post};
 use mailhaul_service::{Change, CopyChange, CopyOptions, JobKind, TableFilter, TableSort, WaveChange, WaveOrder};
@@ -222,10 +222,13 @@ async fn run(caller: Caller, Path(wave): Path<String>, Json(wish): Json<RunWish>
 }
 
 async fn preflight(caller: Caller, Path(wave): Path<String>) -> Result<Json<AsPrinted>, Problem> {
-    let view = caller.service.wave_preflight(&wave, caller.app.slots).await?;
-    let mut json = view.wave.to_json();
-    json["missing"] = view.missing.into();
-    Ok(Json(json.into()))
+    let view = caller.app.preflight(&wave).await?;
+    let json = tokio::task::spawn_blocking(move || {
+        let mut json = view.wave.to_json();
+        json["missing"] = view.missing.into();
+        json
+    });
+    Ok(Json(json.await.map_err(broken)?.into()))
 }
 
 /// In which form.
@@ -250,14 +253,23 @@ async fn report(
     Path(wave): Path<String>,
     Query(query): Query<ReportQuery>,
 ) -> Result<Response, Problem> {
+    let _room = caller.app.room().await;
     let report = caller.service.wave_report(&wave, caller.app.made_by).await?;
-    let (kind, text) = match query.format.unwrap_or(ReportFormat::Json) {
+    // A report of tens of thousands of accounts is megabytes of text, and others want to be answered meanwhile.
+    let written = tokio::task::spawn_blocking(move || match query.format.unwrap_or(ReportFormat::Json) {
         ReportFormat::Json => ("application/json", report.to_json().to_string()),
         ReportFormat::Text => ("text/plain; charset=utf-8", report.to_text()),
         ReportFormat::Csv => ("text/csv; charset=utf-8", report.to_csv()),
         ReportFormat::Html => ("text/html; charset=utf-8", report.to_html()),
-    };
+    });
+    let (kind, text) = written.await.map_err(broken)?;
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+/// What was being made fell apart.
+fn broken(error: tokio::task::JoinError) -> Problem {
+    tracing::error!(%error, "an answer could not be made");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made", "")
 }
 
 /// How.

@@ -36,7 +36,7 @@ function tell(lost) {
     lostSince ??= new Date();
     line.classList.add("lost");
     const since = lostSince.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-    const words = `no answer since ${since}`;
+    const words = document.querySelector("[data-blind]") ? `nothing new since ${since}` : `no answer since ${since}`;
     if (line.textContent !== words) line.textContent = words;
   }
   document.getElementById("content")?.classList.toggle("stale", lost);
@@ -72,13 +72,13 @@ async function look() {
   if (!document.querySelector("[data-live]")) return;
   const mine = ++asking;
   try {
-    const answer = await fetch(address, { headers: { Accept: "text/html" }, cache: "no-store", signal: AbortSignal.timeout(10000) });
+    const answer = await fetch(address, { headers: { Accept: "text/html", "X-Live": "1" }, cache: "no-store", signal: AbortSignal.timeout(10000) });
     if (answer.redirected && new URL(answer.url).pathname.endsWith("/sign-in")) return location.assign(answer.url);
     if (!answer.ok) throw new Error(String(answer.status));
     const text = await answer.text();
     if (mine !== asking) return;
     take(new DOMParser().parseFromString(text, "text/html"));
-    tell(false);
+    tell(document.querySelector("[data-blind]") !== null);
   } catch {
     if (mine === asking) tell(true);
   }
@@ -122,7 +122,8 @@ document.addEventListener("change", (event) => {
 });
 
 document.addEventListener("submit", (event) => {
-  const words = event.submitter?.dataset.confirm;
+  const all = event.target.elements?.all_fitting?.checked;
+  const words = event.submitter?.dataset.confirm ?? (all ? event.submitter?.dataset.confirmAll : undefined);
   if (words && !window.confirm(words)) return event.preventDefault();
   if (event.target.id === "selection") {
     // Those that are ticked on other pages are meant as well.
@@ -213,6 +214,8 @@ if (signIn && location.hash.length > 1) {
   history.replaceState(null, "", location.pathname);
   signIn.requestSubmit();
 }
+
+if (document.querySelector("[data-signed-in]") && location.hash.length > 1) history.replaceState(null, "", location.pathname);
 
 // Importing: the list goes up to be judged, and once more to be stored.
 const importing = document.querySelector("[data-import]");
@@ -313,6 +316,6 @@ function verdict(told, good, dry) {
 localise(document);
 countPicked();
 if (document.querySelector("[data-live]")) {
-  tell(false);
+  tell(document.querySelector("[data-blind]") !== null);
   setTimeout(beat, EVERY);
 }

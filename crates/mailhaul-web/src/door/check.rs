@@ -1,7 +1,9 @@
 //! The checks of the door, in their order.
 
 use super::Peer;
+use super::throttle::{Refusal, Way};
 use crate::app::{App, Caller, actor};
+use crate::flow;
 use crate::problem::Problem;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -21,6 +23,8 @@ use subtle::ConstantTimeEq as _;
 pub(crate) const COOKIE_LIFE_SECS: u64 = 30 * 24 * 3_600;
 /// What a script sends along.
 const CSRF_HEADER: &str = "x-csrf-token";
+/// What our script says of itself when it fetches a page anew.
+const SCRIPT_HEADER: &str = "x-live";
 /// Longer ones are no secrets of ours.
 const SECRET_BYTES_MAX: usize = 200;
 
@@ -73,7 +77,8 @@ pub(crate) async fn admit(
     next: Next,
 ) -> Result<Response, Problem> {
     let (request_headers, method) = (request.headers().clone(), request.method().clone());
-    let caller = identify(&app, &request_headers, peer_of(&request)).await?.ok_or_else(Problem::signed_out)?;
+    let mut caller = identify(&app, &request_headers, peer_of(&request)).await?.ok_or_else(Problem::signed_out)?;
+    caller.is_script = request_headers.contains_key(SCRIPT_HEADER);
     if !is_read(&method) {
         // Browsers send their cookie along whoever asks them to; only our pages know the rest.
         check_csrf(&caller, &request_headers, &mut request).await?;
@@ -103,7 +108,7 @@ pub(crate) async fn identify(app: &Arc<App>, headers: &HeaderMap, peer: Peer) ->
         return match app.service.bearer(&secret).await? {
             Some(visitor) => Ok(Some(caller(app, visitor, None, Some(secret)))),
             None => {
-                refuse(app, peer).await?;
+                refuse(app, Way::Bearer, peer).await?;
                 Err(Problem::signed_out())
             }
         };
@@ -113,22 +118,25 @@ pub(crate) async fn identify(app: &Arc<App>, headers: &HeaderMap, peer: Peer) ->
     Ok(visitor.map(|visitor| caller(app, visitor, Some(session), None)))
 }
 
-/// Counts a refused sign-in, and writes it down unless there are too many to be news.
-pub(crate) async fn refuse(app: &App, peer: Peer) -> Result<(), Problem> {
-    let now = Instant::now();
-    let wait = app.throttle.wait(peer, now);
-    app.throttle.refused(peer, now);
-    if let Some(left) = wait {
-        return Err(Problem::too_often(left.as_secs() + 1));
+/// Counts a refused secret, and writes it down unless there are too many to be news. That it cannot be written down does
+/// not turn a refusal into something else.
+pub(crate) async fn refuse(app: &App, way: Way, peer: Peer) -> Result<(), Problem> {
+    match app.throttle.refused(way, peer, Instant::now()) {
+        Refusal::TooOften(left) => Err(Problem::too_often(left.as_secs() + 1)),
+        Refusal::Known => Ok(()),
+        Refusal::News => {
+            if let Err(error) = app.service.note_refused_sign_in(&format!("from {peer}")).await {
+                tracing::debug!(%error, "a refused sign-in could not be written down");
+            }
+            Ok(())
+        }
     }
-    app.service.note_refused_sign_in(&format!("from {peer}")).await?;
-    Ok(())
 }
 
 fn caller(app: &Arc<App>, visitor: Visitor, session: Option<Secret>, bearer: Option<Secret>) -> Caller {
     let service = app.service.on_behalf_of(&actor(&visitor));
     let csrf = session.as_ref().map(csrf_of);
-    Caller { app: Arc::clone(app), service, visitor, csrf, session, bearer }
+    Caller { app: Arc::clone(app), service, visitor, csrf, session, bearer, is_script: false }
 }
 
 async fn check_csrf(caller: &Caller, headers: &HeaderMap, request: &mut Request) -> Result<(), Problem> {
@@ -147,9 +155,7 @@ async fn check_csrf(caller: &Caller, headers: &HeaderMap, request: &mut Request)
         .is_some_and(|kind| kind.split(';').next().unwrap_or_default().trim() == "application/x-www-form-urlencoded");
     if is_form {
         let body = std::mem::take(request.body_mut());
-        let octets = axum::body::to_bytes(body, FORM_BYTES_MAX)
-            .await
-            .map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large", ""))?;
+        let octets = flow::read(body, FORM_BYTES_MAX).await?;
         let sent =
             url::form_urlencoded::parse(&octets).find(|(name, _)| name == "csrf").map(|(_, value)| value.into_owned());
         *request.body_mut() = Body::from(octets);

@@ -12,7 +12,7 @@ mod throttle;
 pub(crate) use check::{COOKIE_LIFE_SECS, admit, check_host, cookie_name, identify, refuse};
 pub(crate) use headers::{PAGE_POLICY, secure};
 pub(crate) use hosts::{Bound, Hosts};
-pub(crate) use throttle::Throttle;
+pub(crate) use throttle::{Throttle, Way};
 
 use std::net::IpAddr;
 

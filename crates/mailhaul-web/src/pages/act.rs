@@ -42,10 +42,10 @@ async fn back(caller: &Caller, done: Result<String, Problem>, path: &str) -> Res
         Ok(text) => Notice::good(text),
         Err(problem) => Notice { text: problem.detail, hint: problem.hint, is_error: true },
     };
-    caller.app.leave_notice(&caller.visitor, notice);
     caller.app.forget_tables().await;
     // What follows shows what was done, and not what was seen before.
     let _ = caller.app.pulse.look_now().await;
+    caller.app.leave_notice(&caller.visitor, notice);
     Redirect::to(&caller.path(&own_path(path))).into_response()
 }
 
@@ -74,7 +74,8 @@ async fn to_one(caller: &Caller, fields: &Fields, scope: &str) -> Result<String,
             let (wave, account) = match whom {
                 Whom::Wave(name) => (Some(name), None),
                 Whom::Account(name) => (None, Some(name)),
-                _ => (None, None),
+                // Whoever means a server does not mean everything.
+                _ => return Err(Problem::bad("only a wave or an account can be tried again", "load the page again")),
             };
             // What failed of a wave; all of an account that was named.
             let failed = account.is_none();

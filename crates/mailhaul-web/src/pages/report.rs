@@ -9,6 +9,7 @@ use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
 pub(super) async fn show(caller: Caller, Path(wave): Path<String>) -> Result<Response, Problem> {
+    let _room = caller.app.room().await;
     let report = caller.service.wave_report(&wave, caller.app.made_by).await?;
     // Making a page of tens of thousands of accounts takes a while; other requests are answered meanwhile.
     let page = tokio::task::spawn_blocking(move || report.to_html()).await;

@@ -1,7 +1,7 @@
 //! What every page has: head, bar, notice, foot.
 
 use super::assets::NAMES;
-use super::parts::{said, sentence};
+use super::parts::{moment, said, sentence};
 use crate::app::{App, Caller};
 use crate::door::PAGE_POLICY;
 use crate::problem::Problem;
@@ -23,7 +23,7 @@ pub(super) enum Place {
 /// A whole page for somebody who is signed in.
 pub(super) fn page(caller: &Caller, place: Place, title: &str, body: &Markup) -> Response {
     let app = &caller.app;
-    let notice = app.take_notice(&caller.visitor);
+    let notices = if caller.is_script { Vec::new() } else { app.take_notices(&caller.visitor) };
     let can_change = caller.visitor.role >= Role::Operator;
     let link = |to: Place, path: &str, words: &str| {
         html! { a href=(caller.path(path)) aria-current=[(to == place).then_some("page")] { (words) } }
@@ -46,7 +46,8 @@ pub(super) fn page(caller: &Caller, place: Place, title: &str, body: &Markup) ->
             }
         }
         main #content tabindex="-1" {
-            @if let Some(notice) = notice {
+            div data-live="sight" { (out_of_sight(app)) }
+            @for notice in &notices {
                 div.notice.bad[notice.is_error] role=(if notice.is_error { "alert" } else { "status" }) {
                     p { (sentence(&notice.text)) }
                     @if !notice.hint.is_empty() { p.soft { (sentence(&notice.hint)) } }
@@ -56,6 +57,20 @@ pub(super) fn page(caller: &Caller, place: Place, title: &str, body: &Markup) ->
         }
     };
     answer(StatusCode::OK, document(app, title, caller.csrf.as_deref(), &inner))
+}
+
+/// That what is shown is old, and why nothing newer is.
+fn out_of_sight(app: &App) -> Markup {
+    let blind = app.pulse.blind();
+    html! {
+        @if let Some(blind) = blind {
+            div.notice.bad role="alert" data-blind="" {
+                p { "The state file cannot be read. "
+                    @if let Some(at) = blind.seen_unix_ms { "Numbers are those of " (moment(at)) "." } @else { "Nothing was seen yet." } }
+                @if !blind.words.is_empty() { p.soft { (sentence(&blind.words)) } }
+            }
+        }
+    }
 }
 
 /// A page for somebody who is not signed in.

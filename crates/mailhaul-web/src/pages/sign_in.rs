@@ -1,18 +1,18 @@
 //! Signing in, with a token or the code of a link, and out again.
 
+use super::parts::said;
 use super::shell::bare;
 use crate::app::{App, Caller};
-use crate::door::{COOKIE_LIFE_SECS, Peer, cookie_name, identify, refuse};
+use crate::door::{COOKIE_LIFE_SECS, Peer, Way, cookie_name, identify, refuse};
+use crate::flow;
 use crate::problem::Problem;
-use axum::Form;
+use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use mailhaul_types::Secret;
 use maud::html;
-use serde::Deserialize;
 use std::sync::Arc;
-use std::time::Instant;
 
 pub(super) async fn show(
     State(app): State<Arc<App>>,
@@ -20,10 +20,22 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let peer = peer.map_or(Peer::Socket, |Extension(peer)| peer);
-    if identify(&app, &headers, peer).await?.is_some() {
-        return Ok(home(&app).into_response());
+    match identify(&app, &headers, peer).await? {
+        Some(caller) => Ok(already(&app, &caller)),
+        None => Ok(form(&app, StatusCode::OK, None)),
     }
-    Ok(form(&app, StatusCode::OK, None))
+}
+
+/// Not a redirect: a browser would carry the code of a link along, into the address of the page and its history.
+fn already(app: &App, caller: &Caller) -> Response {
+    let body = html! {
+        div.card.sign-in data-signed-in="" {
+            h1 { "mailhaul" }
+            p { "This browser is signed in already, as " b { (said(&caller.visitor.name)) } "." }
+            p { a.button.main href={ (app.hosts.prefix()) "/" } { "To the overview" } }
+        }
+    };
+    bare(app, StatusCode::OK, "Signed in", &body)
 }
 
 fn home(app: &App) -> Redirect {
@@ -44,36 +56,45 @@ fn form(app: &App, status: StatusCode, fault: Option<&str>) -> Response {
     bare(app, status, "Sign in", &body)
 }
 
-/// What the form holds.
-#[derive(Deserialize)]
-pub(super) struct SignIn {
-    secret: String,
-}
+/// The largest form: nobody has to be signed in to send it.
+const FORM_BYTES_MAX: usize = 4_096;
 
 pub(super) async fn sign_in(
     State(app): State<Arc<App>>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
-    sent: Result<Form<SignIn>, axum::extract::rejection::FormRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
     // The door has compared the origin; a browser always names one with a form.
     if !headers.contains_key(header::ORIGIN) {
         return Err(Problem::new(StatusCode::FORBIDDEN, "the browser did not say from which page this comes", ""));
     }
     let peer = peer.map_or(Peer::Socket, |Extension(peer)| peer);
-    let Ok(Form(sent)) = sent else { return Ok(form(&app, StatusCode::BAD_REQUEST, Some("There was nothing in it."))) };
-    if let Some(left) = app.throttle.wait(peer, Instant::now()) {
-        let words = format!("Too many sign-ins were refused. Wait {} s, and try again.", left.as_secs() + 1);
-        return Ok(form(&app, StatusCode::TOO_MANY_REQUESTS, Some(&words)));
-    }
-    let secret = Secret::new(sent.secret.trim().as_bytes().to_vec());
-    let Some((session, _)) = app.service.sign_in(&secret).await? else {
-        refuse(&app, peer).await?;
-        let words = "That is neither a good token nor a code that is still good.";
-        return Ok(form(&app, StatusCode::UNAUTHORIZED, Some(words)));
+    let octets = Secret::new(flow::read(body, FORM_BYTES_MAX).await?);
+    let Some(secret) = secret_in(octets.expose()) else {
+        return Ok(form(&app, StatusCode::BAD_REQUEST, Some("There was nothing in it.")));
     };
-    app.throttle.forget(peer);
+    // What is good is let in, whatever others have tried from the same place.
+    let Some((session, _)) = app.service.sign_in(&secret).await? else {
+        let words = match refuse(&app, Way::Form, peer).await {
+            Ok(()) => "That is neither a good token nor a code that is still good.".to_owned(),
+            Err(problem) => {
+                let words = format!("That is neither a good token nor a code that is still good. {}", problem.hint);
+                return Ok(form(&app, problem.status(), Some(&words)));
+            }
+        };
+        return Ok(form(&app, StatusCode::UNAUTHORIZED, Some(&words)));
+    };
     Ok(with_cookie(&app, &String::from_utf8_lossy(session.expose()), COOKIE_LIFE_SECS))
+}
+
+/// What stands in the form.
+fn secret_in(octets: &[u8]) -> Option<Secret> {
+    let mut fields = url::form_urlencoded::parse(octets);
+    let (_, value) = fields.find(|(name, _)| name == "secret")?;
+    let secret = Secret::new(value.into_owned().into_bytes());
+    let trimmed = secret.expose().trim_ascii();
+    (!trimmed.is_empty()).then(|| Secret::new(trimmed.to_vec()))
 }
 
 pub(super) async fn sign_out(caller: Caller) -> Result<Response, Problem> {

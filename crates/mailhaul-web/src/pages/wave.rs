@@ -278,9 +278,9 @@ fn selection_bar(table: &TablePage) -> Markup {
         div.selection #selection-bar {
             span data-count="" { "Selected accounts" }
             label.all-fitting { input type="checkbox" name="all_fitting" value="1"; " all " (number_for_people(table.fitting as u64)) " that fit" }
-            button type="submit" name="do" value="pause" { "Pause" }
-            button type="submit" name="do" value="resume" { "Resume" }
-            button type="submit" name="do" value="retry" { "Retry" }
+            button type="submit" name="do" value="pause" data-confirm-all="Pause all accounts that fit when this is sent?" { "Pause" }
+            button type="submit" name="do" value="resume" data-confirm-all="Resume all accounts that fit when this is sent?" { "Resume" }
+            button type="submit" name="do" value="retry" data-confirm="Try again what failed or waits of the selected accounts? What was cancelled is taken up again too." { "Retry" }
             button.danger type="submit" name="do" value="cancel" data-confirm="Cancel the jobs of the selected accounts? What was copied stays copied." { "Cancel jobs" }
         }
     }
@@ -288,7 +288,7 @@ fn selection_bar(table: &TablePage) -> Markup {
 
 /// What the latest looks found.
 pub(super) async fn preflight(caller: Caller, Path(name): Path<String>) -> Result<Response, Problem> {
-    let found = caller.service.wave_preflight(&name, caller.app.slots).await?;
+    let found = caller.app.preflight(&name).await?;
     let counts = found.wave.counts();
     let body = html! {
         nav.crumbs aria-label="Where you are" { a href=(caller.path("/")) { "Overview" } " / " a href=(path_of(&caller, "waves", &name)) { (said(&name)) } " / preflight" }

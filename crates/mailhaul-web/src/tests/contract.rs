@@ -75,6 +75,43 @@ async fn the_document_that_is_served_is_whole() {
 }
 
 #[tokio::test]
+async fn a_misspelt_field_is_refused_wherever_one_can_be_sent() {
+    let desk = Desk::new().await.with_accounts(1).await;
+    let admin = desk.token(Role::Admin).await;
+    let mut asked = 0;
+    for (method, path, operation) in operations() {
+        let Some(schema) = operation.pointer("/requestBody/content/application~1json/schema") else { continue };
+        let place = filled(&path, "1");
+        let answer = desk.send(&method, &place, &admin, &json!({ "mispelt": 1 })).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{method} {path}: {answer:?}");
+        assert!(answer.text.contains("mispelt"), "{method} {path}: {answer:?}");
+        let name = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()).expect("a name");
+        let described = &document()["components"]["schemas"][name];
+        assert_eq!(described["additionalProperties"], json!(false), "{name} is described as open");
+        asked += 1;
+    }
+    assert!(asked > 10, "{asked}");
+    // On the one route that decides where passwords are sent, also beside everything that is needed.
+    for (field, value) in [("limts", json!({})), ("pin", json!([])), ("ca_file", json!("/etc/shadow"))] {
+        let mut body = json!({ "name": "third", "url": "imaps://third.example" });
+        body[field] = value;
+        let answer = desk.send("POST", "/api/v1/endpoints", &admin, &body).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{field}: {answer:?}");
+    }
+    assert!(desk.service.endpoint("third").await.is_err(), "nothing of it was stored");
+    let admin_wish = json!({ "admin": { "user": "root", "style": "authorization_identity", "sytle": 1 } });
+    let answer = desk.send("PATCH", "/api/v1/endpoints/old", &admin, &admin_wish).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
+    let good = json!({ "name": "third", "url": "imaps://192.0.1.7", "limits": { "connections": 3 }, "pins": [] });
+    let answer = desk.send("POST", "/api/v1/endpoints", &admin, &good).await;
+    assert_eq!(
+        (answer.status, answer.json()["limits"]["connections"].as_u64()),
+        (StatusCode::OK, Some(3)),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
 async fn whatever_is_sent_the_answer_is_never_a_fault_of_ours() {
     let desk = Desk::new().await.with_accounts(3).await;
     let admin = desk.token(Role::Admin).await;

@@ -3,7 +3,10 @@
 
 mod contract;
 mod door;
+mod listening;
 mod pages;
+mod places;
+mod seeing;
 
 use crate::app::App;
 use crate::door::{Bound, Hosts, Peer};
@@ -12,10 +15,12 @@ use crate::web::router;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
-use mailhaul_service::{EndpointChange, ImportRequest, KeySource, LiveView, Role, Service};
+use axum::response::Response;
+use mailhaul_service::{EndpointChange, ImportRequest, KeySource, Role, Service};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tower_service::Service as _;
@@ -23,11 +28,14 @@ use url::Url;
 
 /// How the page is called in these tests.
 pub(crate) const HOST: &str = "127.0.0.1:8025";
+/// After which something that is to end has not ended.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const ORIGIN: &str = "http://127.0.0.1:8025";
 
 /// A state file with two endpoints and some accounts, and the router over it.
 pub(crate) struct Desk {
     router: Router,
+    pub(crate) app: Arc<App>,
     pub(crate) service: Service,
     _folder: TempDir,
     _end: watch::Sender<bool>,
@@ -73,9 +81,13 @@ impl Desk {
         let (end, ending) = watch::channel(false);
         let public = public.map(|url| Url::parse(url).expect("a URL"));
         let hosts = Hosts::new(vec![Bound::Tcp(HOST.parse().expect("an address"))], false, public);
-        let pulse = Arc::new(Pulse::new(service.clone(), LiveView::of_nothing()));
-        let app = Arc::new(App::new(service.clone(), "mailhaul test", 4, hosts, pulse, ending));
-        Self { router: router(&app), service, _folder: folder, _end: end }
+        // As `Web::open` does it: over connections of its own, and for people who are not at this machine.
+        let over = service.reading_apart().without_private_servers();
+        let pulse = Arc::new(Pulse::new(over.clone()));
+        let mut app = App::new(over, "mailhaul test", 4, hosts, pulse, ending);
+        app.sign_of_life = Duration::from_millis(20);
+        let app = Arc::new(app);
+        Self { router: router(&app), app, service, _folder: folder, _end: end }
     }
 
     /// Accounts a0, a1, … in the wave `staff`.
@@ -111,6 +123,14 @@ impl Desk {
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let (parts, body) = self.open(method, path, headers, body).await.into_parts();
+        let octets = axum::body::to_bytes(body, 64 * 1024 * 1024).await.expect("whole");
+        let text = String::from_utf8_lossy(&octets).into_owned();
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    /// Asks, and leaves the answer to come.
+    pub(crate) async fn open(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
         let mut request = Request::builder().method(method).uri(path);
         if !headers.iter().any(|(name, _)| *name == "host") {
             request = request.header("host", HOST);
@@ -120,11 +140,7 @@ impl Desk {
         }
         let mut request = request.body(Body::from(body.to_owned())).expect("a request");
         request.extensions_mut().insert(Peer::Address(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        let response = self.router.clone().call(request).await.unwrap_or_else(|never| match never {});
-        let (parts, body) = response.into_parts();
-        let octets = axum::body::to_bytes(body, 64 * 1024 * 1024).await.expect("whole");
-        let text = String::from_utf8_lossy(&octets).into_owned();
-        Answer { status: parts.status, headers: parts.headers, text }
+        self.router.clone().call(request).await.unwrap_or_else(|never| match never {})
     }
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
@@ -172,7 +188,7 @@ async fn a_wave_is_worked_with_as_on_the_command_line() {
 #[tokio::test]
 async fn pages_of_a_list_hold_each_once_whatever_comes_and_goes() {
     let desk = Desk::new().await.with_accounts(25).await;
-    let token = desk.token(Role::Operator).await;
+    let token = desk.token(Role::Admin).await;
     desk.send("POST", "/api/v1/waves/staff/run", &token, &json!({})).await;
     for (path, field) in [("/api/v1/accounts?limit=10", "account"), ("/api/v1/jobs?limit=10", "job")] {
         let (mut seen, mut next, mut pages) = (Vec::new(), None::<String>, 0);

@@ -87,6 +87,17 @@ async fn a_button_does_what_it_says_and_leads_back() {
     assert_eq!(started.header("location"), "/waves/staff", "{started:?}");
     let page = desk.ask("GET", "/waves/staff", &[("cookie", &cookie)], "").await;
     assert!(page.text.contains("3 jobs queued."), "{}", page.text);
+    // The script of another tab looks meanwhile, and takes nothing away from the person.
+    act("scope=wave&name=staff&do=pause&back=%2Fwaves%2Fstaff").await;
+    act("scope=wave&name=staff&do=resume&back=%2Fwaves%2Fstaff").await;
+    let script = desk.ask("GET", "/waves/staff", &[("cookie", &cookie), ("x-live", "1")], "").await;
+    assert!(!script.text.contains("3 jobs paused."));
+    let page = desk.ask("GET", "/", &[("cookie", &cookie)], "").await;
+    assert!(
+        page.text.contains("3 jobs paused.") && page.text.contains("3 jobs resumed."),
+        "both are told: {}",
+        page.text
+    );
     let again = desk.ask("GET", "/waves/staff", &[("cookie", &cookie)], "").await;
     assert!(!again.text.contains("3 jobs queued."), "a notice is told once");
     act("scope=accounts&name=staff&account=a0&account=a2&do=pause&back=/").await;
@@ -96,6 +107,11 @@ async fn a_button_does_what_it_says_and_leads_back() {
     assert_eq!(desk.service.queue().holds().await.expect("read").len(), 0);
     let foreign = act("scope=wave&name=staff&do=pause&back=%2F%2Fevil.example").await;
     assert_eq!(foreign.header("location"), "/");
+    for scope in ["everything", "endpoint"] {
+        act(&format!("scope={scope}&name=old&do=retry&back=/")).await;
+        let page = desk.ask("GET", "/", &[("cookie", &cookie)], "").await;
+        assert!(page.text.contains("only a wave or an account can be tried again"), "{scope}: {}", page.text);
+    }
     let wrong = act("scope=wave&name=nowhere&do=pause&back=/").await;
     assert_eq!(wrong.status, StatusCode::SEE_OTHER);
     let page = desk.ask("GET", "/", &[("cookie", &cookie)], "").await;
