@@ -4,9 +4,9 @@ use crate::cli::{ServeArgs, StoreArgs};
 use crate::exit::{CommandError, Exit};
 use crate::working::Shown;
 use crate::{display, store, working};
-use mailhaul_service::{LiveView, Scope, Service, WorkEnd};
+use mailhaul_service::{Scope, Service, WorkEnd};
 use mailhaul_web::{Listen, Serving, TlsFiles, Web, WebError, WebOptions};
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 /// What made a report.
 const MADE_BY: &str = concat!("mailhaul ", env!("CARGO_PKG_VERSION"));
@@ -14,17 +14,13 @@ const MADE_BY: &str = concat!("mailhaul ", env!("CARGO_PKG_VERSION"));
 /// Runs the command to its exit code. To be told to stop is how it ends well.
 pub(crate) async fn run(args: &ServeArgs, at: &StoreArgs) -> Result<Exit, CommandError> {
     let service = store::open(at).await?;
-    say(&format!("serving `{}`; Ctrl-C or SIGTERM ends it", service.ledger().path().display()));
-    let shown = Shown::default();
-    let work = working::start(&service, "serve", args.workers, Scope::default(), false, &args.lengths, shown).await?;
-    let page = match open_page(args, &service, work.view()).await {
-        Ok(page) => page,
+    // Before any work is begun: a mistyped file name must not first sign in to servers.
+    let opened = open_page(args, &service).await;
+    let (page, work) = match begin(args, &service, opened).await {
+        Ok(begun) => begun,
         Err(error) => {
-            // What was begun is put down first.
-            work.stop();
-            let ended = work.finished().await;
             store::close(service).await?;
-            return ended.and(Err(error));
+            return Err(error);
         }
     };
     let end = work.finished().await;
@@ -39,13 +35,34 @@ pub(crate) async fn run(args: &ServeArgs, at: &StoreArgs) -> Result<Exit, Comman
     })
 }
 
-/// Opens the page, and says where it is. While nobody can sign in, a link for that is printed.
-async fn open_page(args: &ServeArgs, service: &Service, live: LiveView) -> Result<Option<Serving>, CommandError> {
+/// Takes up the work, and lets people in.
+async fn begin(
+    args: &ServeArgs,
+    service: &Service,
+    opened: Result<Option<Web>, CommandError>,
+) -> Result<(Option<Serving>, working::Begun), CommandError> {
+    let web = opened?;
+    let words = match &web {
+        Some(web) => welcome(web, service).await?,
+        None => Vec::new(),
+    };
+    say(&format!("serving `{}`; Ctrl-C or SIGTERM ends it", service.ledger().path().display()));
+    let shown = Shown::default();
+    let work = working::start(service, "serve", args.workers, Scope::default(), false, &args.lengths, shown).await?;
+    let page = web.map(|web| web.start(work.view()));
+    for line in words {
+        say(&line);
+    }
+    Ok((page, work))
+}
+
+/// Opens the page: nobody is let in yet. `None` if there is none.
+async fn open_page(args: &ServeArgs, service: &Service) -> Result<Option<Web>, CommandError> {
     if args.no_page {
         return Ok(None);
     }
     let mut listen: Vec<Listen> = args.listen.iter().copied().map(Listen::Tcp).collect();
-    listen.extend(args.socket.iter().cloned().map(Listen::Unix));
+    listen.extend(args.socket.iter().cloned().map(|path| Listen::Unix(path, args.socket_mode)));
     if listen.is_empty() {
         listen.push(Listen::Tcp(crate::cli::LISTEN));
     }
@@ -55,32 +72,53 @@ async fn open_page(args: &ServeArgs, service: &Service, live: LiveView) -> Resul
     if open && is_readable {
         say("the page goes over the network readable: --tls-cert and --tls-key, or a proxy with TLS, prevent that");
     }
-    let options =
-        WebOptions { listen, tls, public_url: args.public_url.clone(), made_by: MADE_BY, slots: args.workers };
-    let named = !args.listen.is_empty() || args.socket.is_some();
-    let web = match Web::open(service.clone(), live, options).await {
-        Err(WebError::Listen { error, .. }) if !named && error.kind() == std::io::ErrorKind::AddrInUse => {
-            // Another process shows it already, most likely of the same state file.
-            let place = crate::cli::LISTEN;
-            say(&format!(
-                "{place} is taken, so this process only works; --listen ADDRESS:PORT shows the page elsewhere"
-            ));
-            return Ok(None);
-        }
-        opened => opened?,
+    // Whoever says anything about the page wants it.
+    let named = !args.listen.is_empty() || args.socket.is_some() || tls.is_some() || args.public_url.is_some();
+    let options = WebOptions {
+        listen,
+        tls,
+        public_url: args.public_url.clone(),
+        made_by: MADE_BY,
+        slots: args.workers,
+        private_servers: args.allow_private_servers,
     };
-    match web.url() {
-        Some(url) if service.is_locked_out().await? => {
-            let code = service.make_sign_in_link().await?;
-            let code = String::from_utf8_lossy(code.expose()).into_owned();
-            say(&format!("the page: {url}"));
-            // What stands behind the # is never sent to a server, nor written into its log.
-            say(&format!("sign in with this link, which is good once and for a day: {url}/sign-in#{code}"));
+    match Web::open(service, options).await {
+        // Nobody asked for it: work that went well before there was a page goes on without one.
+        Err(WebError::Listen { place, error }) if !named => {
+            let why = match error.kind() {
+                std::io::ErrorKind::AddrInUse => "somebody listens there already".to_owned(),
+                _ => mailhaul_types::escape(&error.to_string()),
+            };
+            say(&format!(
+                "there is no page at {place}: {why}; this process only works. --listen ADDRESS:PORT shows it elsewhere, \
+                 and --no-page does without it"
+            ));
+            Ok(None)
         }
-        Some(url) => say(&format!("the page: {url}")),
-        None => say("the page: at the socket; --public-url says under which address a proxy shows it"),
+        opened => Ok(Some(opened?)),
     }
-    Ok(Some(web.start()))
+}
+
+/// Where the page is, and how to sign in. A code is only shown to somebody who sits there: what goes into a journal is kept
+/// and read by others.
+async fn welcome(web: &Web, service: &Service) -> Result<Vec<String>, CommandError> {
+    let Some(url) = web.url() else {
+        return Ok(vec!["the page: at the socket; --public-url says under which address a proxy shows it".to_owned()]);
+    };
+    let mut words = vec![format!("the page: {url}")];
+    if !service.is_locked_out().await? {
+        words.push("`mailhaul token link` prints a code that signs a browser in".to_owned());
+    } else if std::io::stderr().is_terminal() {
+        let code = service.make_sign_in_link(None).await?;
+        let code = String::from_utf8_lossy(code.expose()).into_owned();
+        // What stands behind the # is never sent to a server, nor written into its log.
+        words.push(format!("sign in with this link, which is good once and for a day: {url}/sign-in#{code}"));
+    } else {
+        words.push(
+            "nobody can sign in as an administrator yet: `mailhaul token link` prints a code for that".to_owned(),
+        );
+    }
+    Ok(words)
 }
 
 fn say(words: &str) {

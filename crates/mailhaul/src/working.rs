@@ -48,11 +48,6 @@ impl Begun {
         self.work.view()
     }
 
-    /// Ends it as a signal would.
-    pub(crate) fn stop(&self) {
-        self.work.handle().stop();
-    }
-
     /// Waits for its end.
     pub(crate) async fn finished(self) -> Result<WorkEnd, CommandError> {
         let end = self.work.finished().await;

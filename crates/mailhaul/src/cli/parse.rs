@@ -57,6 +57,12 @@ pub(crate) fn parse_pin(option: &str, text: &str) -> Result<[u8; 32], CommandErr
     if digits.len() == 64 { octets.try_into().map_err(|_| wrong()) } else { Err(wrong()) }
 }
 
+/// Reads the mode of a file: `660`.
+pub(crate) fn mode(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| "three digits from 0 to 7, as `chmod` takes them: 660".to_owned())
+}
+
 /// Whether a line is compressed.
 pub(super) fn compress() -> impl TypedValueParser<Value = mailhaul_imap::Compress> {
     use mailhaul_imap::Compress;

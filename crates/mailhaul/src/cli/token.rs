@@ -20,16 +20,27 @@ pub(crate) enum TokenCommand {
         #[command(flatten)]
         json: JsonArgs,
     },
-    /// List tokens, without their secrets.
+    /// List tokens, without their secrets, and the browsers that are signed in.
     List {
         #[command(flatten)]
         json: JsonArgs,
     },
-    /// End a token, and sign out every browser that used it.
+    /// End a token, and sign out every browser that used it; or sign out browsers only.
     Revoke {
-        /// Which.
-        name: String,
+        /// Which token.
+        #[arg(required_unless_present_any = ["session", "sessions"], conflicts_with_all = ["session", "sessions"])]
+        name: Option<String>,
+        /// Sign out one browser, by the number that `token list` shows.
+        #[arg(long, value_name = "NUMBER", conflicts_with = "sessions")]
+        session: Option<i64>,
+        /// Sign out all browsers, however they signed in, and take back a code that nobody has used. Tokens stay good.
+        #[arg(long)]
+        sessions: bool,
     },
     /// Print a code that signs one browser in as an administrator, once and within a day.
-    Link,
+    Link {
+        /// For whom it is: what is done with it stands in the event log under this name.
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
 }

@@ -83,6 +83,9 @@ pub(crate) struct ServeArgs {
     /// Show them at a Unix socket that only this user can open, instead of at 127.0.0.1:8025.
     #[arg(long, value_name = "FILE", help_heading = "Page and API")]
     pub(crate) socket: Option<PathBuf>,
+    /// Who may open that socket, as `chmod` takes it: 660 lets its group in, to which a proxy may belong.
+    #[arg(long, value_name = "MODE", default_value = "600", value_parser = super::parse::mode, requires = "socket", help_heading = "Page and API")]
+    pub(crate) socket_mode: u32,
     /// PEM file with our certificate, and those that lead from it to its authority.
     #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "Page and API")]
     pub(crate) tls_cert: Option<PathBuf>,
@@ -92,8 +95,12 @@ pub(crate) struct ServeArgs {
     /// The address under which a reverse proxy shows the page: https://mail.example/mailhaul.
     #[arg(long, value_name = "URL", help_heading = "Page and API")]
     pub(crate) public_url: Option<Url>,
+    /// Let administrators name servers in private networks, on this machine, and at any port, through the page and the
+    /// API too. Without it, only somebody at this machine can: `mailhaul endpoint add`.
+    #[arg(long, help_heading = "Page and API")]
+    pub(crate) allow_private_servers: bool,
     /// Only work: no page, no API.
-    #[arg(long, conflicts_with_all = ["listen", "socket", "tls_cert", "public_url"], help_heading = "Page and API")]
+    #[arg(long, conflicts_with_all = ["listen", "socket", "tls_cert", "public_url", "allow_private_servers"], help_heading = "Page and API")]
     pub(crate) no_page: bool,
 }
 
