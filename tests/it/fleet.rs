@@ -291,6 +291,11 @@ impl Worker {
         at_work
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has said so far beside its data.
     pub(crate) fn said_so_far(&self) -> String {
         std::fs::read_to_string(&self.stderr).unwrap_or_default()

@@ -3,7 +3,7 @@
 
 use crate::fleet::{Fleet, PATIENCE, WAVE, Worker, until};
 use crate::http::{Browser, Client, Response};
-use mailhaul_testing::many::ManyAccounts;
+use mailhaul_testing::many::{ManyAccounts, TestAccount};
 use mailhaul_testing::proxy::{Direction, Plan};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -207,6 +207,153 @@ fn nobody_else_comes_in() {
     assert_eq!(again.client.ask("GET", "/api/v1/me", &[("Cookie", bob.cookie())], b"").status, 401);
     assert!(fleet.done(&["token", "revoke", "--sessions"]).stdout.starts_with("1 browser signed out"));
     again.end();
+}
+
+/// The paths of everything that the API lets an administrator read and that ends, filled with what there is.
+fn readable(client: &Client, token: &str, account: &str) -> Vec<String> {
+    let document = get(client, "/api/v1/openapi.json", token);
+    let paths = document["paths"].as_object().expect("paths").iter();
+    let reads = paths.filter(|(path, methods)| {
+        methods.get("get").is_some() && !path.ends_with("/stream") && !path.ends_with("/lines")
+    });
+    let fill = |part: &str| match part {
+        "{wave}" => WAVE.to_owned(),
+        "{account}" => account.to_owned(),
+        "{endpoint}" => "third".to_owned(),
+        "{job}" => "1".to_owned(),
+        part => part.to_owned(),
+    };
+    reads.map(|(path, _)| path.split('/').map(fill).collect::<Vec<_>>().join("/")).collect()
+}
+
+#[test]
+fn no_secret_is_told_by_page_api_log_or_file() {
+    let fleet = Fleet::of(ManyAccounts::new(2).mails(2));
+    let served = Served::start(&fleet, &["-vvv"]);
+    let client = &served.client;
+    let admin = served.token("admin");
+    let code = fleet.done(&["token", "link", "--name", "alice"]).stdout.trim().to_owned();
+    let browser = client.sign_in(&code).expect("the code is good");
+    let account = fleet.account(1).name.clone();
+    let session = browser.cookie().split_once('=').expect("a value").1.to_owned();
+
+    // Passwords come in by every way there is, wrong ones and misplaced ones too.
+    let list = format!("{}ghost,ghost@x,canary-list-1,ghost@y,canary-list-1\n", fleet.servers.csv());
+    for dry in ["&dry_run=true", ""] {
+        browser
+            .upload(&format!("/api/v1/import?from=old&to=new&wave={WAVE}&ignore_unknown=true{dry}"), list.as_bytes());
+    }
+    let third = json!({ "name": "third", "url": "imaps://nowhere.invalid", "admin_password": "canary-endpoint-2",
+                        "admin": { "user": "root", "style": "authorization_identity" } });
+    assert_eq!(post(client, "/api/v1/endpoints", &admin, &third).status, 200);
+    post(client, "/api/v1/endpoints", &admin, &json!({ "name": "canary-3", "timeout_secs": "canary-wrong-4" }));
+    post(client, "/api/v1/tokens", &admin, &json!({ "name": "x", "role": "canary-role-5" }));
+    browser.mend(&account, "canary-mended-6");
+    browser.mend(&account, &fleet.account(1).source_password);
+    client.ask("GET", "/api/v1/me", &[("Authorization", "Bearer mht_canary-bearer-7")], b"");
+    client.ask("GET", "/api/v1/me?token=canary-query-8", &[], b"");
+    assert!(client.sign_in("canary-form-9").is_none());
+    browser.press("wave", WAVE, "run");
+    until("both are done", PATIENCE, || fleet.copies().values().filter(|job| job.state == "done").count() == 2);
+
+    let mut secrets: Vec<String> = ["list-1", "endpoint-2", "wrong-4", "mended-6", "bearer-7", "form-9"]
+        .iter()
+        .map(|name| format!("canary-{name}"))
+        .collect();
+    secrets.extend([admin.clone(), code, session]);
+    for number in 1..=2 {
+        let TestAccount { source_password, target_password, .. } = fleet.account(number);
+        secrets.extend([source_password.clone(), target_password.clone()]);
+    }
+    let mut told: Vec<(String, Vec<u8>)> = Vec::new();
+    let pages = ["/", "/endpoints", "/endpoints/third", "/events", "/import", "/waves/staff", "/waves/staff/preflight"];
+    let pages = pages.iter().map(|path| (*path).to_owned()).chain([format!("/accounts/{account}")]);
+    for path in pages.chain(readable(client, &admin, &account)).chain(["/metrics".to_owned()]) {
+        let answer = client.ask("GET", &path, &[("Authorization", &format!("Bearer {admin}"))], b"");
+        assert!(answer.status < 500, "{path}: {answer:?}");
+        told.push((path, format!("{answer:?}").into_bytes()));
+    }
+    for what in ["cmdline", "environ"] {
+        let path = format!("/proc/{}/{what}", served.worker.id());
+        told.push((path.clone(), std::fs::read(path).expect("it runs")));
+    }
+    let said = served.worker.said_so_far();
+    assert!(said.contains("TRACE") || said.contains("DEBUG"), "it was asked to say everything: {said}");
+    served.end();
+    let mut folders = vec![fleet.folder().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("readable") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.is_file() {
+                told.push((path.display().to_string(), std::fs::read(&path).expect("readable")));
+            }
+        }
+    }
+    assert!(told.len() > 30, "{}", told.len());
+    for (place, octets) in &told {
+        for secret in &secrets {
+            let is_there = octets.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!is_there, "{place} tells {secret}");
+        }
+    }
+}
+
+#[test]
+fn a_signal_ends_it_whatever_anybody_is_in_the_middle_of() {
+    use std::io::{Read as _, Write as _};
+    let fleet = Fleet::of(ManyAccounts::new(1).mails(1));
+    let mut served = Served::start(&fleet, &[]);
+    let token = served.token("viewer");
+    let mut streams: Vec<_> = (0..3)
+        .map(|_| served.client.open("/api/v1/events/stream", &[("Authorization", &format!("Bearer {token}"))]))
+        .collect();
+    for stream in &mut streams {
+        stream.until(": still here");
+    }
+    // More than there are places for, each with a form of which the last octet never comes.
+    let Client::Tcp(address) = &served.client else { panic!("it listens on a port") };
+    let head = format!(
+        "POST /sign-in HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\nContent-Length: 9\r\n\r\nsecret=a"
+    );
+    let mut halves = Vec::new();
+    for _ in 0..600 {
+        let Ok(mut stream) = std::net::TcpStream::connect(address) else { break };
+        stream.write_all(head.as_bytes()).expect("sent");
+        halves.push(stream);
+    }
+    assert!(halves.len() > 512, "{}", halves.len());
+    served.worker.send(Signal::TERM);
+    let said = served.worker.ended_within(PATIENCE);
+    assert_eq!(said.code, 0, "{said:?}");
+    for stream in &mut streams {
+        stream.until_end();
+    }
+    let mut rest = Vec::new();
+    let _ = halves[0].read_to_end(&mut rest);
+    // It has tidied up: what it wrote is in the one file.
+    assert!(!fleet.state().with_extension("db-wal").exists(), "the file was not closed");
+}
+
+#[test]
+fn what_keeps_the_page_from_opening_is_said_before_any_work_is_begun() {
+    let fleet = Fleet::of(ManyAccounts::new(1).mails(1));
+    fleet.done(&["run", "--wave", WAVE, "--detach"]);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("an address").to_string();
+    for options in [
+        vec!["--listen", "127.0.0.1:0", "--tls-cert", "/nowhere/cert.pem", "--tls-key", "/nowhere/key.pem"],
+        vec!["--listen", &taken],
+        vec!["--listen", "192.0.2.1:1"],
+    ] {
+        let mut refused = fleet.start_serve(&options);
+        let said = refused.ended_within(PATIENCE);
+        assert_ne!(said.code, 0, "{options:?}: {said:?}");
+    }
+    let job = fleet.copies().into_values().next().expect("it is queued");
+    assert_eq!((job.state.as_str(), job.attempts), ("queued", 0), "nobody took it up");
+    assert_eq!(fleet.source.statistics().connections, 0, "no server was asked");
 }
 
 #[test]

@@ -191,26 +191,26 @@ mod tests {
     use super::*;
     use tokio::io::AsyncWriteExt as _;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_body_that_does_not_come_fails_and_one_that_comes_slowly_does_not() {
-        let flow = Flow { brought_within: Duration::from_secs(30), brought_at: 10, taken_within: Duration::MAX };
+    #[tokio::test]
+    async fn a_body_that_does_not_come_fails_and_each_octet_buys_time() {
+        let hasty = Flow { brought_within: Duration::from_millis(20), brought_at: 1 << 20, ..Flow::default() };
         let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, io::Error>>());
-        let refused = read(flow.body(never), 100).await.expect_err("nothing comes");
+        let refused = read(hasty.body(never), 100).await.expect_err("nothing comes");
         assert_eq!(refused.status(), StatusCode::REQUEST_TIMEOUT);
-        // Ten octets in every second, for a hundred seconds.
-        let slow = futures_util::stream::unfold(0, |number| async move {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            (number < 100).then(|| (Ok::<_, io::Error>(Bytes::from_static(b"0123456789")), number + 1))
+        // One octet, and then nothing any more, is a way to hold a place.
+        let one = || Ok::<_, io::Error>(Bytes::from_static(b"x"));
+        let drip = futures_util::stream::iter([one()]).chain(futures_util::stream::pending());
+        let refused = read(hasty.body(Body::from_stream(drip)), 100).await.expect_err("too slow");
+        assert_eq!(refused.status(), StatusCode::REQUEST_TIMEOUT);
+        // With so much for each octet, the time that was given at first is not what ends it.
+        let patient = Flow { brought_within: Duration::ZERO, brought_at: 1, ..Flow::default() };
+        let slow = futures_util::stream::iter((0..100).map(move |_| one())).then(async |octet| {
+            tokio::task::yield_now().await;
+            octet
         });
-        let whole = read(flow.body(Body::from_stream(slow)), 1_000).await.expect("it came");
+        let first = futures_util::stream::iter([Ok(Bytes::from_static(&[b'x'; 900]))]);
+        let whole = read(patient.body(Body::from_stream(first.chain(slow.boxed()))), 1_000).await.expect("it came");
         assert_eq!(whole.len(), 1_000);
-        // One octet in a second is a way to hold a place.
-        let drip = futures_util::stream::unfold((), |()| async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            Some((Ok::<_, io::Error>(Bytes::from_static(b"x")), ()))
-        });
-        let refused = read(flow.body(Body::from_stream(drip)), 1_000).await.expect_err("too slow");
-        assert_eq!(refused.status(), StatusCode::REQUEST_TIMEOUT);
     }
 
     #[tokio::test]
@@ -223,10 +223,10 @@ mod tests {
         assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn whoever_takes_nothing_of_his_answer_is_let_go() {
         let (ours, theirs) = tokio::io::duplex(16);
-        let mut stream = Unhurried::new(ours, Duration::from_secs(60));
+        let mut stream = Unhurried::new(ours, Duration::from_millis(20));
         let stalled = stream.write_all(&[0; 100]).await.expect_err("nobody reads");
         assert_eq!(stalled.kind(), io::ErrorKind::TimedOut);
         drop(theirs);

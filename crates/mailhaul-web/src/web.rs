@@ -75,6 +75,12 @@ impl Web {
         self.app.hosts.url()
     }
 
+    /// The ports at which it listens.
+    #[cfg(test)]
+    pub(crate) fn addresses(&self) -> Vec<std::net::SocketAddr> {
+        self.listeners.iter().filter_map(Listener::address).collect()
+    }
+
     /// Begins to serve, in the background. `live` is what this process is doing.
     #[must_use]
     pub fn start(self, live: LiveView) -> Serving {

@@ -13,7 +13,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
 /// Libraries that may see secrets or mail.
-const CAPPED: [&str; 7] = ["async_imap", "imap_proto", "rustls", "tokio_rustls", "sqlx", "tokio", "mio"];
+const CAPPED: [&str; 10] =
+    ["async_imap", "imap_proto", "rustls", "tokio_rustls", "sqlx", "tokio", "mio", "hyper", "hyper_util", "axum"];
 
 /// Starts logging for the whole process. `RUST_LOG` refines what `-v` chose, but never lifts the caps. The logs of
 /// accounts are kept whatever stderr is told.

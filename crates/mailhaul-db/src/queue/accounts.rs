@@ -32,6 +32,9 @@ impl Queue {
             // In SQLite's patterns a bracket opens a class; here it is a character like any other.
             sql.push(" AND a.name GLOB ").push_bind(name.replace('[', "[[]"));
         }
+        if let Some(after) = filter.after {
+            sql.push(" AND a.name > ").push_bind(after);
+        }
         sql.push(" ORDER BY a.name LIMIT ").push_bind(filter.limit.map_or(-1, i64::from));
         self.accounts_by(sql).await
     }

@@ -176,6 +176,8 @@ pub struct AccountFilter {
     pub wave: Option<WaveId>,
     /// Only those whose name fits: `*` and `?` stand for anything and for one character.
     pub name: Option<String>,
+    /// Only those whose name comes after this one.
+    pub after: Option<String>,
     /// At most so many, by name.
     pub limit: Option<u32>,
 }

@@ -8,7 +8,7 @@ use crate::options::CopyOptions;
 use crate::service::Service;
 use mailhaul_accounts::ExportRow;
 use mailhaul_db::queue::{AccountFilter, AccountRow, JobFilter, JobRow, NewAccount, SealedSecret};
-use mailhaul_queue::Priority;
+use mailhaul_queue::{Priority, WaveId};
 use mailhaul_types::{Escaped, Secret, Side};
 
 /// What is said about an account. What is not said stays as it is.
@@ -62,11 +62,36 @@ impl Service {
     /// # Errors
     /// If there is no such wave.
     pub async fn accounts(&self, wave: Option<&str>, name: Option<String>) -> Result<Vec<AccountRow>, ServiceError> {
-        let wave = match wave {
+        let wave = self.maybe_wave(wave).await?;
+        Ok(self.queue.accounts(AccountFilter { wave, name, ..AccountFilter::default() }).await?)
+    }
+
+    /// So many accounts by name, from after this one on; and whether there are more. A name is a place in the list that
+    /// stays where it is, whatever comes and goes.
+    ///
+    /// # Errors
+    /// If there is no such wave.
+    pub async fn accounts_page(
+        &self,
+        wave: Option<&str>,
+        name: Option<String>,
+        after: Option<String>,
+        most: u32,
+    ) -> Result<(Vec<AccountRow>, bool), ServiceError> {
+        let wave = self.maybe_wave(wave).await?;
+        let limit = Some(most.saturating_add(1));
+        let mut rows = self.queue.accounts(AccountFilter { wave, name, after, limit }).await?;
+        let fitting = usize::try_from(most).unwrap_or(usize::MAX);
+        let has_more = rows.len() > fitting;
+        rows.truncate(fitting);
+        Ok((rows, has_more))
+    }
+
+    async fn maybe_wave(&self, wave: Option<&str>) -> Result<Option<WaveId>, ServiceError> {
+        Ok(match wave {
             Some(name) => Some(self.wave_named(name).await?.id),
             None => None,
-        };
-        Ok(self.queue.accounts(AccountFilter { wave, name, limit: None }).await?)
+        })
     }
 
     /// One account.

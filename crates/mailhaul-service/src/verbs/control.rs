@@ -5,7 +5,6 @@ use crate::error::ServiceError;
 use crate::kinds::{JobKind, Payload};
 use crate::plan::new_job;
 use crate::service::Service;
-use mailhaul_db::DbError;
 use mailhaul_db::queue::{AccountFilter, HoldRow, JobCount, JobFilter, Subject};
 use mailhaul_queue::{AccountId, FailureClass, JobId, NewJob, WaitReason};
 use std::collections::HashMap;
@@ -79,10 +78,15 @@ impl Service {
     /// If there is nothing of this name.
     pub async fn pause(&self, whom: &Whom, why: &str) -> Result<Controlled, ServiceError> {
         let subjects = self.subjects(whom).await?;
-        let jobs = match accounts_of(&subjects) {
-            Some(accounts) => self.queue.pause_accounts(&accounts, why).await?,
-            None => self.each(&subjects, async |subject| self.queue.pause(subject, why).await).await?,
-        };
+        let mut jobs = 0;
+        match accounts_of(&subjects) {
+            Some(accounts) => jobs = self.queue.pause_accounts(&accounts, why).await?,
+            None => {
+                for subject in &subjects {
+                    jobs += self.queue.pause(*subject, why).await?;
+                }
+            }
+        }
         self.controlled(jobs, &subjects).await
     }
 
@@ -92,23 +96,16 @@ impl Service {
     /// If there is nothing of this name.
     pub async fn resume(&self, whom: &Whom) -> Result<Controlled, ServiceError> {
         let subjects = self.subjects(whom).await?;
-        let jobs = match accounts_of(&subjects) {
-            Some(accounts) => self.queue.resume_accounts(&accounts).await?,
-            None => self.each(&subjects, async |subject| self.queue.resume(subject).await).await?,
-        };
-        self.controlled(jobs, &subjects).await
-    }
-
-    async fn each(
-        &self,
-        subjects: &[Subject],
-        verb: impl AsyncFn(Subject) -> Result<u64, DbError>,
-    ) -> Result<u64, ServiceError> {
         let mut jobs = 0;
-        for subject in subjects {
-            jobs += verb(*subject).await?;
+        match accounts_of(&subjects) {
+            Some(accounts) => jobs = self.queue.resume_accounts(&accounts).await?,
+            None => {
+                for subject in &subjects {
+                    jobs += self.queue.resume(*subject).await?;
+                }
+            }
         }
-        Ok(jobs)
+        self.controlled(jobs, &subjects).await
     }
 
     /// Cancels what is not over.

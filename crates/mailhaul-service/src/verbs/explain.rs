@@ -30,6 +30,16 @@ struct Scene {
 }
 
 impl Service {
+    /// Explains one job; one that is over is explained by those of its account that came after it.
+    ///
+    /// # Errors
+    /// If there is no such job.
+    pub async fn explain_job(&self, id: JobId) -> Result<Vec<Explained>, ServiceError> {
+        let all = self.explain(&self.job(id).await?.account_name).await?;
+        let (of_it, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.job == Some(id));
+        Ok(if of_it.is_empty() { others } else { of_it })
+    }
+
     /// Explains an account by its jobs, or one job by its number.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::problem::Problem;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, patch, post};
-use mailhaul_service::{AccountChange, CopyChange, CopyOptions, JobId, Priority};
+use mailhaul_service::{AccountChange, CopyChange, CopyOptions, Explained, JobId, Priority};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -82,13 +82,10 @@ struct AccountsQuery {
 
 async fn list(caller: Caller, Query(query): Query<AccountsQuery>) -> Result<Json<Page<Account>>, Problem> {
     let after: Option<String> = query.after.as_deref().map(from_cursor).transpose()?;
-    let rows = caller.service.accounts(query.wave.as_deref(), query.name).await?;
-    let size = usize::try_from(page_size(query.limit)).unwrap_or(usize::MAX);
-    // By name, so that a name is a place in the list whatever comes and goes.
-    let mut rest = rows.iter().filter(|row| after.as_ref().is_none_or(|after| row.name > *after));
-    let page: Vec<_> = rest.by_ref().take(size).collect();
-    let next = rest.next().and(page.last()).map(|last| to_cursor(&last.name));
-    Ok(Json(Page { items: page.into_iter().map(Account::from).collect(), next }))
+    let size = page_size(query.limit);
+    let (rows, has_more) = caller.service.accounts_page(query.wave.as_deref(), query.name, after, size).await?;
+    let next = rows.last().filter(|_| has_more).map(|last| to_cursor(&last.name));
+    Ok(Json(Page { items: rows.iter().map(Account::from).collect(), next }))
 }
 
 /// Which accounts, in which form.
@@ -262,17 +259,17 @@ async fn explain(caller: Caller, Path(name): Path<String>) -> Result<Json<Explan
 }
 
 async fn explain_job(caller: Caller, Path(id): Path<i64>) -> Result<Json<Explanations>, Problem> {
-    let job = caller.service.job(JobId(id)).await?;
-    let all = explained(&caller, &job.account_name).await?.0.items;
-    let (of_it, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.job == Some(id));
-    // A job that is over is explained by those that came after it.
-    Ok(Json(Explanations { items: if of_it.is_empty() { others } else { of_it } }))
+    let explained = caller.service.explain_job(JobId(id)).await?;
+    Ok(told(explained))
 }
 
 async fn explained(caller: &Caller, what: &str) -> Result<Json<Explanations>, Problem> {
-    let explained = caller.service.explain(what).await?;
+    Ok(told(caller.service.explain(what).await?))
+}
+
+fn told(explained: Vec<Explained>) -> Json<Explanations> {
     let items = explained.into_iter().map(|one| Explanation { job: one.job.map(|job| job.0), text: one.text });
-    Ok(Json(Explanations { items: items.collect() }))
+    Json(Explanations { items: items.collect() })
 }
 
 async fn probe(caller: Caller, Path(name): Path<String>) -> Result<Json<Probes>, Problem> {

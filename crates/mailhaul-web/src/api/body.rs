@@ -38,14 +38,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
-/// Where the JSON is wrong, and of what kind the fault is; what was sent is not repeated, for it may be a password.
+/// Where the JSON is wrong, and of what kind the fault is. A value that was sent is not repeated, for it may be a password;
+/// the name of a field is, for it is misspelt.
 fn wrong(error: &serde_json::Error) -> Problem {
     let words = error.to_string();
-    let is_ours = ["missing field", "unknown field", "unknown variant"].iter().any(|known| words.starts_with(known));
-    let detail = if is_ours {
+    let place = format!("at line {} column {}", error.line(), error.column());
+    let detail = if ["missing field", "unknown field"].iter().any(|known| words.starts_with(known)) {
         escape(&words)
+    } else if let Some((_, expected)) =
+        words.strip_prefix("unknown variant").and_then(|rest| rest.rsplit_once(", expected "))
+    {
+        format!("a word is none that is known here, expected {}", escape(expected))
     } else {
-        format!("the JSON cannot be meant, at line {} column {}", error.line(), error.column())
+        format!("the JSON cannot be meant, {place}")
     };
     Problem::bad(detail, "`/api/v1/openapi.json` says what it looks like")
 }
@@ -192,6 +197,16 @@ mod tests {
         let error = serde_json::from_str::<Wish>(r#"{"number": "canary"}"#).expect_err("no number");
         assert!(error.to_string().contains("canary"), "{error}");
         assert!(!wrong(&error).detail.contains("canary"));
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Word {
+            Known,
+        }
+        let error = serde_json::from_str::<Word>(r#""canary""#).expect_err("no such word");
+        assert!(error.to_string().contains("canary"), "{error}");
+        let told = wrong(&error).detail;
+        assert!(!told.contains("canary") && told.contains("`known`"), "{told}");
+        assert!(matches!(serde_json::from_str(r#""known""#).expect("it is"), Word::Known));
         let error = serde_json::from_str::<Wish>("{}").expect_err("nothing");
         assert!(wrong(&error).detail.contains("missing field `number`"));
     }

@@ -112,6 +112,61 @@ async fn a_misspelt_field_is_refused_wherever_one_can_be_sent() {
 }
 
 #[tokio::test]
+async fn answers_are_what_the_document_says_of_them() {
+    let desk = Desk::new().await.with_accounts(3).await;
+    let admin = desk.token(Role::Admin).await;
+    desk.browser(Role::Viewer).await;
+    desk.service.prepare_run("staff", None).await.expect("queued");
+    desk.send("POST", "/api/v1/pause", &admin, &json!({ "accounts": ["a1"], "reason": "lunch" })).await;
+    desk.send("PATCH", "/api/v1/endpoints/old/limits", &admin, &json!({ "connections": 3 })).await;
+    desk.send("PATCH", "/api/v1/waves/staff", &admin, &json!({ "every_secs": 3600 })).await;
+    let job = desk.get("/api/v1/jobs", &admin).await.json()["items"][0]["job"].to_string();
+    let changes = [
+        ("POST", "/api/v1/cancel", json!({ "account": "a2" })),
+        ("POST", "/api/v1/retry", json!({ "account": "a2" })),
+        ("POST", "/api/v1/resume", json!({ "account": "a1" })),
+        ("POST", "/api/v1/waves/staff/run", json!({ "kind": "preflight" })),
+        ("PATCH", "/api/v1/accounts/a1", json!({ "priority": 7 })),
+        ("POST", "/api/v1/tokens", json!({ "name": "ci", "role": "viewer" })),
+        ("DELETE", "/api/v1/tokens/ci", json!({})),
+        ("POST", "/api/v1/endpoints", json!({ "name": "third", "url": "imaps://nowhere.invalid" })),
+        ("DELETE", "/api/v1/endpoints/third", json!({})),
+    ];
+    let (document, mut checked) = (document(), 0);
+    let mut hold_against = |operation: &Value, path: &str, answer: super::Answer| {
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {answer:?}");
+        if let Some(schema) = operation.pointer("/responses/200/content/application~1json/schema") {
+            let faults = super::schema::faults(&document, schema, &answer.json());
+            assert!(faults.is_empty(), "{path}: {faults:#?}");
+            checked += 1;
+        }
+    };
+    for (method, path, operation) in operations() {
+        if method != "GET" || path.ends_with("/stream") || path.ends_with("/lines") {
+            continue;
+        }
+        let place = path.replace("{wave}", "staff").replace("{account}", "a1").replace("{endpoint}", "old");
+        let place = place.replace("{job}", &job);
+        let answer = desk.get(&place, &admin).await;
+        hold_against(&operation, &path, answer);
+    }
+    for (method, path, body) in changes {
+        let is_it = |known: &str| {
+            let mut parts = path.split('/').zip(known.split('/'));
+            path.split('/').count() == known.split('/').count()
+                && parts.all(|(part, known)| known == part || known.starts_with('{'))
+        };
+        let known =
+            operations().into_iter().find(|(verb, known, _)| verb == method && is_it(known)).expect("it is there");
+        let answer = desk.send(method, path, &admin, &body).await;
+        hold_against(&known.2, path, answer);
+    }
+    assert!(checked > 25, "{checked}");
+    let unknown = desk.get("/api/v1/rates?wave=nowhere", &admin).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND, "{unknown:?}");
+}
+
+#[tokio::test]
 async fn whatever_is_sent_the_answer_is_never_a_fault_of_ours() {
     let desk = Desk::new().await.with_accounts(3).await;
     let admin = desk.token(Role::Admin).await;
@@ -172,4 +227,16 @@ async fn whatever_is_sent_the_answer_is_never_a_fault_of_ours() {
         }
     }
     assert!(asked > 500, "{asked}");
+    // Moments at the ends of time are shown, or refused; nothing breaks over them.
+    for moment in [i64::MIN, -1, 0, i64::MAX / 1_000, i64::MAX] {
+        let plan = json!({ "start_after_unix_ms": moment, "every_secs": u64::MAX, "complete_after_unix_ms": moment });
+        let set = desk.send("PATCH", "/api/v1/waves/staff", &admin, &plan).await;
+        assert!(!set.status.is_server_error(), "{moment}: {set:?}");
+        for path in
+            ["/", "/waves/staff", "/accounts/a1", "/api/v1/waves/staff", "/api/v1/accounts/a1/explain", "/metrics"]
+        {
+            let shown = desk.get(path, &admin).await;
+            assert!(!shown.status.is_server_error(), "{moment} {path}: {shown:?}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use mailhaul_service::{KeySource, LiveView, Role, Service};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -99,6 +100,89 @@ async fn a_body_that_does_not_come_gives_its_place_back() {
         let mut rest = String::new();
         tokio::time::timeout(PATIENCE, stream.read_to_string(&mut rest)).await.expect("told").expect("letters");
         assert!(rest.starts_with("HTTP/1.1 408"), "{rest}");
+    }
+    serving.end().await;
+}
+
+/// A certificate for these names that nobody else has signed, in two files.
+fn certificate(folder: &TempDir) -> (TlsFiles, rcgen::Certificate) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let made = rcgen::CertificateParams::new(names).expect("names").self_signed(&key).expect("a certificate");
+    let files = TlsFiles { cert: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
+    std::fs::write(&files.cert, made.pem()).expect("written");
+    std::fs::write(&files.key, key.serialize_pem()).expect("written");
+    (files, made)
+}
+
+#[tokio::test]
+async fn with_a_certificate_everything_goes_over_tls_and_cookies_know_it() {
+    let (folder, service) = state().await;
+    let token = service.make_token("watch", Role::Viewer, None).await.expect("made");
+    let (files, made) = certificate(&folder);
+    let web = Web::open(&service, WebOptions { tls: Some(files), ..options(loopback()) }).await.expect("opened");
+    let url = web.url().expect("a port");
+    let address: SocketAddr = url.trim_start_matches("https://").parse().expect("an address over TLS");
+    let serving = web.start(LiveView::of_nothing());
+    let mut roots = tokio_rustls::rustls::RootCertStore::empty();
+    roots.add(made.der().clone()).expect("an authority");
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = tokio_rustls::rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = TcpStream::connect(address).await.expect("somebody listens");
+    let name = "127.0.0.1".try_into().expect("a name");
+    let mut stream = connector.connect(name, stream).await.expect("the certificate is that of the file");
+    let body = format!("secret={}", String::from_utf8_lossy(token.expose()));
+    let request = format!(
+        "POST /sign-in HTTP/1.1\r\nHost: {address}\r\nOrigin: https://{address}\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    // How the other side ends the stream is of no concern.
+    let _ = stream.read_to_string(&mut answer).await;
+    assert!(answer.starts_with("HTTP/1.1 303") && answer.contains("; Secure"), "{answer}");
+    // Plain text is no handshake, and is not answered.
+    let mut plain = TcpStream::connect(address).await.expect("somebody listens");
+    plain.write_all(alive(address).as_bytes()).await.expect("sent");
+    let mut rest = Vec::new();
+    let _ = tokio::time::timeout(PATIENCE, plain.read_to_end(&mut rest)).await.expect("let go");
+    assert!(!rest.starts_with(b"HTTP/"), "{rest:?}");
+    serving.end().await;
+}
+
+#[tokio::test]
+async fn below_a_prefix_everything_is_found_whether_the_proxy_leaves_it_on_or_not() {
+    let (_folder, service) = state().await;
+    let token = service.make_token("watch", Role::Viewer, None).await.expect("made");
+    let token = String::from_utf8_lossy(token.expose()).into_owned();
+    let public_url = Some("https://mail.example/haul".parse().expect("a URL"));
+    let listen = loopback();
+    let opened = Web::open(&service, WebOptions { public_url, ..options(listen) }).await.expect("opened");
+    let address = opened.addresses()[0];
+    assert_eq!(opened.url().as_deref(), Some("https://mail.example/haul"));
+    let serving = opened.start(LiveView::of_nothing());
+    let get = async |path: &str| {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: mail.example\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
+        ask(address, &head).await
+    };
+    for path in ["/haul/", "/haul", "/", "/haul/api/v1/me", "/api/v1/me", "/haul/healthz"] {
+        let answer = get(path).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    }
+    let page = get("/haul/").await;
+    assert!(page.contains("href=\"/haul/endpoints\"") && !page.contains("href=\"/endpoints\""), "{page}");
+    let asset = page.split("src=\"").find_map(|part| part.split('"').next().filter(|path| path.contains(".js")));
+    assert!(get(asset.expect("a script")).await.starts_with("HTTP/1.1 200"));
+    for path in ["/haulage/", "/haul2", "/haul/nothing"] {
+        assert!(get(path).await.starts_with("HTTP/1.1 404"), "{path}");
     }
     serving.end().await;
 }

@@ -6,6 +6,7 @@ mod door;
 mod listening;
 mod pages;
 mod places;
+mod schema;
 mod seeing;
 
 use crate::app::App;
