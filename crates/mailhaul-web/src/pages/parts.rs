@@ -109,7 +109,7 @@ pub(super) fn finish(finish: Finish, now_unix_secs: i64) -> (Markup, Markup) {
         Finish::At { unix_secs, brake } => {
             let left = unix_secs.saturating_sub(now_unix_secs).max(0).unsigned_abs();
             let beneath = format!("in about {}; waits for {}", about(left), brake.label());
-            (html! { (moment(unix_secs * 1_000)) }, html! { (beneath) })
+            (html! { (moment(unix_secs.saturating_mul(1_000))) }, html! { (beneath) })
         }
         Finish::Nothing => words("Nothing left", "everything known is there"),
         Finish::Somebody => words("Waits for you", "nothing goes on by itself"),
@@ -126,7 +126,7 @@ pub(super) fn about(secs: u64) -> String {
         0..90 => format!("{secs} s"),
         90..5_400 => format!("{} min", (secs + 30) / 60),
         5_400..129_600 => format!("{} h", (secs + 1_800) / 3_600),
-        _ => format!("{} days", (secs + 43_200) / 86_400),
+        _ => format!("{} days", secs.saturating_add(43_200) / 86_400),
     }
 }
 
@@ -176,6 +176,7 @@ mod tests {
 
     #[test]
     fn lengths_are_as_rough_as_they_are_known() {
+        assert!(about(u64::MAX).ends_with(" days"));
         assert_eq!([about(5), about(600), about(7_200), about(300_000)], ["5 s", "10 min", "2 h", "3 days"]);
     }
 }
