@@ -2,7 +2,10 @@
 
 use super::{Desk, FORM, ORIGIN};
 use axum::http::StatusCode;
+use mailhaul_db::{AccountIdentity, Exception, ExceptionState, Mapping, PairIdentity};
+use mailhaul_report::{AccountPreflight, Block, BlockKind, PreflightStep};
 use mailhaul_service::{ImportRequest, Role};
+use mailhaul_types::{Uid, UidValidity};
 
 /// Names and words that want to be more than that.
 const PAYLOADS: [&str; 6] = [
@@ -74,6 +77,104 @@ async fn strangers_words_are_words_on_every_page() {
             assert_eq!(page.text.matches("<script").count(), 1, "{path}");
         }
         assert!(!page.text.contains(" onclick="), "{path}");
+    }
+}
+
+/// What servers call their mailboxes, and what they say when they refuse something: it stands in ledger and preflight.
+async fn let_servers_speak(desk: &Desk) {
+    for account in desk.service.accounts(None, None).await.expect("read") {
+        let end = |host, login: &str| AccountIdentity::new(host, login, None);
+        let pair = PairIdentity {
+            source: end("old.example", &account.source_owner),
+            target: end("new.example", &account.target_owner),
+        };
+        let lease = desk.service.ledger().claim_pair(&pair).await.expect("free");
+        let names = PAYLOADS.iter().map(|name| Mapping { source: (*name).to_owned(), target: format!("to {name}") });
+        lease.map_mailboxes(names.collect()).await.expect("mapped");
+        for words in PAYLOADS {
+            let mailbox = lease.mailbox(words).await.expect("mapped");
+            mailbox.bind(UidValidity(1), UidValidity(2), Uid(1)).await.expect("bound");
+            let reason = format!("NO {words}");
+            let exception = Exception { uid: Some(Uid(7)), state: ExceptionState::Refused, reason, key: None };
+            mailbox.record_exception(exception).await.expect("queued");
+        }
+        lease.release().await.expect("on disk");
+        let block = |words: &&str| Block {
+            kind: BlockKind::SignIn,
+            side: None,
+            step: PreflightStep::SignIn,
+            words: (*words).to_owned(),
+            server_words: Some((*words).to_owned()),
+            retry_after_ms: None,
+            hint: (*words).to_owned(),
+        };
+        let found = AccountPreflight { blocks: PAYLOADS.iter().map(block).collect(), ..AccountPreflight::default() };
+        desk.service.queue().put_preflight(account.id, &found.to_json().to_string()).await.expect("kept");
+    }
+}
+
+#[tokio::test]
+async fn servers_words_and_names_of_mailboxes_are_words_too() {
+    let desk = desk_of_payloads().await;
+    let (cookie, _) = desk.browser(Role::Admin).await;
+    let_servers_speak(&desk).await;
+    let names = desk.service.accounts(None, None).await.expect("read");
+    let encoded = percent_encoding::utf8_percent_encode(&names[0].name, percent_encoding::NON_ALPHANUMERIC);
+    for (path, least) in [
+        (format!("/accounts/{encoded}"), 2 * PAYLOADS.len()),
+        ("/waves/staff/preflight".to_owned(), PAYLOADS.len()),
+        ("/waves/staff/report".to_owned(), PAYLOADS.len()),
+        ("/waves/staff".to_owned(), 1),
+        ("/".to_owned(), 0),
+    ] {
+        let page = desk.ask("GET", &path, &[("cookie", &cookie)], "").await;
+        assert_eq!((page.status, is_loose(&page.text)), (StatusCode::OK, None), "{path}");
+        let shown = page.text.matches("{{7*7}}").count() + page.text.matches("alert(1)").count();
+        assert!(shown >= least, "{path} does not show what was said: {shown} times");
+        assert_eq!(tags_of_strangers(&page.text), Vec::<String>::new(), "{path}");
+    }
+}
+
+/// Elements and attributes that no page of ours has, found as a parser of HTML finds them: whatever stands between `<` and
+/// `>` outside of a quoted value.
+fn tags_of_strangers(page: &str) -> Vec<String> {
+    let (mut found, mut rest) = (Vec::new(), page);
+    while let Some((_, after)) = rest.split_once('<') {
+        let (mut quote, mut end) = (None, after.len());
+        for (place, character) in after.char_indices() {
+            match (quote, character) {
+                (None, '"' | '\'') => quote = Some(character),
+                (Some(open), _) if open == character => quote = None,
+                (None, '>') => {
+                    end = place;
+                    break;
+                }
+                _ => {}
+            }
+        }
+        let tag = &after[..end];
+        let name: String = tag.chars().take_while(|one| !one.is_whitespace() && *one != '>').collect();
+        let is_ours =
+            |name: &str| !["img", "svg"].contains(&name) || !tag.contains("onerror") && !tag.contains("onload");
+        let outside: String = tag.split('"').step_by(2).collect();
+        if !is_ours(&name) || outside.contains(" on") || outside.contains("alert") || outside.contains("javascript:") {
+            found.push(tag.to_owned());
+        }
+        rest = &after[end..];
+    }
+    found
+}
+
+#[test]
+fn a_strangers_tag_is_found_where_there_is_one() {
+    assert!(tags_of_strangers("<p title=\"a > b\">x</p><a href=\"/x\">alert(1)</a>").is_empty());
+    for loose in [
+        "<img src=x onerror=alert(1)>",
+        "<svg onload=alert(1)>",
+        "<a href=\"x\" onclick=\"y\">",
+        "<script>alert</script><b alert>",
+    ] {
+        assert!(!tags_of_strangers(loose).is_empty(), "{loose}");
     }
 }
 
