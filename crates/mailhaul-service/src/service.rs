@@ -129,6 +129,9 @@ impl Service {
     /// # Errors
     /// If something could not be written.
     pub async fn close(self) -> Result<(), ServiceError> {
-        Ok(self.ledger.close().await?)
+        // Its writing connection first, so that the last one that closes tidies up.
+        let queue = self.queue.close().await;
+        self.ledger.close().await?;
+        Ok(queue?)
     }
 }

@@ -130,13 +130,18 @@ impl Serving {
     pub async fn end(mut self) {
         // Nobody listens any more if all have ended already.
         let _ = self.end.send(true);
-        let ended = async {
+        let let_go = async {
             while self.listening.join_next().await.is_some() {}
             self.beside.shutdown().await;
+        };
+        let closed = async {
             let _ = self.service.write_down_uses().await;
+            // Whoever changed something here, or came in, may have opened the writing connection once more.
+            let _ = self.service.queue().close().await;
             self.service.close_reading().await;
         };
-        if tokio::time::timeout(ENDED_WITHIN, ended).await.is_err() {
+        let is_over = tokio::time::timeout(ENDED_WITHIN, let_go).await.is_ok();
+        if tokio::time::timeout(ENDED_WITHIN, closed).await.is_err() || !is_over {
             tracing::debug!("somebody who looked did not let go in time");
         }
     }

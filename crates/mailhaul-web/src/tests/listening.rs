@@ -62,7 +62,7 @@ async fn half_sent(address: SocketAddr, many: usize) -> Vec<TcpStream> {
 
 #[tokio::test]
 async fn the_end_comes_though_every_place_is_taken_by_somebody_who_does_not_go_on() {
-    let (_folder, service) = state().await;
+    let (folder, service) = state().await;
     let token = service.make_token("watch", Role::Viewer, None).await.expect("made");
     let token = String::from_utf8_lossy(token.expose()).into_owned();
     let web = Web::open(&service, options(loopback())).await.expect("opened");
@@ -84,7 +84,10 @@ async fn the_end_comes_though_every_place_is_taken_by_somebody_who_does_not_go_o
         // Closed or reset: nobody is left hanging.
         let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("let go");
     }
+    // That somebody came in was written down at the end, if not before; nothing of it keeps the file open.
+    assert!(service.tokens().await.expect("read")[0].used_unix_ms.is_some());
     service.close().await.expect("closed");
+    assert!(!folder.path().join("state.db-wal").exists(), "somebody has the file open");
 }
 
 #[tokio::test]
