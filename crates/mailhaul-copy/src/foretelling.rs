@@ -50,8 +50,8 @@ impl Foreteller {
             work.largest = load;
         }
         let is_inbox = mapped.target_text.eq_ignore_ascii_case("INBOX");
-        work.commands += u64::from(!mapped.exists_on_target && !is_inbox);
-        work.commands += u64::from(mapped.subscribed && !self.subscribed.contains(&mapped.target_text));
+        work.to_create += u64::from(!mapped.exists_on_target && !is_inbox);
+        work.to_subscribe += u64::from(mapped.subscribed && !self.subscribed.contains(&mapped.target_text));
     }
 
     /// How long it will take; `None` if nothing is to be copied.

@@ -147,13 +147,11 @@ impl Learning {
         Pass { learning: self, began, shared_secs: seen.shared_secs - filing.as_secs_f64() }
     }
 
-    /// So many commands that create or subscribe mailboxes took so long, in so many round trips.
-    pub(crate) fn made(&self, commands: usize, took: Duration, waiting: Duration) {
-        let mut seen = self.seen();
-        if commands > 0 {
-            seen.made.seconds += took.saturating_sub(waiting).as_secs_f64();
-            seen.made.commands += f64::from(u32::try_from(commands).unwrap_or(u32::MAX));
-        }
+    /// A burst of so many commands that create or subscribe mailboxes: when it began, was half through, and ended, and how
+    /// long its round trip took.
+    pub(crate) fn made(&self, commands: usize, [began, halfway, ended]: [Instant; 3], waiting: Duration) {
+        let (first, later) = ((halfway - began).saturating_sub(waiting), ended - halfway);
+        self.seen().made.add(commands, first.as_secs_f64(), later.as_secs_f64());
     }
 
     /// A transfer took so long, and waited so long for the source.

@@ -70,6 +70,7 @@ impl Run<'_> {
         let asked: Vec<&MailboxName> = missing.iter().map(|(_, name)| *name).collect();
         let began = Instant::now();
         let made = links.target.create_all(&asked, at_once).await;
+        let (halfway, created) = (made.halfway, Instant::now());
         for ((place, _), _) in missing.iter().zip(made.done).filter(|(_, made)| *made) {
             let mapped = &mut planned.mapping.mailboxes[*place];
             walk.lease.mailbox(mapped.source.text()).await?.note_made().await?;
@@ -83,11 +84,16 @@ impl Run<'_> {
         };
         let unsubscribed: Vec<&MailboxName> =
             places.iter().zip(&names).filter(|(place, name)| is_there(place, name)).map(|(_, name)| name).collect();
+        let began_subscribing = Instant::now();
         let subscribed = links.target.subscribe_all(&unsubscribed, at_once).await;
         if subscribed.end.is_ok() {
-            let bursts = [asked.len(), unsubscribed.len()].into_iter().filter(|commands| *commands > 0).count();
-            let waiting = links.target.round_trip().unwrap_or_default() * u32::try_from(bursts).unwrap_or(0);
-            walk.learning.made(asked.len() + unsubscribed.len(), began.elapsed(), waiting);
+            let waiting = links.target.round_trip().unwrap_or_default();
+            for (commands, began, halfway, ended) in [
+                (asked.len(), began, halfway, created),
+                (unsubscribed.len(), began_subscribing, subscribed.halfway, Instant::now()),
+            ] {
+                walk.learning.made(commands, [began, halfway.unwrap_or(ended), ended], waiting);
+            }
         }
         let done = unsubscribed.iter().zip(subscribed.done).filter(|(_, done)| *done);
         planned.subscribed.extend(done.map(|(name, _)| name.text().to_owned()));

@@ -113,7 +113,8 @@ impl Ledger {
         let pace =
             Pace { group_delay: options.group_delay, group_messages: options.group_messages, clock: options.clock };
         let turns = Turns::default();
-        let writer = WriterHandle::start(db, path.clone(), turns.clone(), pace);
+        let connection = (db, connect_options(&path, &options).pragma("synchronous", "FULL"));
+        let writer = WriterHandle::start(connection, path.clone(), turns.clone(), pace);
         Ok(Self { reader: Reader::new(pool, path, None), writer: Some(writer), turns, digest_key, options })
     }
 

@@ -24,8 +24,8 @@ use crate::still::still;
 use crate::turns::Turns;
 use apply::Work;
 use mailhaul_types::failpoint;
-use sqlx::Connection;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
@@ -81,12 +81,17 @@ pub(crate) struct WriterHandle {
 }
 
 impl WriterHandle {
-    /// Starts the writer on a connection of its own.
-    pub(crate) fn start(db: SqliteConnection, path: Arc<Path>, turns: Turns, pace: Pace) -> Self {
+    /// Starts the writer on a connection of its own, and with what it takes to have another one.
+    pub(crate) fn start(
+        (db, options): (SqliteConnection, SqliteConnectOptions),
+        path: Arc<Path>,
+        turns: Turns,
+        pace: Pace,
+    ) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE_MAX);
         let failure = Arc::new(OnceLock::new());
         let (caches, told) = (BTreeMap::new(), failure.clone());
-        let writer = Writer { db, path: path.clone(), turns, pace, requests, caches, failure: told };
+        let writer = Writer { db, options, path: path.clone(), turns, pace, requests, caches, failure: told };
         tokio::spawn(writer.run());
         Self { queue, failure, path }
     }
@@ -199,6 +204,7 @@ impl Group {
 
 struct Writer {
     db: SqliteConnection,
+    options: SqliteConnectOptions,
     path: Arc<Path>,
     turns: Turns,
     pace: Pace,
@@ -308,8 +314,22 @@ impl Writer {
     async fn learn(&mut self, changes: Vec<(HostKey, ProfileChange)>, reply: Reply<()>) {
         let now = (self.pace.clock)();
         let learnt = still(host_profile::apply(&mut self.db, &self.turns, changes, now)).await;
+        if let Err(Fault::Sql(_)) = learnt {
+            self.connect_anew().await;
+        }
         // Whoever asked may be gone.
         let _ = reply.send(learnt.map_err(|fault| host_profile::failed(fault, &self.path)));
+    }
+
+    /// After an error of the disk SQLite has taken a transaction back by itself. The driver does not know of it, and
+    /// begins none on that connection again.
+    async fn connect_anew(&mut self) {
+        match still(self.options.connect()).await {
+            Ok(db) => drop(std::mem::replace(&mut self.db, db)),
+            Err(error) => {
+                let _ = self.failure.set(Fault::from(error).at(Doing::new("open", &self.path)));
+            }
+        }
     }
 
     async fn answer_claim(&mut self, identity: &PairIdentity, reply: Reply<(PairId, Generation)>) {

@@ -8,6 +8,7 @@ use crate::status_line::{Context, StatusLine};
 use bytes::Bytes;
 use mailhaul_types::MailboxName;
 use std::collections::VecDeque;
+use tokio::time::Instant;
 
 /// What became of mailboxes that were asked for together.
 #[derive(Debug)]
@@ -16,6 +17,9 @@ pub struct Managed {
     pub done: Vec<bool>,
     /// Whatever ended the connection. What was answered before is done all the same.
     pub end: Result<(), ImapError>,
+    /// When half of them were answered; `None` if it has not come to that. The later half takes longer where each costs
+    /// the server more the more there are.
+    pub halfway: Option<Instant>,
 }
 
 impl Connection {
@@ -74,12 +78,13 @@ impl Connection {
             .filter(|(_, name)| can_be_sent(name))
             .filter_map(|(place, name)| Some(Named { place, name: immediate_string(name.wire(), mode)? }))
             .collect();
-        let mut work = Burst { word, done: vec![false; names.len()] };
+        let mut work =
+            Burst { word, done: vec![false; names.len()], to_halfway: jobs.len().div_ceil(2), halfway: None };
         let end = match pipeline::run_many(talk.wire, word, &mut work, jobs, at_once.max(1)).await {
             Err(ImapError::Refused { .. }) => Ok(()),
             end => end,
         };
-        Managed { done: work.done, end }
+        Managed { done: work.done, end, halfway: work.halfway }
     }
 
     async fn manage(&mut self, command: Command) -> Result<(), ImapError> {
@@ -96,6 +101,18 @@ struct Named {
 struct Burst {
     word: &'static str,
     done: Vec<bool>,
+    /// Answers that are missing until half of all are there.
+    to_halfway: usize,
+    halfway: Option<Instant>,
+}
+
+impl Burst {
+    fn note_answer(&mut self) {
+        self.to_halfway = self.to_halfway.saturating_sub(1);
+        if self.to_halfway == 0 {
+            self.halfway.get_or_insert_with(Instant::now);
+        }
+    }
 }
 
 impl Pipelined for Burst {
@@ -109,10 +126,12 @@ impl Pipelined for Burst {
 
     fn answered(&mut self, job: Named, _: &StatusLine) -> Result<Vec<Named>, ImapError> {
         self.done[job.place] = true;
+        self.note_answer();
         Ok(Vec::new())
     }
 
     fn refused(&mut self, _: Named, line: &StatusLine) -> Refusals {
+        self.note_answer();
         let class = line.class(Context::Mailbox);
         if matches!(class, ErrorClass::Throttle | ErrorClass::SignIn) { Refusals::End } else { Refusals::GoOn }
     }

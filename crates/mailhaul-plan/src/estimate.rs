@@ -30,8 +30,10 @@ pub struct Work {
     pub all: Load,
     /// The largest mailbox.
     pub largest: Load,
-    /// Mailboxes to be created and subscribed on the target, each a command.
-    pub commands: u64,
+    /// Mailboxes to be created on the target, each a command.
+    pub to_create: u64,
+    /// And to be subscribed.
+    pub to_subscribe: u64,
     /// To the farther of the two servers, in seconds.
     pub round_trip_secs: f64,
     /// How many connections the account may have.
@@ -143,16 +145,19 @@ fn tell(work: &Work, profile: &HostProfile, now_unix_secs: i64) -> Option<Told> 
 
 /// What creating and subscribing takes: at least, most likely, at most.
 fn made(work: &Work, target: &HostProfile) -> (f64, f64, f64) {
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    let commands = work.commands as f64;
-    if work.commands == 0 {
+    let commands = work.to_create + work.to_subscribe;
+    if commands == 0 {
         return (0.0, 0.0, 0.0);
     }
-    let with = |each: f64| commands * each + 2.0 * work.round_trip_secs;
-    match target.made.each() {
-        Some(each) => (with(each / ALIKE), with(each), with(each * ALIKE)),
-        None => (with(COMMAND.0), with((COMMAND.0 * COMMAND.1).sqrt()), with(COMMAND.1)),
+    let trips = 2.0 * work.round_trip_secs;
+    let known = target.made.predict(work.to_create).zip(target.made.predict(work.to_subscribe));
+    if let Some((created, subscribed)) = known {
+        let told = created + subscribed;
+        return (told / ALIKE + trips, told + trips, told * ALIKE + trips);
     }
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let with = |each: f64| commands as f64 * each + trips;
+    (with(COMMAND.0), with((COMMAND.0 * COMMAND.1).sqrt()), with(COMMAND.1))
 }
 
 /// Between servers of which nothing is known but how far away they are.
@@ -176,7 +181,7 @@ fn assumed(work: &Work) -> Estimate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::{Commands, Found};
+    use crate::profile::Found;
 
     const NOW: i64 = 1_795_000_000;
 
@@ -250,11 +255,11 @@ mod tests {
     fn creating_mailboxes_is_added() {
         let mut target = alone(1.0);
         let few = work(load(1, 10_000), load(1, 10_000));
-        let many = Work { commands: 4_000, ..few };
+        let many = Work { to_create: 2_000, to_subscribe: 2_000, ..few };
         let without = estimate(&few, &alone(1.0), &target, NOW);
         let assumed = estimate(&many, &alone(1.0), &target, NOW);
         assert!(assumed.most - assumed.least > 30.0, "{assumed:?}");
-        target.made = Commands { seconds: 1.0, commands: 1_000.0 };
+        target.made.add(1_000, 0.5, 0.5);
         let known = estimate(&many, &alone(1.0), &target, NOW);
         assert!(is_near(known.seconds - without.seconds, 4.02), "{known:?}");
     }

@@ -55,7 +55,8 @@ impl HostProfile {
 
     fn is_sound(&self) -> bool {
         let SingleAppends { selected_secs, unselected_secs, .. } = self.single_appends;
-        let single = [selected_secs, unselected_secs, self.made.seconds, self.made.commands];
+        let Commands { seconds, commands, later_secs, squares } = self.made;
+        let single = [selected_secs, unselected_secs, seconds, commands, later_secs, squares];
         let numbers = single.into_iter().chain(self.round_trip_secs);
         let are_numbers = numbers.into_iter().all(|number| number.is_finite() && number >= 0.0);
         are_numbers && self.alone.is_sound() && self.together.is_sound()
@@ -70,9 +71,7 @@ impl HostProfile {
         self.alone.merge(&run.alone);
         self.together.merge(&run.together);
         if run.made.commands > 0.0 {
-            let Commands { seconds, commands } = self.made;
-            self.made.seconds = seconds * LEFT_OF_OLDER + run.made.seconds;
-            self.made.commands = commands * LEFT_OF_OLDER + run.made.commands;
+            self.made = self.made.faded(LEFT_OF_OLDER).plus(&run.made);
         }
         self.round_trip_secs = run.round_trip_secs.or(self.round_trip_secs);
     }
@@ -213,7 +212,13 @@ impl SingleAppends {
     }
 }
 
-/// What commands took, their round trips left out.
+/// From so many commands in a burst on, its halves tell whether each costs more the more there are.
+const TELLING: usize = 64;
+
+/// What commands took that make mailboxes known to a server, their round trips left out.
+///
+/// Each of a burst may cost more than the one before: some servers look through all that is there each time. So a burst of
+/// `n` takes `a n + b n² / 2`, where its later half takes `b (n / 2)²` longer than its first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Commands {
@@ -221,13 +226,59 @@ pub struct Commands {
     pub seconds: f64,
     /// How many.
     pub commands: f64,
+    /// So many seconds longer took the later halves of bursts, together.
+    pub later_secs: f64,
+    /// The squares of the halves of these bursts, together.
+    pub squares: f64,
 }
 
 impl Commands {
-    /// Seconds of each; `None` if there were none.
+    /// Adds a burst, with the seconds that its first and its later half took.
+    pub fn add(&mut self, commands: usize, first: f64, later: f64) {
+        if commands == 0 {
+            return;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let count = commands as f64;
+        self.seconds += first + later;
+        self.commands += count;
+        if commands >= TELLING {
+            self.later_secs += (later - first).max(0.0);
+            self.squares += (count / 2.0).powi(2);
+        }
+    }
+
+    /// Seconds that a burst of so many takes; `None` if none was ever seen.
     #[must_use]
-    pub fn each(&self) -> Option<f64> {
-        (self.commands > 0.0).then(|| self.seconds / self.commands)
+    pub fn predict(&self, commands: u64) -> Option<f64> {
+        if self.commands <= 0.0 {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let commands = commands as f64;
+        let growth = if self.squares > 0.0 { self.later_secs / self.squares } else { 0.0 };
+        // Of all seconds, `growth * n² / 2` of each burst, which is twice `growth * (n / 2)²`.
+        let each = ((self.seconds - 2.0 * self.later_secs) / self.commands).max(0.0);
+        Some(commands * each + growth * commands * commands / 2.0)
+    }
+
+    fn faded(self, left: f64) -> Self {
+        let Self { seconds, commands, later_secs, squares } = self;
+        Self {
+            seconds: seconds * left,
+            commands: commands * left,
+            later_secs: later_secs * left,
+            squares: squares * left,
+        }
+    }
+
+    fn plus(self, other: &Self) -> Self {
+        Self {
+            seconds: self.seconds + other.seconds,
+            commands: self.commands + other.commands,
+            later_secs: self.later_secs + other.later_secs,
+            squares: self.squares + other.squares,
+        }
     }
 }
 
@@ -333,7 +384,7 @@ mod tests {
         let mut profile = HostProfile { round_trip_secs: Some(0.04), ..HostProfile::default() };
         profile.width.most = Some((found(3, 1), Ceiling::Refused));
         profile.single_appends = SingleAppends { selected_secs: 1.5, unselected_secs: 0.5, at_unix_secs: NOW };
-        profile.made = Commands { seconds: 1.0, commands: 12.0 };
+        profile.made.add(12, 0.5, 0.5);
         assert_eq!(HostProfile::from_json(&profile.to_json()), Some(profile));
         assert_eq!(HostProfile::from_json("{}"), Some(HostProfile::default()), "of another version");
         for text in ["", "{", "7", r#"{"round_trip_secs":-1}"#, r#"{"alone":{"seconds":1e999}}"#] {
@@ -348,5 +399,22 @@ mod tests {
         profile.alone.at_unix_secs = NOW - 89 * DAY_SECS;
         assert!(!profile.clone().as_of(NOW).alone.is_empty());
         assert!(profile.as_of(NOW + 2 * DAY_SECS).alone.is_empty());
+    }
+
+    #[test]
+    fn commands_that_cost_more_the_more_there_are_are_foretold_so() {
+        // The first of each costs 1 ms, each further one 10 us more.
+        let took = |from: f64, to: f64| (to - from) * 1e-3 + (to * to - from * from) / 2.0 * 1e-5;
+        let mut seen = Commands::default();
+        assert_eq!(seen.predict(10), None);
+        seen.add(400, took(0.0, 200.0), took(200.0, 400.0));
+        let told = seen.predict(1_600).expect("seen");
+        assert!((told - took(0.0, 1_600.0)).abs() < 0.01, "{told}");
+        let twice = seen.faded(0.5).plus(&seen).predict(1_600).expect("seen");
+        assert!((told - twice).abs() < 0.01, "{twice}");
+        let mut few = Commands::default();
+        few.add(4, 1e-3, 9e-3);
+        let told = few.predict(1_000).expect("seen");
+        assert!((told - 2.5).abs() < 1e-9, "so few tell nothing of what more would cost: {told}");
     }
 }

@@ -42,7 +42,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 pub(crate) use table::from_mark;
-use table::{Table, lock};
+use table::{Stored, Table, lock};
 use window::Window;
 
 /// How long the target may take to answer what was sent, once the operator asked to stop. What is unanswered then
@@ -272,7 +272,7 @@ async fn collect(mut reader: AppendReader<'_>, context: &Context<'_>, table: &Mu
     while let Some(event) = reader.next().await.map_err(lost(Side::Target))? {
         match event {
             AppendEvent::Stored { batch, first, messages, uids, status } => {
-                let (settled, bytes, target_mark) = {
+                let Stored { settled, bytes, uids, target_mark } = {
                     let mut table = lock(table);
                     table.notice_another_mailbox(uids.as_ref(), context.target_uid_validity);
                     if context.unselected && table.named_another_mailbox {
@@ -293,6 +293,7 @@ async fn collect(mut reader: AppendReader<'_>, context: &Context<'_>, table: &Mu
                     let settlement =
                         Settlement { messages: settled, target_mark: Some(target_mark), clear_sent: false };
                     context.ledger.settle(settlement).await.map_err(End::Ledger)?;
+                    lock(table).claim(&uids);
                 }
             }
             AppendEvent::Refused { batch, first, count, status } => {

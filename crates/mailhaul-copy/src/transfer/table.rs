@@ -33,6 +33,18 @@ pub(super) struct Sent {
 /// batch that has to be opened a second time, because the source mixes its answers, counts as another one.
 pub(super) type Place = (u64, u32);
 
+/// Messages that were stored, for the ledger.
+#[derive(Debug)]
+pub(super) struct Stored {
+    /// None where the target has not named their UIDs.
+    pub(super) settled: Vec<Settled>,
+    pub(super) bytes: u64,
+    /// Theirs, to be claimed once the ledger has been told.
+    pub(super) uids: Vec<Uid>,
+    /// How far the target is accounted for with them.
+    pub(super) target_mark: Uid,
+}
+
 /// What pump and collector share. Locked for moments, once a message.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -86,7 +98,7 @@ impl Table {
         messages: u32,
         uids: Option<(UidValidity, Vec<Uid>)>,
         context: &Context<'_>,
-    ) -> (Vec<Settled>, u64, Uid) {
+    ) -> Stored {
         let sent = self.take(first, messages);
         let bytes = sent.iter().map(|sent| sent.octets).sum();
         for sent in &sent {
@@ -101,14 +113,14 @@ impl Table {
         let Some((_, uids)) = uids else {
             self.stored_bytes_without_uids += bytes;
             self.stored_without_uids.extend(sent.into_iter().map(|sent| settled(sent, None)));
-            return (Vec::new(), bytes, self.target_mark);
+            return Stored { settled: Vec::new(), bytes, uids: Vec::new(), target_mark: self.target_mark };
         };
         self.named = true;
         let is_old = |uid: &&Uid| **uid < self.target_mark || self.claimed.contains(**uid);
         self.merged += uids.iter().filter(is_old).count() as u64;
-        self.claim(&uids);
-        let settled = sent.into_iter().zip(uids).map(|(sent, uid)| settled(sent, Some(uid))).collect();
-        (settled, bytes, self.target_mark)
+        let target_mark = self.with_claimed(&uids).0;
+        let settled = sent.into_iter().zip(&uids).map(|(sent, uid)| settled(sent, Some(*uid))).collect();
+        Stored { settled, bytes, uids, target_mark }
     }
 
     /// Whether so much waits for its UIDs, or will once it is answered, that it is time to read the tail.
@@ -117,13 +129,22 @@ impl Table {
         unnamed > 0 && unnamed + self.in_flight.len() >= UNNAMED_MAX
     }
 
-    /// Moves the mark over UIDs that were named, however the answers are ordered.
-    fn claim(&mut self, uids: &[Uid]) {
-        self.claimed.extend(uids.iter().copied());
-        if self.stored_without_uids.is_empty() {
-            self.target_mark = advance_mark(self.target_mark, &self.claimed);
-            self.claimed = from_mark(&self.claimed, self.target_mark);
+    /// Moves the mark over UIDs that were named, however the answers are ordered. Not before their settlement is on its
+    /// way to the ledger: a mark that came there first would pass messages that nothing is known of, and who dies between
+    /// the two would look for them behind it, in vain.
+    pub(super) fn claim(&mut self, uids: &[Uid]) {
+        (self.target_mark, self.claimed) = self.with_claimed(uids);
+    }
+
+    /// The mark, and what is claimed beyond it, once these are.
+    fn with_claimed(&self, uids: &[Uid]) -> (Uid, UidSet) {
+        let mut claimed = self.claimed.clone();
+        claimed.extend(uids.iter().copied());
+        if !self.stored_without_uids.is_empty() {
+            return (self.target_mark, claimed);
         }
+        let mark = advance_mark(self.target_mark, &claimed);
+        (mark, from_mark(&claimed, mark))
     }
 
     pub(super) fn take_refused(&mut self, first: Place, count: u32, status: StatusLine) {
@@ -177,6 +198,8 @@ mod tests {
         let mut table = Table::new(Uid(5), UidSet::new());
         table.claim(&uids(&[7, 8]));
         assert_eq!(table.target_mark, Uid(5));
+        assert_eq!(table.with_claimed(&uids(&[5])).0, Uid(6));
+        assert_eq!(table.target_mark, Uid(5), "the ledger knows nothing of it yet");
         table.claim(&uids(&[5]));
         assert_eq!((table.target_mark, table.claimed.to_string().as_str()), (Uid(6), "7:8"));
         table.claim(&uids(&[6]));

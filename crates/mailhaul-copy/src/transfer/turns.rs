@@ -33,6 +33,8 @@ struct Turn {
     left: UidSet,
     /// The message of it whose octets are coming in chunks from a further connection.
     streaming: Option<Uid>,
+    /// Whether a message of it is out in part: nothing else may come out before its end.
+    is_out_in_part: bool,
     /// Whether its end has come.
     is_complete: bool,
     /// Whether what a further connection has left out of it was asked for on the own one.
@@ -73,6 +75,7 @@ impl Turns {
             early: (by, 0),
             left,
             streaming: None,
+            is_out_in_part: false,
             is_complete: false,
             is_asked_again: false,
         });
@@ -149,7 +152,8 @@ impl Turns {
         *self.held.entry(by).or_default() += weight_of(&event);
         turn.is_complete |= matches!(event, FetchEvent::BatchEnd { .. });
         turn.held.push_back(event);
-        let is_stuck = place > 0 && self.queue.front().is_some_and(|front| front.held.is_empty() && front.by == by);
+        let is_stuck = place > 0
+            && self.queue.front().is_some_and(|front| front.held.is_empty() && front.by == by && !front.is_out_in_part);
         if is_stuck
             && self.room(by) == 0
             && let Some(turn) = self.queue.remove(place)
@@ -163,6 +167,11 @@ impl Turns {
     pub(super) fn take(&mut self) -> Option<FetchEvent> {
         let turn = self.queue.front_mut()?;
         let event = turn.held.pop_front()?;
+        match event {
+            FetchEvent::LargeStart { .. } => turn.is_out_in_part = true,
+            FetchEvent::LargeEnd => turn.is_out_in_part = false,
+            FetchEvent::Message { .. } | FetchEvent::LargeChunk(_) | FetchEvent::BatchEnd { .. } => {}
+        }
         let weight = weight_of(&event);
         let charged = if turn.early.1 > 0 {
             turn.early.1 = turn.early.1.saturating_sub(weight);
@@ -244,7 +253,8 @@ impl Turns {
     /// A message of which a part is out already has to come to its end before anything else.
     pub(super) fn bring_forward(&mut self, id: Option<u64>) {
         let place = self.queue.iter().position(|turn| Some(turn.batch.id) == id);
-        if let Some(turn) = place.and_then(|place| self.queue.remove(place)) {
+        if let Some(mut turn) = place.and_then(|place| self.queue.remove(place)) {
+            turn.is_out_in_part = true;
             self.queue.push_front(turn);
         }
     }
@@ -258,182 +268,4 @@ impl Turn {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::budget::ByteBudget;
-    use bytes::Bytes;
-    use mailhaul_types::Flags;
-    use std::sync::Arc;
-
-    const MIB: usize = 1 << 20;
-
-    /// Two messages: ten times the number of the batch, and the next.
-    fn batch(id: u64) -> FetchBatch {
-        FetchBatch { id, uids: uids(id).into_iter().collect(), bytes_expected: 2, large: false, octets_max: 1 << 30 }
-    }
-
-    fn uids(id: u64) -> [Uid; 2] {
-        let first = u32::try_from(id).expect("small") * 10;
-        [Uid(first), Uid(first + 1)]
-    }
-
-    fn message(id: u64, nth: usize, octets: usize) -> FetchEvent {
-        let body = Bytes::from(vec![b'x'; octets]);
-        FetchEvent::Message { batch: id, uid: uids(id)[nth], flags: Flags::default(), date: None, body }
-    }
-
-    fn end(id: u64) -> FetchEvent {
-        FetchEvent::BatchEnd { batch: id, outcome: Completion::Ok, missing: UidSet::new() }
-    }
-
-    fn come(turns: &mut Turns, id: u64, event: FetchEvent) {
-        turns.note_delivered(id, &event);
-        turns.hold(id, event);
-    }
-
-    fn whole(turns: &mut Turns, id: u64) {
-        for event in [message(id, 0, 1), message(id, 1, 1), end(id)] {
-            come(turns, id, event);
-        }
-    }
-
-    /// What can come out now, by UID; an end is the number of its batch.
-    fn out(turns: &mut Turns) -> Vec<u64> {
-        std::iter::from_fn(|| turns.take())
-            .map(|event| match event {
-                FetchEvent::Message { uid, .. } | FetchEvent::LargeStart { uid, .. } => u64::from(uid.0),
-                FetchEvent::BatchEnd { batch, .. } => batch,
-                FetchEvent::LargeChunk(_) | FetchEvent::LargeEnd => 0,
-            })
-            .collect()
-    }
-
-    fn turns(order: &[(u64, By)]) -> Turns {
-        let mut turns = Turns::default();
-        order.iter().for_each(|(id, by)| turns.push(batch(*id), *by));
-        turns
-    }
-
-    #[test]
-    fn whatever_comes_first_comes_out_in_the_order_in_which_it_was_asked_for() {
-        let mut turns = turns(&[(1, By::Own), (2, By::Lane(1)), (3, By::Lane(2)), (4, By::Own)]);
-        whole(&mut turns, 3);
-        assert!(out(&mut turns).is_empty());
-        come(&mut turns, 1, message(1, 0, 1));
-        assert_eq!(out(&mut turns), [10], "what is next is not waited with");
-        whole(&mut turns, 2);
-        come(&mut turns, 1, message(1, 1, 1));
-        come(&mut turns, 1, end(1));
-        assert_eq!(out(&mut turns), [11, 1, 20, 21, 2, 30, 31, 3]);
-        whole(&mut turns, 4);
-        assert_eq!(out(&mut turns), [40, 41, 4]);
-        assert!(turns.is_empty() && turns.is_plain());
-    }
-
-    #[test]
-    fn what_a_lost_connection_has_delivered_counts_and_the_rest_is_asked_for_in_its_place() {
-        let mut turns = turns(&[(1, By::Lane(1)), (2, By::Own), (3, By::Lane(1)), (4, By::Lane(1))]);
-        come(&mut turns, 1, message(1, 1, 1));
-        whole(&mut turns, 3);
-        whole(&mut turns, 2);
-        assert_eq!(out(&mut turns), [11]);
-        let open = turns.lane_has_ended(1, None);
-        assert_eq!(open, [1, 4]);
-        assert!(!turns.has_lanes());
-        for (id, left) in [(1, vec![Uid(10)]), (4, vec![Uid(40), Uid(41)])] {
-            let Again::Ask(asked) = turns.ask_again(id) else { panic!("{id} is not whole") };
-            assert_eq!((asked.id, asked.uids), (id, left.into_iter().collect()));
-        }
-        assert!(out(&mut turns).is_empty() && !turns.is_plain(), "nothing overtakes what is asked for again");
-        come(&mut turns, 1, message(1, 0, 1));
-        come(&mut turns, 1, end(1));
-        assert_eq!(out(&mut turns), [10, 1, 20, 21, 2, 30, 31, 3]);
-        whole(&mut turns, 4);
-        assert_eq!(out(&mut turns), [40, 41, 4]);
-        assert!(turns.is_plain());
-    }
-
-    #[test]
-    fn a_batch_of_which_everything_has_come_before_the_loss_is_not_asked_for_again() {
-        let mut turns = turns(&[(1, By::Lane(1))]);
-        come(&mut turns, 1, message(1, 0, 1));
-        come(&mut turns, 1, message(1, 1, 1));
-        assert_eq!(turns.lane_has_ended(1, None), [1]);
-        assert!(matches!(turns.ask_again(1), Again::Nothing));
-        assert_eq!(out(&mut turns), [10, 11, 1]);
-        assert!(turns.is_plain());
-    }
-
-    #[test]
-    fn a_large_message_that_has_only_begun_is_asked_for_again_and_one_that_is_out_in_part_is_lost() {
-        let start =
-            || FetchEvent::LargeStart { batch: 2, uid: Uid(20), flags: Flags::default(), date: None, octets: 9 };
-        let chunk = || FetchEvent::LargeChunk(Bytes::from_static(b"four"));
-        let mut held = turns(&[(1, By::Own), (2, By::Lane(1))]);
-        let mut begun = turns(&[(2, By::Lane(1))]);
-        for turns in [&mut held, &mut begun] {
-            come(turns, 2, start());
-            come(turns, 2, chunk());
-        }
-        assert_eq!(out(&mut begun), [20, 0]);
-        assert_eq!(held.lane_has_ended(1, None), [2]);
-        let Again::Ask(asked) = held.ask_again(2) else { panic!("nothing of it is out") };
-        assert_eq!(asked.uids, uids(2).into_iter().collect());
-        assert!(held.held(By::Gone) == 0, "what is cut off is not held");
-        assert_eq!(begun.lane_has_ended(1, None), [2]);
-        assert!(matches!(begun.ask_again(2), Again::Broken(Uid(20))));
-    }
-
-    #[test]
-    fn the_order_gives_way_only_where_the_own_connection_has_no_room_left_for_what_it_brings() {
-        let mut turns = turns(&[(1, By::Lane(1)), (2, By::Own), (3, By::Own)]);
-        turns.lane_has_ended(1, None);
-        assert!(matches!(turns.ask_again(1), Again::Ask(_)));
-        for nth in 0..2 {
-            come(&mut turns, 2, message(2, nth, 2 * MIB));
-        }
-        assert!(out(&mut turns).is_empty());
-        come(&mut turns, 3, message(3, 0, 2 * MIB));
-        assert_eq!(out(&mut turns), [30]);
-    }
-
-    #[test]
-    fn room_is_given_back_when_what_is_held_of_a_lost_connection_is_out_and_gives_nobody_more() {
-        let budget = Arc::new(ByteBudget::new(bounds::HELD_BY_ACCOUNT));
-        let is_taken = |octets: u64| budget.take(bounds::HELD_BY_ACCOUNT - octets + 1).is_none();
-        let mut turns = turns(&[(1, By::Own)]);
-        let own = budget.take(bounds::HELD_BY_READER).expect("room");
-        for number in 2..=4 {
-            let room = budget.take(bounds::HELD_BY_READER).expect("room");
-            turns.push(batch(number), By::Lane(number));
-            for nth in 0..2 {
-                come(&mut turns, number, message(number, nth, 3 * MIB - 1_000));
-            }
-            come(&mut turns, number, end(number));
-            turns.lane_has_ended(number, Some(room));
-            assert!(is_taken(bounds::HELD_BY_READER * number), "what is held is still held after {number}");
-        }
-        assert!(budget.take(bounds::HELD_BY_READER).is_none(), "there is no room for another connection");
-        assert_eq!(turns.room(By::Own), bounds::HELD_BY_READER, "the own one may hold as much as ever");
-        whole(&mut turns, 1);
-        assert_eq!(out(&mut turns).len(), 12);
-        assert!(turns.is_plain());
-        drop(own);
-        assert!(budget.take(bounds::HELD_BY_ACCOUNT).is_some(), "everything is given back");
-    }
-
-    #[test]
-    fn what_a_connection_has_left_short_stays_charged_to_it() {
-        let mut turns = turns(&[(1, By::Own), (2, By::Lane(1))]);
-        come(&mut turns, 2, message(2, 0, MIB));
-        let before = (turns.room(By::Own), turns.room(By::Lane(1)));
-        assert!(matches!(turns.ask_again(2), Again::Ask(_)));
-        assert_eq!((turns.room(By::Own), turns.room(By::Lane(1))), before);
-        come(&mut turns, 2, message(2, 1, MIB));
-        come(&mut turns, 2, end(2));
-        assert!(turns.room(By::Own) < before.0 && turns.room(By::Lane(1)) == before.1);
-        whole(&mut turns, 1);
-        assert_eq!(out(&mut turns), [10, 11, 1, 20, 21, 2]);
-        assert_eq!((turns.room(By::Own), turns.room(By::Lane(1))), (bounds::HELD_BY_READER, bounds::HELD_BY_READER));
-    }
-}
+mod tests;

@@ -176,6 +176,11 @@ macro_rules! write {
             Ok::<_, $crate::fault::Fault>(done)
         }
         .await;
+        if let Err($crate::fault::Fault::Sql(_)) = done {
+            // SQLite may have taken the transaction back by itself. The driver does not know of it, and begins none on
+            // this connection again.
+            *open = None;
+        }
         done.map_err(|fault| queue.fail(fault))
     }};
 }

@@ -97,6 +97,23 @@ async fn without_its_table_everything_else_goes_on() {
 }
 
 #[tokio::test]
+async fn a_disk_that_refuses_what_was_learnt_stops_nobody() {
+    let place = known().await;
+    let ledger = place.open().await;
+    let lease = ledger.claim_pair(&identity("alice")).await.expect("claimed");
+    place.refuse_writes_to("host_profile").await;
+    ledger.learn(vec![(source(), and("n"))]).await;
+    assert_eq!(ledger.host_profile(&source()).await.as_deref(), Some("-a"));
+    let inbox = lease.mailbox("INBOX").await.expect("mapped");
+    inbox.settle(settlement(vec![copied(2, 2)])).await.expect("queued");
+    inbox.flush().await.expect("the writer goes on");
+    assert_eq!(inbox.load().await.expect("whole").settled.len(), 2);
+    place.take_writes_to("host_profile").await;
+    ledger.learn(vec![(source(), and("n"))]).await;
+    assert_eq!(ledger.host_profile(&source()).await.as_deref(), Some("-an"));
+}
+
+#[tokio::test]
 async fn a_file_of_the_schema_before_knows_nothing_of_servers_and_learns() {
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/states/schema-3.state");
     let place = Place::new();

@@ -5,8 +5,8 @@ use mailhaul_db::{
     Settlement, Synced,
 };
 use mailhaul_types::{Flags, KeyStrength, MessageKey, ModSeq, Uid, UidRange, UidSet, UidValidity};
-use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -105,6 +105,25 @@ impl Place {
     /// The file as SQLite sees it, without the ledger's eyes.
     pub(crate) async fn raw(&self) -> SqliteConnection {
         SqliteConnectOptions::new().filename(&self.file).foreign_keys(false).connect().await.expect("opens")
+    }
+
+    /// From now on SQLite takes every transaction back that writes a new row there, as it does when a disk refuses.
+    pub(crate) async fn refuse_writes_to(&self, table: &str) {
+        let sql = format!(
+            "CREATE TRIGGER refuse_{table} BEFORE INSERT ON {table} BEGIN SELECT RAISE(ROLLBACK, 'the disk refuses'); END"
+        );
+        self.alter(sql).await;
+    }
+
+    /// The end of that.
+    pub(crate) async fn take_writes_to(&self, table: &str) {
+        self.alter(format!("DROP TRIGGER refuse_{table}")).await;
+    }
+
+    async fn alter(&self, sql: String) {
+        let mut db = self.raw().await;
+        db.execute(AssertSqlSafe(sql)).await.expect("altered");
+        db.close().await.expect("closed");
     }
 
     /// Opens, claims alice and binds her INBOX.

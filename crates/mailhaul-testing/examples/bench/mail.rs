@@ -61,6 +61,16 @@ pub(crate) fn large(octets: usize) -> Vec<Mail> {
     vec![message(&mut Numbers::new(1), "\\Seen", octets)]
 }
 
+/// So many messages with hardly anything in them.
+pub(crate) fn tiny(count: usize) -> Vec<Mail> {
+    let one = |at: usize| Mail {
+        flags: FLAGS[at % FLAGS.len()],
+        date: "17-Jul-1996 02:44:25 -0700".to_owned(),
+        octets: format!("Message-ID: <{at}@old.example>\r\nSubject: {at}\r\n\r\nYes.\r\n").into_bytes(),
+    };
+    (0..count).map(one).collect()
+}
+
 fn message(numbers: &mut Numbers, flags: &'static str, octets: usize) -> Mail {
     let unix_secs = i64::try_from(FIRST_DATE + numbers.below(TWENTY_YEARS_SECS)).unwrap_or(0);
     let date = format_date(unix_secs, 60).trim().to_owned();

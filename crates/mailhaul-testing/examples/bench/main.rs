@@ -41,11 +41,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match measure(&scale, &wanted) {
-        Ok(table) => {
-            print!("{table}");
-            ExitCode::from(u8::from(!table.all_hold()))
-        }
+    let mut table = Table::default();
+    let measured = measure(&scale, &wanted, &mut table);
+    print!("{table}");
+    match measured {
+        Ok(()) => ExitCode::from(u8::from(!table.all_hold())),
         Err(error) => {
             eprintln!("bench: {error}");
             ExitCode::from(2)
@@ -77,15 +77,15 @@ fn read(arguments: &[String]) -> Result<(Scale, Vec<String>), String> {
     Ok((scale, wanted))
 }
 
-fn measure(scale: &Scale, wanted: &[String]) -> io::Result<Table> {
-    let mut table = Table::default();
+/// What was measured before an error stays in the table.
+fn measure(scale: &Scale, wanted: &[String], table: &mut Table) -> io::Result<()> {
     let rig = Rig::start()?;
     for (name, row) in ROWS {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
             let begin = Instant::now();
-            row(&rig, scale, &mut table).map_err(|error| io::Error::other(format!("row {name}: {error}")))?;
+            row(&rig, scale, table).map_err(|error| io::Error::other(format!("row {name}: {error}")))?;
             eprintln!("bench: {name} took {:.0} s", begin.elapsed().as_secs_f64());
         }
     }
-    Ok(table)
+    Ok(())
 }

@@ -144,3 +144,18 @@ async fn many_accounts_are_paused_and_resumed_as_each_of_them_would_be() {
     assert_eq!(pauses(&events, "resume"), 28, "nothing is told of whoever was not paused");
     assert_eq!(bench.queue.resume_accounts(rest).await.expect("nothing to do"), 0);
 }
+
+#[tokio::test]
+async fn a_write_that_the_disk_refuses_is_told_and_the_next_one_goes_through() {
+    let bench = Bench::new().await;
+    let job = bench.bulk(&["alice"]).await[0];
+    bench.place.refuse_writes_to("hold").await;
+    for _ in 0..2 {
+        let error = bench.queue.pause(Subject::Everything, "why not").await.expect_err("refused");
+        assert!(error.to_string().contains("the disk refuses"), "{error}");
+    }
+    assert_eq!(bench.state(job).await, JobState::Queued);
+    bench.place.take_writes_to("hold").await;
+    bench.queue.pause(Subject::Everything, "why not").await.expect("paused");
+    assert_eq!(bench.state(job).await, JobState::Paused);
+}

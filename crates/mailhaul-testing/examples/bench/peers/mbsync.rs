@@ -24,12 +24,15 @@ pub(crate) fn command(folder: &Path, source: &Account, target: &Account, ca_file
     std::fs::create_dir_all(folder)?;
     let store = |name: &str, account: &Account| {
         let Account { address, user, password, tls } = account;
-        let security = match tls {
-            None => "SSLType None".to_owned(),
-            Some(_) => format!("SSLType IMAPS\nSystemCertificates no\nCertificateFile {}", ca_file.display()),
+        let (host, security) = match tls {
+            None => ("127.0.0.1", "SSLType None".to_owned()),
+            // It looks for names alone in a certificate, and for no address.
+            Some(_) => {
+                ("localhost", format!("SSLType IMAPS\nSystemCertificates no\nCertificateFile {}", ca_file.display()))
+            }
         };
         format!(
-            "IMAPAccount {name}\nHost 127.0.0.1\nPort {}\nUser {user}\nPass {password}\n{security}\n\
+            "IMAPAccount {name}\nHost {host}\nPort {}\nUser {user}\nPass {password}\n{security}\n\
              AuthMechs LOGIN\n\nIMAPStore {name}\nAccount {name}\n\n",
             address.port()
         )

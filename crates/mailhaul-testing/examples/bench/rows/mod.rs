@@ -8,6 +8,7 @@ mod estimate;
 mod huge;
 mod idle;
 mod large;
+mod listing;
 mod mailboxes;
 mod many;
 mod mixed;
@@ -27,13 +28,14 @@ use crate::table::Table;
 /// A row.
 pub(crate) type Measure = fn(&Rig, &Scale, &mut Table) -> io::Result<()>;
 
-pub(crate) const ROWS: [(&str, Measure); 20] = [
+pub(crate) const ROWS: [(&str, Measure); 21] = [
     ("small", small::small),
     ("distance", distance::distance),
     ("setup", set_up::set_up),
     ("mixed", mixed::mixed),
     ("targets", targets::targets),
     ("large", large::large),
+    ("listing", listing::listing),
     ("mailboxes", mailboxes::mailboxes),
     ("accounts", accounts::accounts),
     ("huge", huge::huge),
