@@ -27,11 +27,14 @@ pub(super) struct Window {
     size: (u64, u64),
     elapsed: Duration,
     came: (u64, u64),
+    /// Whether the line has had time to become as fast as it is.
+    is_warm: bool,
 }
 
 impl Window {
     pub(super) fn new(round_trip: Option<Duration>, budget: &Arc<ByteBudget>) -> Self {
-        let mut window = Self { round_trip, share: budget.open(), size: MOST, elapsed: Duration::ZERO, came: (0, 0) };
+        let share = budget.open();
+        let mut window = Self { round_trip, share, size: MOST, elapsed: Duration::ZERO, came: (0, 0), is_warm: false };
         let wanted = round_trip.map_or(MOST, |time| (carried(SUPPOSED.0, time), carried(SUPPOSED.1, time)));
         window.set(wanted);
         window
@@ -56,6 +59,10 @@ impl Window {
         };
         let (before, wanted) = (self.size, (wanted(self.came.0), wanted(self.came.1)));
         (self.elapsed, self.came) = (Duration::ZERO, (0, 0));
+        if !std::mem::replace(&mut self.is_warm, true) {
+            // Nothing comes in the first round trip, and TCP begins slowly.
+            return false;
+        }
         self.set(wanted);
         self.size != before
     }
@@ -99,6 +106,7 @@ mod tests {
     fn a_slow_line_is_asked_for_less_and_a_faster_one_for_more_again() {
         let all = budget(1 << 30);
         let mut window = Window::new(FAR, &all);
+        assert!(!window.measure(Duration::from_secs(2), 1 << 20, 100), "every line begins slowly");
         assert!(!window.measure(Duration::from_secs(1), 1 << 20, 100), "not long enough for this line");
         assert!(window.measure(Duration::from_secs(1), 1 << 20, 100));
         assert_eq!(window.size(), LEAST);
