@@ -9,6 +9,8 @@ use mailhaul_db::queue::{AccountFilter, HoldRow, JobCount, JobFilter, Subject};
 use mailhaul_queue::{AccountId, FailureClass, JobId, NewJob, WaitReason};
 use std::collections::HashMap;
 
+/// Accounts that one change pauses or resumes: leases are renewed between two of them.
+const ACCOUNTS_AT_ONCE: usize = 5_000;
 /// Pauses of single accounts and jobs that one answer tells at most.
 const HOLDS_TOLD: u32 = 1_000;
 
@@ -80,7 +82,11 @@ impl Service {
         let subjects = self.subjects(whom).await?;
         let mut jobs = 0;
         match accounts_of(&subjects) {
-            Some(accounts) => jobs = self.queue.pause_accounts(&accounts, why).await?,
+            Some(accounts) => {
+                for part in accounts.chunks(ACCOUNTS_AT_ONCE) {
+                    jobs += self.queue.pause_accounts(part, why).await?;
+                }
+            }
             None => {
                 for subject in &subjects {
                     jobs += self.queue.pause(*subject, why).await?;
@@ -98,7 +104,11 @@ impl Service {
         let subjects = self.subjects(whom).await?;
         let mut jobs = 0;
         match accounts_of(&subjects) {
-            Some(accounts) => jobs = self.queue.resume_accounts(&accounts).await?,
+            Some(accounts) => {
+                for part in accounts.chunks(ACCOUNTS_AT_ONCE) {
+                    jobs += self.queue.resume_accounts(part).await?;
+                }
+            }
             None => {
                 for subject in &subjects {
                     jobs += self.queue.resume(*subject).await?;
