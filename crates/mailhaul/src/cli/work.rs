@@ -92,7 +92,7 @@ pub(crate) struct ServeArgs {
     /// PEM file with the certificate's private key.
     #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "Page and API")]
     pub(crate) tls_key: Option<PathBuf>,
-    /// The address under which a reverse proxy shows the page: https://mail.example/mailhaul.
+    /// The address under which a reverse proxy shows the page: `https://mail.example/mailhaul`.
     #[arg(long, value_name = "URL", help_heading = "Page and API")]
     pub(crate) public_url: Option<Url>,
     /// Let administrators name servers in private networks, on this machine, and at any port, through the page and the
