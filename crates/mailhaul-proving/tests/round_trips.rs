@@ -111,3 +111,29 @@ fn a_long_line_is_as_full_as_a_short_one() {
     let (first, last) = (appends[0], appends[appends.len() - 1]);
     assert!(last - first <= 4 * LATENCY, "{} ms from the first to the last command", last - first);
 }
+
+#[test]
+fn ten_flags_and_ten_new_messages_cost_at_most_seven_round_trips_more_than_nothing() {
+    let weather = || Weather { latency_millis: [LATENCY, LATENCY], ..Weather::default() };
+    let again = |stage: &mut Stage| {
+        let ended = stage.pass(Order { weather: weather(), ..Order::default() });
+        assert!(ended.is_complete(), "{}", ended.in_words());
+        ended
+    };
+    let full: Shelf = vec![(vec!["INBOX"], (0..100).map(mail).collect()), (vec!["A"], vec![mail(100)])];
+    let traits = || Traits { condstore: true, list_status: true, list_extended: true, ..Traits::default() };
+    let mut stage = Stage::new(traits(), traits(), &full);
+    again(&mut stage);
+    let nothing = again(&mut stage);
+    let uids: Vec<u32> = stage.source.contents()["INBOX"].iter().take(10).map(|message| message.uid).collect();
+    for uid in uids {
+        stage.source.set_flags("INBOX", uid, &["\\Flagged"]);
+    }
+    for number in 200..210 {
+        stage.source.deliver("INBOX", &mail(number).octets, 1_000_000_000, &[]);
+    }
+    let changed = again(&mut stage);
+    let trips = |ended: &Ended| ended.millis as f64 / (2 * LATENCY) as f64;
+    // ENABLE, EXAMINE, what is new, what has changed, STORE, FETCH, APPEND.
+    assert!(trips(&changed) - trips(&nothing) <= 7.0, "{} after {}", trips(&changed), trips(&nothing));
+}
