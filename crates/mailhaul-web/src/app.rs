@@ -50,6 +50,10 @@ pub(crate) struct App {
     pub(crate) sign_of_life: Duration,
     /// Reports, exports and the like at once; others wait, so that the page itself stays quick.
     heavy: Semaphore,
+    /// Held for reading by each change that is under way. Whoever ends everything waits for them.
+    pub(crate) changes: Arc<tokio::sync::RwLock<()>>,
+    /// One sign-in at a time: each of them is a write, and the work has more urgent ones.
+    pub(crate) sign_ins: Semaphore,
 }
 
 /// What an action on a page did.
@@ -89,6 +93,8 @@ impl App {
             preflights: tokio::sync::Mutex::default(),
             sign_of_life: SIGN_OF_LIFE,
             heavy: Semaphore::new(HEAVY_MAX),
+            changes: Arc::default(),
+            sign_ins: Semaphore::new(1),
         }
     }
 

@@ -200,6 +200,8 @@ impl Pulse {
         let mut watches = self.watches.lock().await;
         if *self.beats.borrow() != seen
             && let Some(look) = self.latest()
+            // It may have begun before something was changed here.
+            && look.changes == self.changes.load(Ordering::Acquire)
         {
             return Ok(look);
         }

@@ -97,7 +97,8 @@ impl Web {
         let mut beside = JoinSet::new();
         beside.spawn(Arc::clone(&self.app.pulse).beat());
         beside.spawn(write_down_uses(self.app.service.clone()));
-        Serving { service: self.app.service.clone(), listening, beside, end: self.end }
+        let (service, changes) = (self.app.service.clone(), Arc::clone(&self.app.changes));
+        Serving { service, listening, beside, changes, end: self.end }
     }
 }
 
@@ -122,6 +123,8 @@ pub struct Serving {
     service: Service,
     listening: JoinSet<()>,
     beside: JoinSet<()>,
+    /// See [`App`].
+    changes: Arc<tokio::sync::RwLock<()>>,
     end: watch::Sender<bool>,
 }
 
@@ -133,6 +136,8 @@ impl Serving {
         let let_go = async {
             while self.listening.join_next().await.is_some() {}
             self.beside.shutdown().await;
+            // Changes go on without whoever asked for them.
+            drop(self.changes.write().await);
         };
         let closed = async {
             let _ = self.service.write_down_uses().await;

@@ -43,7 +43,8 @@ async fn begin(
 ) -> Result<(Option<Serving>, working::Begun), CommandError> {
     let web = opened?;
     let words = match &web {
-        Some(web) => welcome(web, service).await?,
+        // Whoever cannot be greeted is no reason not to work.
+        Some(web) => welcome(web, service).await.unwrap_or_else(|error| vec![format!("the page: {error}")]),
         None => Vec::new(),
     };
     say(&format!("serving `{}`; Ctrl-C or SIGTERM ends it", service.ledger().path().display()));

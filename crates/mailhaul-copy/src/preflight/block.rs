@@ -72,8 +72,7 @@ fn hint(kind: BlockKind, error: &ImapError) -> &'static str {
         (_, ImapError::Resolve { .. }) => "check the name of the host",
         (_, ImapError::Connect { .. }) => "check host and port, and whether a firewall stands in between",
         (_, ImapError::NotPublic { .. }) => {
-            "somebody at this machine names such a server: `mailhaul endpoint set`; or `mailhaul serve \
-             --allow-private-servers`"
+            "if that is right, name the server once more at this machine: `mailhaul endpoint set NAME --url URL`"
         }
         (BlockKind::Network | BlockKind::Server | BlockKind::Protocol, _) => "look again later",
         (BlockKind::Throttle, _) => "the server asks to be left alone for a while; look again later",

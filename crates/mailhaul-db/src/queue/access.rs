@@ -178,6 +178,9 @@ impl Queue {
     }
 }
 
+/// Sessions that one token can have; the oldest one makes room for the next.
+const SESSIONS_MAX: i64 = 50;
+
 impl Change<'_> {
     async fn put_access(&mut self, new: &NewAccess) -> Result<Option<i64>, Fault> {
         let now = self.now.unix_ms;
@@ -242,6 +245,16 @@ impl Change<'_> {
         if used.rows_affected() == 0 {
             return Ok(false);
         }
+        // Whoever signs in again and again does not fill the file.
+        sqlx::query(
+            "DELETE FROM access WHERE kind = 'session' AND parent_id = $1 AND access_id NOT IN \
+                 (SELECT access_id FROM access WHERE kind = 'session' AND parent_id = $1 \
+                  ORDER BY access_id DESC LIMIT $2)",
+        )
+        .bind(begun_with)
+        .bind(SESSIONS_MAX - 1)
+        .execute(self.db())
+        .await?;
         self.put_access(session).await?;
         Ok(true)
     }

@@ -156,10 +156,11 @@ impl Service {
         let admin_is_gone = change.admin == Change::Clear;
         let password = change.admin_password.clone();
         let changes_copy = !change.copy.is_keep();
-        let before = endpoint.url.clone();
+        let (before, is_named) = (endpoint.url.clone(), change.url.is_some());
         apply(&mut endpoint, &mut options, change)?;
-        if endpoint.url != before {
-            // What was named at this machine stays allowed when something else about it is changed over HTTP.
+        if endpoint.url != before || (is_named && self.private_servers) {
+            // What was named at this machine stays allowed when something else about it is changed over HTTP; and what was
+            // named over HTTP is allowed once it is named here.
             self.check_place(&endpoint.url, options.allow_plaintext).await?;
             options.only_public = !self.private_servers;
         }

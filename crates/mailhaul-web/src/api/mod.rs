@@ -1,4 +1,4 @@
-//! `/api/v1`: everything that the command line can do, as JSON.
+//! `/api/v1`: what the command line does with a queue, as JSON.
 //!
 //! Each route is one entry of a table: method, path, role, what goes in, what comes out, and the handler. The router and
 //! the OpenAPI document are both made from that table, so that neither can say what the other does not.

@@ -96,7 +96,24 @@ pub(crate) async fn admit(
         ));
     }
     request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    if is_read(&method) {
+        return Ok(next.run(request).await);
+    }
+    // A change comes to its end also if whoever asked for it goes away in the middle: half of one is worse than either.
+    let underway = Arc::clone(&app.changes).read_owned().await;
+    let change = tokio::spawn(async move {
+        let answer = next.run(request).await;
+        drop(underway);
+        answer
+    });
+    change.await.map_err(|error| {
+        tracing::error!(%error, "a change that was asked for over HTTP broke off");
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "this broke off; that is a fault in mailhaul",
+            "please report it",
+        )
+    })
 }
 
 /// Who is asking: by the token of a program, or by the session of a browser.

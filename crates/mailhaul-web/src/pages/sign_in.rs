@@ -75,7 +75,11 @@ pub(super) async fn sign_in(
         return Ok(form(&app, StatusCode::BAD_REQUEST, Some("There was nothing in it.")));
     };
     // What is good is let in, whatever others have tried from the same place.
-    let Some((session, _)) = app.service.sign_in(&secret).await? else {
+    let signed_in = {
+        let _turn = app.sign_ins.acquire().await;
+        app.service.sign_in(&secret).await?
+    };
+    let Some((session, _)) = signed_in else {
         let words = match refuse(&app, Way::Form, peer).await {
             Ok(()) => "That is neither a good token nor a code that is still good.".to_owned(),
             Err(problem) => {

@@ -4,6 +4,8 @@ use super::{Desk, FORM, HOST, ORIGIN, PATIENCE};
 use axum::http::StatusCode;
 use mailhaul_service::Role;
 use serde_json::json;
+use std::future::{Future as _, poll_fn};
+use std::task::Poll;
 
 #[tokio::test]
 async fn nothing_is_told_without_a_sign_in_but_that_we_live() {
@@ -236,4 +238,24 @@ async fn every_answer_says_what_a_browser_may_do_with_it() {
         assert_eq!(answer.header("referrer-policy"), "same-origin", "{path}");
         assert_eq!(answer.header("cache-control"), "no-store", "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_change_comes_to_its_end_although_whoever_asked_for_it_goes_away() {
+    let desk = Desk::new().await.with_accounts(20).await;
+    let operator = desk.token(Role::Operator).await;
+    let body = json!({ "accounts": ["a7"], "reason": "lunch" });
+    let mut asking = Box::pin(desk.send("POST", "/api/v1/pause", &operator, &body));
+    // Until the change is under way, and no longer.
+    poll_fn(|task| {
+        if desk.app.changes.try_write().is_err() {
+            return Poll::Ready(());
+        }
+        assert!(asking.as_mut().poll(task).is_pending(), "it was answered at once");
+        if desk.app.changes.try_write().is_err() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    drop(asking);
+    drop(desk.app.changes.write().await);
+    assert_eq!(desk.service.queue().holds().await.expect("read").len(), 1);
 }

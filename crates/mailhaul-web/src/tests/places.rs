@@ -54,4 +54,10 @@ async fn what_a_name_leads_to_is_asked_again_when_it_is_connected_to() {
     let change = EndpointChange { url: Some("imaps://nowhere.invalid".to_owned()), ..EndpointChange::default() };
     service.set_endpoint("third", change).await.expect("moved");
     assert!(desk.service.endpoint("third").await.expect("there").options.only_public);
+    // Said again from afar it changes nothing; said again at this machine it is meant.
+    let again = || EndpointChange { url: Some("imaps://nowhere.invalid".to_owned()), ..EndpointChange::default() };
+    service.set_endpoint("third", again()).await.expect("as it was");
+    assert!(desk.service.endpoint("third").await.expect("there").options.only_public);
+    desk.service.set_endpoint("third", again()).await.expect("meant");
+    assert!(!desk.service.endpoint("third").await.expect("there").options.only_public);
 }

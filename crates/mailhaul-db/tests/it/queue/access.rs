@@ -85,3 +85,16 @@ async fn uses_are_written_down_together_and_never_backwards() {
     let used: Vec<_> = bench.queue.accesses().await.expect("read").iter().map(|row| row.used_unix_ms).collect();
     assert_eq!(used, [Some(START_MS + 5), Some(START_MS + 6)]);
 }
+
+#[tokio::test]
+async fn of_many_sessions_of_one_token_the_oldest_make_room() {
+    let bench = Bench::new().await;
+    let id = token(&bench, "alice", 1).await;
+    for number in 2..=60 {
+        assert!(bench.queue.begin_session(id, session(number, id)).await.expect("written"));
+    }
+    let rows = bench.queue.accesses().await.expect("read");
+    assert_eq!(rows.len(), 51, "the token and fifty sessions");
+    assert!(!is_good(&bench, 2).await && is_good(&bench, 60).await);
+    assert!(is_good(&bench, 1).await, "the token is as good as before");
+}
