@@ -35,11 +35,12 @@ pub(crate) fn accounts(_: &Rig, scale: &Scale, table: &mut Table) -> io::Result<
     for over in scale.ways.iter().copied() {
         for millis in DISTANCES {
             let stage = Stage::plain(&rig, over, millis);
-            let [mut relays, mut ours, mut peak, mut theirs] = std::array::from_fn(|_| Samples::default());
+            let [mut relays, mut ours, mut cpu, mut peak, mut theirs] = std::array::from_fn(|_| Samples::default());
             for round in 0..scale.rounds {
                 relays.push(eight_at_a_time(&stocks, |stock| stage.relay(stock, Form::default()).map(drop))?);
                 let cost = haul_all(&rig, &stage, over, &stocks)?;
                 ours.push(cost.wall_secs);
+                cpu.push(cost.cpu_secs);
                 peak.push(cost.peak_mib());
                 if mbsync::is_there() && round < scale.aside() {
                     theirs.push(eight_at_a_time(&stocks, |stock| stage.mbsync(stock).map(drop))?);
@@ -48,6 +49,7 @@ pub(crate) fn accounts(_: &Rig, scale: &Scale, table: &mut Table) -> io::Result<
             let name = format!("{ACCOUNTS} accounts x {MAILBOXES} mailboxes x {each} mails, {millis} ms");
             table.tell(&format!("{name}, {}: relays", over.word()), relays.told(1.0, "s"));
             table.tell("  mailhaul run", ours.told(1.0, "s"));
+            table.tell("  CPU of that", cpu.told(1.0, "s"));
             let share = relays.over(&ours);
             let (told, figure) = (share.told(100.0, "%"), share.median() * 100.0);
             table.add("  share of the relays' rate", told, figure, Bound::AtLeast(SHARE_LEAST), "%");
